@@ -1,0 +1,89 @@
+//! Edits of definitions, as data.
+
+use jiff::Timestamp;
+
+use crate::{Data, JobDetail, JobKey, Trigger, TriggerKey};
+
+/// One edit. A store applies a list of them in one transaction: all or none.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Stores a job together with the *whole* set of its triggers: missing ones are created, changed ones
+    /// replaced, equal ones left alone, and others of the job deleted (pending runs stay). Idempotent.
+    Schedule {
+        /// The job.
+        job: JobDetail,
+        /// All its triggers.
+        triggers: Vec<Trigger>,
+    },
+    /// Stores a job, replacing one of the same key if it differs. It must be durable or have triggers.
+    PutJob(JobDetail),
+    /// Stores a trigger of a stored job, replacing one of the same key and job if it differs.
+    PutTrigger(Trigger),
+    /// Stores a trigger of a stored job; refused when its key is taken.
+    AddTrigger(Trigger),
+    /// Deletes a trigger, and its job when that was the last trigger of a job that is not durable.
+    DeleteTrigger(TriggerKey),
+    /// Deletes all triggers of a job, and the job when it is not durable.
+    DeleteTriggersOf(JobKey),
+    /// Deletes a job with its triggers. Runs that are under way go on and keep their history rows.
+    DeleteJob(JobKey),
+    /// Pauses a trigger.
+    PauseTrigger(TriggerKey),
+    /// Resumes a trigger; its misfire policy decides about the instants that passed.
+    ResumeTrigger(TriggerKey),
+    /// Pauses all triggers of a job.
+    PauseJob(JobKey),
+    /// Resumes all triggers of a job.
+    ResumeJob(JobKey),
+    /// Pauses all triggers of a trigger group, and those that join it later.
+    PauseGroup(String),
+    /// Resumes all triggers of a trigger group.
+    ResumeGroup(String),
+    /// Runs a job once, now.
+    TriggerNow {
+        /// The job.
+        job: JobKey,
+        /// Arguments laid over the job's.
+        data: Data,
+    },
+    /// Takes a trigger out of the error state; what passed meanwhile is given up as misfired.
+    ResetTrigger(TriggerKey),
+}
+
+/// What became of a [`Change`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Applied {
+    /// Definitions that did not exist before.
+    pub created: u64,
+    /// Definitions that changed.
+    pub updated: u64,
+    /// Definitions that were already as asked.
+    pub unchanged: u64,
+    /// Definitions that are gone.
+    pub deleted: u64,
+    /// The key of the pending run that [`Change::TriggerNow`] stored.
+    pub pending: Option<TriggerKey>,
+    /// The earliest fire time among the triggers that the change stored, so that a sleeping node can wake.
+    pub next_due: Option<Timestamp>,
+}
+
+impl Applied {
+    /// Whether the change named something that exists, or stored something.
+    pub fn found(&self) -> bool {
+        self.created + self.updated + self.unchanged + self.deleted > 0
+    }
+
+    /// Adds what another change did.
+    pub fn merge(&mut self, other: &Applied) {
+        self.created += other.created;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.deleted += other.deleted;
+        self.pending = self.pending.take().or_else(|| other.pending.clone());
+        self.next_due = match (self.next_due, other.next_due) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+    }
+}

@@ -1,0 +1,86 @@
+//! What happened, for listeners: logs, metrics and live views are made from events and may miss some; the
+//! history is the record.
+
+use crate::{Fire, FireId, JobKey, Recovered, Skip, Term, TriggerKey};
+
+/// Something that happened on a node.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The node registered and may claim.
+    NodeStarted {
+        /// Its name.
+        name: String,
+        /// Its term.
+        term: Term,
+    },
+    /// The node's lease had run out; it goes on under a new term.
+    LeaseLost {
+        /// The term that ended.
+        old: Term,
+        /// The term from now on.
+        new: Term,
+    },
+    /// The node stopped.
+    NodeStopped {
+        /// Its name.
+        name: String,
+        /// Fires handed back without having been started.
+        released: usize,
+        /// Runs that were cancelled because they outlived the limit.
+        cancelled: usize,
+    },
+    /// A run begins.
+    JobStarted {
+        /// The fire.
+        fire: Fire,
+    },
+    /// A run ended.
+    JobFinished {
+        /// The fire.
+        fire: Fire,
+        /// How long it ran, in milliseconds.
+        duration_ms: u64,
+        /// `None` when it succeeded, or else the message of its error.
+        error: Option<String>,
+        /// How many milliseconds from its end the next attempt follows.
+        retry_in_ms: Option<u64>,
+    },
+    /// A run ended, but the fire had been taken away from the node.
+    CompletionSuperseded {
+        /// The fire.
+        id: FireId,
+        /// Its job.
+        job: JobKey,
+    },
+    /// Instants of a trigger were given up.
+    InstantsSkipped {
+        /// The trigger.
+        trigger: TriggerKey,
+        /// Which instants, and why.
+        skip: Skip,
+    },
+    /// A stored trigger could not be understood; it is in the error state.
+    TriggerFailed {
+        /// The trigger.
+        trigger: TriggerKey,
+        /// Why.
+        error: String,
+    },
+    /// Work of a lost node was taken up.
+    WorkRecovered(Recovered),
+    /// The store failed; the node tries again.
+    StoreFailed {
+        /// What the node tried.
+        operation: &'static str,
+        /// What the store said.
+        error: String,
+        /// When it tries again, in milliseconds from now.
+        retry_in_ms: u64,
+    },
+    /// Old history rows were deleted.
+    HistoryPruned {
+        /// How many.
+        rows: u64,
+    },
+}

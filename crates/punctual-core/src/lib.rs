@@ -1,0 +1,55 @@
+//! The domain of Punctual: values, decisions and ports.
+//!
+//! * **Values**: [`JobDetail`], [`Trigger`], [`Fire`], [`Completion`], [`TaskHistory`], [`Event`].
+//! * **Decisions** are pure functions that take the time as an argument: [`firing::plan`] (what a due
+//!   trigger does), [`recovery::plan`] (what becomes of work whose node is gone), [`definition::apply`]
+//!   (what an edit does to stored definitions) and [`RetryPolicy::next_delay`].
+//! * **Ports**: the four store traits joined in [`JobStore`], and the [`Clock`].
+//!
+//! Nothing here reads a clock, spawns, sleeps or touches a socket. A store fetches rows, asks a decision
+//! function, and writes the answer.
+//!
+//! # The account of every instant
+//!
+//! A trigger's schedule is a set of instants ([`punctual_schedule::Occurrences`]). Whenever a trigger moves
+//! from one next fire time to a later one, each instant that it leaves behind is either the scheduled time of
+//! a fire or lies in a [`Skip`] with a reason; both are written in the transaction that moves the trigger. So
+//! `scheduled instants = fires + skipped` holds at every commit.
+
+pub mod change;
+pub mod clock;
+pub mod data;
+pub mod definition;
+pub mod error;
+pub mod event;
+pub mod fire;
+pub mod firing;
+pub mod history;
+pub mod job;
+pub mod key;
+pub mod node;
+pub mod query;
+pub mod recovery;
+pub mod retry;
+pub mod store;
+pub mod time;
+pub mod trigger;
+
+pub use change::{Applied, Change};
+pub use clock::{Clock, SleepFuture};
+pub use data::Data;
+pub use error::{ChangeError, StoreError};
+pub use event::Event;
+pub use fire::{Claim, Claimed, Completed, Completion, Fire, FireId, KindSlots, Outcome};
+pub use firing::{FiringPlan, Skip, SkipReason};
+pub use history::{Retention, SkippedRange, TaskHistory, TaskRecord, TaskStatus};
+pub use job::{JobDetail, JobKind, Overlap, StoredJob};
+pub use key::{JobKey, KeyError, TriggerKey};
+pub use node::{ClusterView, Heartbeat, Node, NodeState, Term};
+pub use punctual_schedule as schedule;
+pub use punctual_schedule::{MisfirePolicy, Schedule};
+pub use query::{HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, StateCounts, TriggerQuery};
+pub use recovery::Recovered;
+pub use retry::RetryPolicy;
+pub use store::{ClusterStore, DefinitionStore, FiringStore, HistoryStore, JobStore};
+pub use trigger::{Cause, Pending, StoredTrigger, Trigger, TriggerState};

@@ -1,0 +1,96 @@
+//! Nodes: the processes that share a store.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::JobKind;
+
+/// One life of a node, numbered by the store: a node that restarts, or whose lease ran out, gets a new term.
+/// Claims and completions carry it, so that a node cannot change what recovery decided about its earlier life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Term(pub i64);
+
+/// What a node is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// Registers its jobs.
+    Starting,
+    /// Claims due work.
+    Running,
+    /// Is live but claims nothing.
+    Standby,
+    /// Finishes what runs and claims nothing.
+    Draining,
+}
+
+impl NodeState {
+    /// The word in stores and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Standby => "standby",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// The state of a word; unknown words (of a newer version) read as [`Self::Standby`].
+    pub fn from_word(word: &str) -> Self {
+        [Self::Starting, Self::Running, Self::Draining]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .unwrap_or(Self::Standby)
+    }
+}
+
+/// A node's sign of life.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heartbeat {
+    /// The node's name, unique among live nodes.
+    pub name: String,
+    /// The term that this renews; `None` registers the node and gets one.
+    pub term: Option<Term>,
+    /// The node's version.
+    pub version: String,
+    /// What it is doing.
+    pub state: NodeState,
+    /// The kinds it can run.
+    pub kinds: Vec<JobKind>,
+    /// The present instant.
+    pub now: Timestamp,
+    /// How long the lease lasts from `now`, in milliseconds.
+    pub lease_ms: u64,
+}
+
+/// A node as the store knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its term.
+    pub term: Term,
+    /// Its version.
+    pub version: String,
+    /// What it said it is doing.
+    pub state: NodeState,
+    /// The kinds it can run.
+    pub kinds: Vec<JobKind>,
+    /// When it registered.
+    pub started_at: Timestamp,
+    /// Its last heartbeat.
+    pub seen_at: Timestamp,
+    /// When its lease ends.
+    pub lease_until: Timestamp,
+}
+
+/// The answer to a heartbeat.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClusterView {
+    /// The node's term. It differs from the one sent when that had run out and was taken away: everything
+    /// claimed under the old one belongs to recovery now.
+    pub term: Term,
+    /// All nodes with a live lease, this one included.
+    pub nodes: Vec<Node>,
+}

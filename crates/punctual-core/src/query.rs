@@ -1,0 +1,143 @@
+//! Questions to a store: filters, order and pages.
+
+use jiff::Timestamp;
+
+use crate::{Cause, FireId, JobKey, SkipReason, TaskStatus, TriggerKey, TriggerState};
+
+/// Which part of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paging {
+    /// At most this many rows; `None` for all.
+    pub limit: Option<u64>,
+    /// Leave out this many first.
+    pub offset: u64,
+}
+
+impl Paging {
+    /// Every row.
+    pub const ALL: Self = Self { limit: None, offset: 0 };
+
+    /// The first `limit` rows.
+    pub fn first(limit: u64) -> Self {
+        Self { limit: Some(limit), offset: 0 }
+    }
+}
+
+/// A part of a list, and how long the whole list is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// How many rows the filter matches in all.
+    pub total: u64,
+}
+
+/// Which jobs, ordered by group and name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobQuery {
+    /// Only this group.
+    pub group: Option<String>,
+    /// Which part.
+    pub paging: Paging,
+}
+
+/// Which triggers, ordered by group and name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TriggerQuery {
+    /// Only of this job.
+    pub job: Option<JobKey>,
+    /// Only this group.
+    pub group: Option<String>,
+    /// Only in this stored state.
+    pub state: Option<TriggerState>,
+    /// Only this cause; `None` lists schedules and pending runs.
+    pub cause: Option<Cause>,
+    /// Which part.
+    pub paging: Paging,
+}
+
+/// The column by which the history is ordered; ties go by id in the same direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HistorySort {
+    /// When rows started.
+    #[default]
+    StartedAt,
+    /// When rows ended; open rows count as the latest.
+    EndedAt,
+    /// How long rows took; open rows count as the longest.
+    Duration,
+}
+
+/// Which rows of the history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryQuery {
+    /// Only this task name.
+    pub task: Option<String>,
+    /// Only this status.
+    pub status: Option<TaskStatus>,
+    /// Only of this job.
+    pub job: Option<JobKey>,
+    /// Only of this trigger.
+    pub trigger: Option<TriggerKey>,
+    /// Only for instants from here on.
+    pub scheduled_from: Option<Timestamp>,
+    /// Only for instants up to here (inclusive).
+    pub scheduled_to: Option<Timestamp>,
+    /// Only attempts of this fire.
+    pub origin: Option<FireId>,
+    /// The order.
+    pub sort: HistorySort,
+    /// Latest or longest first.
+    pub descending: bool,
+    /// Which part.
+    pub paging: Paging,
+}
+
+impl Default for HistoryQuery {
+    fn default() -> Self {
+        Self {
+            task: None,
+            status: None,
+            job: None,
+            trigger: None,
+            scheduled_from: None,
+            scheduled_to: None,
+            origin: None,
+            sort: HistorySort::StartedAt,
+            descending: true,
+            paging: Paging::ALL,
+        }
+    }
+}
+
+/// Which skipped ranges, newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SkippedQuery {
+    /// Only of this trigger.
+    pub trigger: Option<TriggerKey>,
+    /// Only of this job.
+    pub job: Option<JobKey>,
+    /// Only with this reason.
+    pub reason: Option<SkipReason>,
+    /// Only ranges that contain this instant (between first and last, inclusive).
+    pub at: Option<Timestamp>,
+    /// Which part.
+    pub paging: Paging,
+}
+
+/// How many triggers are in which state; waiting ones of a busy non-concurrent job count as blocked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateCounts {
+    /// Open fires in the whole cluster.
+    pub executing: u64,
+    /// Triggers that wait for their next fire time.
+    pub waiting: u64,
+    /// Paused triggers.
+    pub paused: u64,
+    /// Triggers that are due and held back by a busy non-concurrent job.
+    pub blocked: u64,
+    /// Triggers in the error state.
+    pub error: u64,
+    /// Triggers without a further fire time whose last fire runs.
+    pub complete: u64,
+}

@@ -1,0 +1,111 @@
+//! The ports that a store implements.
+//!
+//! A store holds no policy: it fetches rows, asks [`crate::firing`], [`crate::recovery`] or
+//! [`crate::definition`], and writes the answer. Each call is one transaction. Every call that depends on the
+//! time is told it.
+//!
+//! To write one, implement the four traits and run the conformance suite of `punctual-testkit` against it: the
+//! suite is the definition of a store.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::{
+    Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, FireId, Heartbeat, HistoryQuery,
+    JobKey, JobQuery, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
+    StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
+};
+
+/// What exists: jobs and triggers.
+#[async_trait]
+pub trait DefinitionStore: Send + Sync {
+    /// Applies edits in order, all or none.
+    async fn apply(&self, now: Timestamp, changes: &[Change]) -> Result<Vec<Applied>, StoreError>;
+
+    /// A job.
+    async fn job(&self, key: &JobKey) -> Result<Option<StoredJob>, StoreError>;
+
+    /// Jobs, ordered by group and name.
+    async fn jobs(&self, query: &JobQuery) -> Result<Page<StoredJob>, StoreError>;
+
+    /// A trigger.
+    async fn trigger(&self, key: &TriggerKey) -> Result<Option<StoredTrigger>, StoreError>;
+
+    /// Triggers, ordered by group and name. One that cannot be understood is listed in the error state.
+    async fn triggers(&self, query: &TriggerQuery) -> Result<Page<StoredTrigger>, StoreError>;
+
+    /// Of these jobs (the store's numbers), those that do not allow another run now.
+    async fn busy_jobs(&self, job_ids: &[i64]) -> Result<Vec<i64>, StoreError>;
+
+    /// How many triggers are in which state at `now`, by one grouped count.
+    async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError>;
+}
+
+/// The hot path: always in batches.
+#[async_trait]
+pub trait FiringStore: Send + Sync {
+    /// Takes due fires, in the order of fire time and priority, moves their triggers on, records what was
+    /// skipped, and opens the history rows. Never gives one instant out twice, and never a second fire of a
+    /// non-concurrent job while one is open.
+    ///
+    /// # Errors
+    /// [`StoreError::StaleTerm`] when the claiming term's lease has run out at `claim.now`.
+    async fn claim_due(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError>;
+
+    /// Closes fires; the answers are in the order of `done`. A fire that is not open under the completion's
+    /// term is left alone and answered with [`Completed::Superseded`].
+    async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError>;
+
+    /// Hands back fires that were claimed under `term` and never started: their rows go, and they are due
+    /// again as pending runs with the same attempt. Returns how many were handed back.
+    async fn release(&self, now: Timestamp, term: Term, fires: &[FireId]) -> Result<u64, StoreError>;
+}
+
+/// What happened.
+#[async_trait]
+pub trait HistoryStore: Send + Sync {
+    /// Records work done outside of jobs; returns the ids in order.
+    async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError>;
+
+    /// Rows of the history.
+    async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError>;
+
+    /// One row.
+    async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError>;
+
+    /// The distinct task names, ascending.
+    async fn unique_tasks(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Skipped ranges, newest first.
+    async fn skipped(&self, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError>;
+
+    /// Deletes one chunk of rows beyond the retention; returns how many. Call until it returns 0.
+    async fn prune(&self, retention: &Retention) -> Result<u64, StoreError>;
+}
+
+/// Who is there.
+#[async_trait]
+pub trait ClusterStore: Send + Sync {
+    /// Registers a node or renews its lease.
+    ///
+    /// A registration takes over the name of a node whose lease has run out, or at once where the store knows
+    /// that only one process can be at work (an embedded database).
+    ///
+    /// # Errors
+    /// [`StoreError::NameTaken`] when a live node has the name.
+    async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError>;
+
+    /// Ends a term: the node is gone, and nothing of it is open.
+    async fn retire(&self, now: Timestamp, term: Term) -> Result<(), StoreError>;
+
+    /// Closes the open fires of nodes whose lease has run out at `now` and stores the re-runs that
+    /// [`crate::recovery::plan`] asks for.
+    async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError>;
+}
+
+/// A whole store.
+pub trait JobStore: DefinitionStore + FiringStore + HistoryStore + ClusterStore + Debug + 'static {}
+
+impl<T: DefinitionStore + FiringStore + HistoryStore + ClusterStore + Debug + 'static> JobStore for T {}
