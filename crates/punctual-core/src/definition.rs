@@ -372,7 +372,11 @@ pub fn collect_job<T: DefinitionTx>(tx: &mut T, job_id: i64) -> Result<Applied, 
     Ok(Applied { deleted: 1, ..Applied::default() })
 }
 
-fn pause<T: DefinitionTx>(tx: &mut T, now: Timestamp, mut trigger: StoredTrigger) -> Result<Applied, T::Error> {
+fn pause<T: DefinitionTx>(
+    tx: &mut T,
+    now: Timestamp,
+    mut trigger: StoredTrigger,
+) -> Result<Applied, T::Error> {
     if trigger.state != TriggerState::Waiting {
         return Ok(Applied { unchanged: 1, ..Applied::default() });
     }

@@ -46,7 +46,9 @@ pub enum ChangeError {
     #[error("no job {0} is stored: add the job first, or together with its triggers")]
     NoSuchJob(JobKey),
     /// A trigger of this key exists and fires another job.
-    #[error("trigger {trigger} already fires job {job}: delete it first, or give the new trigger another name")]
+    #[error(
+        "trigger {trigger} already fires job {job}: delete it first, or give the new trigger another name"
+    )]
     TriggerOfAnotherJob {
         /// The trigger.
         trigger: TriggerKey,

@@ -1,6 +1,8 @@
 //! What happened, for listeners: logs, metrics and live views are made from events and may miss some; the
 //! history is the record.
 
+use std::sync::Arc;
+
 use crate::{Fire, FireId, JobKey, Recovered, Skip, Term, TriggerKey};
 
 /// Something that happened on a node.
@@ -33,12 +35,12 @@ pub enum Event {
     /// A run begins.
     JobStarted {
         /// The fire.
-        fire: Fire,
+        fire: Arc<Fire>,
     },
     /// A run ended.
     JobFinished {
         /// The fire.
-        fire: Fire,
+        fire: Arc<Fire>,
         /// How long it ran, in milliseconds.
         duration_ms: u64,
         /// `None` when it succeeded, or else the message of its error.

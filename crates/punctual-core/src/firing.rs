@@ -235,10 +235,7 @@ pub fn give_up(
     };
     let occurrences = trigger.occurrences(calendar);
     let skipped = skip(&occurrences, due, now, reason);
-    FiringPlan {
-        skipped: skipped.into_iter().collect(),
-        ..FiringPlan::quiet(occurrences.next_after(now))
-    }
+    FiringPlan { skipped: skipped.into_iter().collect(), ..FiringPlan::quiet(occurrences.next_after(now)) }
 }
 
 /// Writes a plan made at `now` into the trigger's own fields. The caller writes the fire and the skips.

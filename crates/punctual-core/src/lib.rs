@@ -43,6 +43,7 @@ pub use event::Event;
 pub use fire::{Claim, Claimed, Completed, Completion, Fire, FireId, KindSlots, Outcome};
 pub use firing::{FiringPlan, Skip, SkipReason};
 pub use history::{Retention, SkippedRange, TaskHistory, TaskRecord, TaskStatus};
+pub use jiff::Timestamp;
 pub use job::{JobDetail, JobKind, Overlap, StoredJob};
 pub use key::{JobKey, KeyError, TriggerKey};
 pub use node::{ClusterView, Heartbeat, Node, NodeState, Term};

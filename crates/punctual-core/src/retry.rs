@@ -65,7 +65,9 @@ impl RetryPolicy {
             Self::Immediate { max_attempts } if max_attempts > 100 => {
                 Err(format!("max_attempts is {max_attempts}: immediate retries allow at most 100 attempts"))
             }
-            Self::Immediate { max_attempts } | Self::Exponential { max_attempts, .. } if max_attempts == 0 => {
+            Self::Immediate { max_attempts } | Self::Exponential { max_attempts, .. }
+                if max_attempts == 0 =>
+            {
                 Err("max_attempts is 0: the first run counts as an attempt, so give at least 1".to_owned())
             }
             Self::Immediate { .. } => Ok(()),

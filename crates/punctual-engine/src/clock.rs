@@ -1,0 +1,365 @@
+//! The clocks. This is the only module that reads the machine's time.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use punctual_core::{Clock, SleepFuture};
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic between two map operations leaves nothing half done here, so a poisoned lock is usable.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sleepers ordered by the moment at which they wake; the number makes keys unique.
+#[derive(Default)]
+struct Sleepers {
+    waiting: BTreeMap<(Duration, u64), Waker>,
+    next_number: u64,
+    closed: bool,
+}
+
+/// The machine's time: read from the wall clock once, then carried on by the monotonic clock, so that a wrong
+/// or jumping wall clock moves no firing. Every few seconds a look at the wall clock corrects slow drift: small
+/// differences (up to a second) are taken over, a backward jump is not followed, a forward jump (the machine
+/// slept, or its clock was set) is.
+///
+/// Sleepers are woken by a thread of its own, because tokio's timer rounds up to whole milliseconds: a fire
+/// then starts within about a tenth of a millisecond of its instant.
+pub struct SystemClock {
+    shared: Arc<SystemShared>,
+}
+
+struct SystemShared {
+    started: std::time::Instant,
+    /// What to add to the monotonic time to get the present instant.
+    base: Mutex<Base>,
+    sleepers: Mutex<Sleepers>,
+    changed: Condvar,
+}
+
+struct Base {
+    at: Timestamp,
+    checked: Duration,
+}
+
+/// How often the wall clock is looked at.
+const WALL_CHECK: Duration = Duration::from_secs(5);
+/// How long the timer thread waits at most, so that it follows corrections of the wall clock.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+#[expect(clippy::disallowed_methods, reason = "the clock module is where the machine's time is read")]
+fn wall_now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock module is where the machine's time is read")]
+fn instant_now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+impl SystemShared {
+    fn elapsed(&self) -> Duration {
+        instant_now().duration_since(self.started)
+    }
+
+    fn now(&self) -> Timestamp {
+        let elapsed = self.elapsed();
+        let mut base = lock(&self.base);
+        if elapsed.saturating_sub(base.checked) >= WALL_CHECK {
+            base.checked = elapsed;
+            base.at = corrected(base.at, elapsed, wall_now());
+        }
+        add(base.at, elapsed)
+    }
+}
+
+fn add(at: Timestamp, elapsed: Duration) -> Timestamp {
+    at.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+}
+
+/// The base after a look at the wall clock; see [`SystemClock`].
+fn corrected(base: Timestamp, elapsed: Duration, wall: Timestamp) -> Timestamp {
+    let ours = add(base, elapsed);
+    let ahead = wall.duration_since(ours);
+    if ahead.as_millis() >= -1_000 { base.checked_add(ahead).unwrap_or(base) } else { base }
+}
+
+impl SystemClock {
+    /// Reads the wall clock and starts the timer thread, which ends when the clock is dropped.
+    pub fn new() -> Self {
+        let shared = Arc::new(SystemShared {
+            started: instant_now(),
+            base: Mutex::new(Base { at: wall_now(), checked: Duration::ZERO }),
+            sleepers: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let timer = Arc::clone(&shared);
+        let spawned = std::thread::Builder::new()
+            .name("punctual-timer".to_owned())
+            .stack_size(64 * 1024)
+            .spawn(move || timer.run());
+        if let Err(error) = spawned {
+            // Without it nothing would ever fire, and nothing could say why.
+            panic!("cannot start the timer thread: {error}");
+        }
+        Self { shared }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SystemShared {
+    fn run(&self) {
+        let mut sleepers = lock(&self.sleepers);
+        while !sleepers.closed {
+            let elapsed = self.elapsed();
+            let later = sleepers.waiting.split_off(&(elapsed + Duration::from_nanos(1), 0));
+            let due = std::mem::replace(&mut sleepers.waiting, later);
+            if !due.is_empty() {
+                drop(sleepers);
+                due.into_values().for_each(Waker::wake);
+                sleepers = lock(&self.sleepers);
+                continue;
+            }
+            let wait = sleepers.waiting.first_key_value().map(|((at, _), _)| at.saturating_sub(elapsed));
+            sleepers = match wait {
+                Some(wait) => {
+                    self.changed
+                        .wait_timeout(sleepers, wait.min(LONGEST_WAIT))
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+                None => self.changed.wait(sleepers).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+impl Drop for SystemClock {
+    fn drop(&mut self) {
+        lock(&self.shared.sleepers).closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl std::fmt::Debug for SystemClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SystemClock")
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        self.shared.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.shared.elapsed()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> SleepFuture {
+        Box::pin(SystemSleep { shared: Arc::clone(&self.shared), at, key: None })
+    }
+}
+
+struct SystemSleep {
+    shared: Arc<SystemShared>,
+    at: Timestamp,
+    key: Option<(Duration, u64)>,
+}
+
+impl Future for SystemSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let left = self.at.duration_since(self.shared.now());
+        let shared = Arc::clone(&self.shared);
+        let mut sleepers = lock(&shared.sleepers);
+        if let Some(key) = self.key.take() {
+            sleepers.waiting.remove(&key);
+        }
+        // `left` is also positive again when the wall clock was found to be ahead of itself: sleep on.
+        let Ok(left) = Duration::try_from(left) else { return Poll::Ready(()) };
+        if left.is_zero() {
+            return Poll::Ready(());
+        }
+        // A long sleep is cut in pieces, so that it follows corrections of the wall clock.
+        let wake_at = shared.elapsed() + left.min(LONGEST_WAIT);
+        let key = (wake_at, sleepers.next_number);
+        sleepers.next_number += 1;
+        let is_first = sleepers.waiting.first_key_value().is_none_or(|(first, _)| key < *first);
+        sleepers.waiting.insert(key, cx.waker().clone());
+        self.key = Some(key);
+        if is_first {
+            shared.changed.notify_one();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for SystemSleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            lock(&self.shared.sleepers).waiting.remove(&key);
+        }
+    }
+}
+
+/// A clock that stands still until it is moved, for tests: sleepers wake when it is moved past their moment.
+#[derive(Clone, Debug)]
+pub struct ManualClock {
+    shared: Arc<Mutex<ManualShared>>,
+}
+
+struct ManualShared {
+    now: Timestamp,
+    elapsed: Duration,
+    sleepers: BTreeMap<(Timestamp, u64), Waker>,
+    next_number: u64,
+}
+
+impl std::fmt::Debug for ManualShared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({} sleepers)", self.now, self.sleepers.len())
+    }
+}
+
+impl ManualClock {
+    /// A clock that shows `start`.
+    pub fn new(start: Timestamp) -> Self {
+        let shared =
+            ManualShared { now: start, elapsed: Duration::ZERO, sleepers: BTreeMap::new(), next_number: 0 };
+        Self { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// Moves the clock forward and wakes whoever slept until then.
+    pub fn advance(&self, by: Duration) {
+        let mut shared = lock(&self.shared);
+        shared.elapsed += by;
+        let now = add(shared.now, by);
+        Self::show(shared, now);
+    }
+
+    /// Sets the clock, also backward, as a wall clock may jump; monotonic time does not move with it.
+    pub fn set(&self, now: Timestamp) {
+        Self::show(lock(&self.shared), now);
+    }
+
+    fn show(mut shared: MutexGuard<'_, ManualShared>, now: Timestamp) {
+        shared.now = now;
+        let later = shared.sleepers.split_off(&(now, u64::MAX));
+        let due = std::mem::replace(&mut shared.sleepers, later);
+        drop(shared);
+        due.into_values().for_each(Waker::wake);
+    }
+
+    /// The earliest moment for which somebody sleeps.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        lock(&self.shared).sleepers.first_key_value().map(|((at, _), _)| *at)
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        lock(&self.shared).now
+    }
+
+    fn monotonic(&self) -> Duration {
+        lock(&self.shared).elapsed
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> SleepFuture {
+        Box::pin(ManualSleep { shared: Arc::clone(&self.shared), at, key: None })
+    }
+}
+
+struct ManualSleep {
+    shared: Arc<Mutex<ManualShared>>,
+    at: Timestamp,
+    key: Option<(Timestamp, u64)>,
+}
+
+impl Future for ManualSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let handle = Arc::clone(&self.shared);
+        let mut shared = lock(&handle);
+        if let Some(key) = self.key.take() {
+            shared.sleepers.remove(&key);
+        }
+        if shared.now >= self.at {
+            return Poll::Ready(());
+        }
+        let key = (self.at, shared.next_number);
+        shared.next_number += 1;
+        shared.sleepers.insert(key, cx.waker().clone());
+        self.key = Some(key);
+        Poll::Pending
+    }
+}
+
+impl Drop for ManualSleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            lock(&self.shared).sleepers.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_backward_jump_of_the_wall_clock_is_not_followed() {
+        let base = at("2026-01-01T00:00:00Z");
+        let elapsed = Duration::from_secs(10);
+        assert_eq!(corrected(base, elapsed, at("2025-06-01T00:00:00Z")), base);
+    }
+
+    #[test]
+    fn drift_and_forward_jumps_are_followed() {
+        let base = at("2026-01-01T00:00:00Z");
+        let elapsed = Duration::from_secs(10);
+        for wall in ["2026-01-01T00:00:09.7Z", "2026-01-01T00:00:10.2Z", "2026-01-01T05:00:00Z"] {
+            assert_eq!(add(corrected(base, elapsed, at(wall)), elapsed), at(wall));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_system_clock_wakes_at_or_after_the_moment() {
+        let clock = SystemClock::new();
+        let until = add(clock.now(), Duration::from_millis(5));
+        clock.sleep_until(until).await;
+        assert!(clock.now() >= until);
+        clock.sleep_until(Timestamp::UNIX_EPOCH).await;
+    }
+
+    #[tokio::test]
+    async fn a_manual_clock_wakes_sleepers_when_it_is_moved() {
+        let clock = ManualClock::new(at("2026-01-01T00:00:00Z"));
+        let sleep = clock.sleep_until(at("2026-01-01T00:01:00Z"));
+        let task = tokio::spawn(sleep);
+        tokio::task::yield_now().await;
+        assert_eq!(clock.next_wake(), Some(at("2026-01-01T00:01:00Z")));
+        clock.advance(Duration::from_secs(59));
+        tokio::task::yield_now().await;
+        assert!(!task.is_finished());
+        clock.advance(Duration::from_secs(1));
+        task.await.unwrap();
+    }
+}

@@ -1,0 +1,231 @@
+//! The loops that drive a node: claim, complete, heartbeat. Each is a plain loop around one step of
+//! [`crate::Node`]; none ever spins: it waits for an event, for the clock, or for a growing pause after a
+//! failure.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use punctual_core::time::plus_millis;
+use punctual_core::{Claimed, Event, Fire, KindSlots, NodeState, StoreError, Term};
+
+use crate::execute::{Ended, execute};
+use crate::scheduler::{Inner, lock};
+use crate::settings::Backoff;
+
+/// The pause after a claim that brought nothing although something is said to be due (its kinds were taken by
+/// another node in between, say).
+const EMPTY_CLAIM_PAUSE_MS: i64 = 50;
+
+fn later(now: Timestamp, millis: u64) -> Timestamp {
+    plus_millis(now, i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+/// Waits until `at` or until the claim loop is woken.
+async fn sleep_or_wake(inner: &Inner, at: Timestamp) {
+    tokio::select! {
+        biased;
+        () = inner.wake.notified() => {}
+        () = inner.node.clock.sleep_until(at) => {}
+    }
+}
+
+/// Claims due fires and starts them, until the node drains.
+pub(crate) async fn claim_loop(inner: Arc<Inner>) {
+    let settings = inner.node.settings.clone();
+    let mut backoff = Backoff::new(&settings);
+    while !inner.stop.is_cancelled() && !inner.draining() {
+        if inner.node.phase() != NodeState::Running {
+            inner.wake.notified().await;
+            continue;
+        }
+        let Some((limit, kinds)) = free_slots(&inner) else {
+            inner.wake.notified().await;
+            // Many runs tend to end together: let those that are ready do so, and claim for all at once.
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let now = inner.node.clock.now();
+        match inner.node.claim(now, limit, &kinds).await {
+            Ok((term, claimed)) => {
+                backoff.reset();
+                let pause = pause_after(&claimed, now, settings.poll_ms);
+                start_runs(&inner, term, claimed.fires);
+                if let Some(until) = pause {
+                    sleep_or_wake(&inner, until).await;
+                }
+            }
+            Err(StoreError::StaleTerm) => {
+                // The heartbeat loop renews the lease and wakes this one.
+                sleep_or_wake(&inner, later(now, settings.heartbeat_ms)).await;
+            }
+            Err(error) => {
+                let pause = backoff.fail();
+                inner.node.listeners.emit(&Event::StoreFailed {
+                    operation: "claim due fires",
+                    error: error.to_string(),
+                    retry_in_ms: pause,
+                });
+                inner.node.clock.sleep_until(later(now, pause)).await;
+            }
+        }
+    }
+}
+
+/// The room for more runs, or `None` (remembered as `starved`) when there is none at all.
+fn free_slots(inner: &Inner) -> Option<(usize, Vec<KindSlots>)> {
+    let settings = &inner.node.settings;
+    let look = || {
+        let free = settings.slots.saturating_sub(inner.running.load(Ordering::SeqCst));
+        let limit = free.min(settings.claim_batch);
+        (limit, inner.node.registry.free(limit))
+    };
+    // Say that the loop is waiting before looking, so that a run which ends in between wakes it.
+    inner.starved.store(true, Ordering::SeqCst);
+    let (limit, kinds) = look();
+    if limit == 0 || kinds.is_empty() {
+        return None;
+    }
+    inner.starved.store(kinds.len() < inner.node.registry.kinds().len(), Ordering::SeqCst);
+    Some((limit, kinds))
+}
+
+/// Until when there is nothing to claim; `None` to go on at once.
+fn pause_after(claimed: &Claimed, now: Timestamp, poll_ms: u64) -> Option<Timestamp> {
+    let progress = !claimed.fires.is_empty() || !claimed.skipped.is_empty() || !claimed.errors.is_empty();
+    match claimed.next_due {
+        Some(due) if due <= now => (!progress).then(|| plus_millis(now, EMPTY_CLAIM_PAUSE_MS)),
+        Some(due) => Some(due.min(later(now, poll_ms))),
+        None => Some(later(now, poll_ms)),
+    }
+}
+
+fn start_runs(inner: &Arc<Inner>, term: Term, fires: Vec<Fire>) {
+    if fires.is_empty() {
+        return;
+    }
+    inner.running.fetch_add(fires.len(), Ordering::SeqCst);
+    let token = inner.run_token();
+    for fire in fires {
+        if let Some(entry) = inner.node.registry.entry(&fire.job.kind) {
+            entry.begin();
+        }
+        inner.tracker.spawn(run(Arc::clone(inner), term, fire, token.clone()));
+    }
+}
+
+async fn run(inner: Arc<Inner>, term: Term, fire: Fire, cancel: tokio_util::sync::CancellationToken) {
+    let kind = fire.job.kind.clone();
+    if inner.draining() {
+        lock(&inner.unstarted).push(fire.id);
+    } else {
+        let ended = execute(&inner.node, term, fire, cancel).await;
+        let mut queue = lock(&inner.queue);
+        queue.push(ended);
+        let first = queue.len() == 1;
+        drop(queue);
+        if first {
+            inner.ended.notify_one();
+        }
+    }
+    if let Some(entry) = inner.node.registry.entry(&kind) {
+        entry.end();
+    }
+    inner.running.fetch_sub(1, Ordering::SeqCst);
+    if inner.starved.swap(false, Ordering::SeqCst) {
+        inner.wake.notify_one();
+    }
+}
+
+/// Stores how runs ended, until the loops are told to stop and the queue is empty. A batch is what came
+/// together while the last one was stored: one run alone is stored at once.
+pub(crate) async fn completion_loop(inner: Arc<Inner>) {
+    let mut backoff = Backoff::new(&inner.node.settings);
+    let mut tries_left_after_stop = 5;
+    loop {
+        let batch = std::mem::take(&mut *lock(&inner.queue));
+        if batch.is_empty() {
+            if inner.stop.is_cancelled() {
+                return;
+            }
+            inner.ended.notified().await;
+            continue;
+        }
+        let now = inner.node.clock.now();
+        match inner.node.complete(now, &batch).await {
+            Ok(wake) => {
+                backoff.reset();
+                if wake {
+                    inner.wake.notify_one();
+                }
+            }
+            Err(error) => {
+                let pause = backoff.fail();
+                inner.node.listeners.emit(&Event::StoreFailed {
+                    operation: "store how runs ended",
+                    error: error.to_string(),
+                    retry_in_ms: pause,
+                });
+                put_back(&inner, batch);
+                if inner.stop.is_cancelled() {
+                    tries_left_after_stop -= 1;
+                    if tries_left_after_stop == 0 {
+                        return;
+                    }
+                }
+                inner.node.clock.sleep_until(later(now, pause)).await;
+            }
+        }
+    }
+}
+
+/// Puts a batch that could not be stored before what has ended since.
+fn put_back(inner: &Inner, batch: Vec<Ended>) {
+    let mut queue = lock(&inner.queue);
+    let newer = std::mem::replace(&mut *queue, batch);
+    queue.extend(newer);
+}
+
+/// Renews the lease and takes up the work of lost nodes.
+pub(crate) async fn heartbeat_loop(inner: Arc<Inner>) {
+    let settings = inner.node.settings.clone();
+    let mut backoff = Backoff::new(&settings);
+    let mut next = inner.node.clock.now();
+    loop {
+        tokio::select! {
+            biased;
+            () = inner.stop.cancelled() => return,
+            () = inner.node.clock.sleep_until(next) => {}
+        }
+        let now = inner.node.clock.now();
+        match beat(&inner, now).await {
+            Ok(wake) => {
+                backoff.reset();
+                next = later(now, settings.heartbeat_ms);
+                if wake {
+                    inner.wake.notify_one();
+                }
+            }
+            Err(error) => {
+                let pause = backoff.fail().min(settings.heartbeat_ms);
+                inner.node.listeners.emit(&Event::StoreFailed {
+                    operation: "renew the node's lease",
+                    error: error.to_string(),
+                    retry_in_ms: pause,
+                });
+                next = later(now, pause);
+            }
+        }
+    }
+}
+
+async fn beat(inner: &Inner, now: Timestamp) -> Result<bool, StoreError> {
+    let trusted = inner.node.trusts_lease(now);
+    let old = inner.node.term();
+    let beat = inner.node.heartbeat(now).await?;
+    if let (true, Some(old)) = (beat.lost_lease, old) {
+        inner.cancel_lost(old);
+    }
+    let recovered = inner.node.recover(now).await?;
+    Ok(!trusted || beat.lost_lease || !recovered.is_empty())
+}

@@ -1,0 +1,215 @@
+//! Runs one fire: with its time-out, its cancellation, and its panics caught.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use punctual_core::time::plus_millis;
+use punctual_core::{Clock, Completion, Event, Fire, Outcome, Term};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::job::{JobError, JobResult, Run};
+use crate::node::Node;
+use crate::registry::RunFuture;
+
+/// A run that has ended, with what the store is to be told.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The fire.
+    pub fire: Arc<Fire>,
+    /// What the store is told.
+    pub completion: Completion,
+    /// The message of the error, if it failed.
+    pub error: Option<String>,
+}
+
+/// Turns a panic of the inner future into an error, so that it ends one run and not the node.
+struct CatchPanic(RunFuture);
+
+impl Future for CatchPanic {
+    type Output = JobResult;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<JobResult> {
+        let inner = &mut self.0;
+        match std::panic::catch_unwind(AssertUnwindSafe(|| inner.as_mut().poll(cx))) {
+            Ok(poll) => poll,
+            Err(payload) => Poll::Ready(Err(panic_error(payload.as_ref()))),
+        }
+    }
+}
+
+fn panic_error(payload: &(dyn std::any::Any + Send)) -> JobError {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "the panic carried no text".to_owned());
+    JobError::of_kind("panic", format!("the job panicked: {text}"), true)
+}
+
+/// Why a run is asked to stop.
+enum Stop {
+    TimeOut(u64),
+    Cancelled,
+}
+
+async fn stop_signal(clock: &dyn Clock, timeout_ms: Option<u64>, cancel: &CancellationToken) -> Stop {
+    match timeout_ms {
+        None => {
+            cancel.cancelled().await;
+            Stop::Cancelled
+        }
+        Some(limit) => {
+            let at = plus_millis(clock.now(), i64::try_from(limit).unwrap_or(i64::MAX));
+            tokio::select! {
+                () = clock.sleep_until(at) => Stop::TimeOut(limit),
+                () = cancel.cancelled() => Stop::Cancelled,
+            }
+        }
+    }
+}
+
+/// Drives a run to its end. A run that is asked to stop has the grace time to do so and is then dropped.
+async fn supervise(
+    mut job: CatchPanic,
+    run: &Run,
+    timeout_ms: Option<u64>,
+    cancel: &CancellationToken,
+    grace_ms: u64,
+) -> JobResult {
+    let stop = tokio::select! {
+        biased;
+        result = &mut job => return result,
+        stop = stop_signal(run.clock.as_ref(), timeout_ms, cancel) => stop,
+    };
+    run.cancel.cancel();
+    let until = plus_millis(run.clock.now(), i64::try_from(grace_ms).unwrap_or(i64::MAX));
+    let ended = tokio::select! {
+        biased;
+        result = &mut job => Some(result),
+        () = run.clock.sleep_until(until) => None,
+    };
+    let manner =
+        if ended.is_some() { "it stopped when asked" } else { "it did not stop when asked and was dropped" };
+    match (stop, ended) {
+        (Stop::Cancelled, Some(Ok(()))) => Ok(()),
+        (Stop::Cancelled, Some(Err(error))) => {
+            Err(JobError::of_kind("cancelled", format!("the run was cancelled: {error}"), true))
+        }
+        (Stop::Cancelled, None) => {
+            Err(JobError::of_kind("cancelled", format!("the run was cancelled; {manner}"), true))
+        }
+        (Stop::TimeOut(limit), _) => Err(JobError::of_kind(
+            "timeout",
+            format!("the run took longer than its {limit} ms; {manner}"),
+            true,
+        )),
+    }
+}
+
+/// Runs a fire under `term` to its end; never panics and always ends (a job that blocks its thread for ever
+/// excepted).
+pub(crate) async fn execute(node: &Node, term: Term, fire: Fire, cancel: CancellationToken) -> Ended {
+    let fire = Arc::new(fire);
+    let run = Arc::new(Run {
+        fire: Arc::clone(&fire),
+        cancel: CancellationToken::new(),
+        clock: Arc::clone(&node.clock),
+        details: Mutex::default(),
+    });
+    let span = tracing::info_span!(
+        "job",
+        job.key = %fire.job.key,
+        trigger.key = %fire.trigger,
+        fire.id = fire.id.0,
+        attempt = fire.attempt,
+    );
+    let started = node.clock.monotonic();
+    node.listeners.emit_with(|| Event::JobStarted { fire: Arc::clone(&fire) });
+    let result = match start(node, &fire, &run) {
+        Ok(job) => {
+            let grace = node.settings.cancel_grace_ms;
+            supervise(CatchPanic(job), &run, fire.job.timeout_ms, &cancel, grace).instrument(span).await
+        }
+        Err(error) => Err(error),
+    };
+    let duration = node.clock.monotonic().saturating_sub(started);
+    let ended = conclude(fire, term, result, run.take_details(), node.clock.now(), duration);
+    node.listeners.emit_with(|| Event::JobFinished {
+        fire: Arc::clone(&ended.fire),
+        duration_ms: ended.completion.duration_ms,
+        error: ended.error.clone(),
+        retry_in_ms: ended
+            .completion
+            .retry_at
+            .map(|at| punctual_core::time::millis_between(ended.completion.ended_at, at).max(0) as u64),
+    });
+    ended
+}
+
+fn start(node: &Node, fire: &Fire, run: &Arc<Run>) -> Result<RunFuture, JobError> {
+    let kind = &fire.job.kind;
+    let Some(entry) = node.registry.entry(kind) else {
+        let message = format!("this node has no code of kind {kind}");
+        return Err(JobError::of_kind("unknown kind", message, false));
+    };
+    let data = fire.data().map_err(|error| {
+        JobError::of_kind("invalid data", format!("the stored data of the job is unreadable: {error}"), false)
+    })?;
+    // `start` runs the job's code up to its first await, which may panic as well.
+    std::panic::catch_unwind(AssertUnwindSafe(|| entry.start(data, Arc::clone(run))))
+        .map_err(|payload| panic_error(payload.as_ref()))
+}
+
+/// A number in 0.0..1.0 that depends on the fire and its attempt alone: retries of many fires spread, and the
+/// same history gives the same waits.
+fn jitter(fire: &Fire) -> f64 {
+    let mut bits = (fire.origin.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(fire.attempt);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// What the store is told about a run.
+pub(crate) fn conclude(
+    fire: Arc<Fire>,
+    term: Term,
+    result: JobResult,
+    details: Map<String, Value>,
+    ended_at: Timestamp,
+    duration: Duration,
+) -> Ended {
+    let mut retry_at = None;
+    let mut message = None;
+    let outcome = match result {
+        Ok(()) => Outcome::Success((!details.is_empty()).then_some(Value::Object(details))),
+        Err(error) => {
+            if error.is_retryable() {
+                retry_at = fire
+                    .job
+                    .retry
+                    .next_delay(fire.attempt, jitter(&fire))
+                    .map(|wait| plus_millis(ended_at, i64::try_from(wait).unwrap_or(i64::MAX)));
+            }
+            message = Some(error.to_string());
+            Outcome::Failed(error.details(details))
+        }
+    };
+    let completion = Completion {
+        id: fire.id,
+        term,
+        outcome,
+        ended_at,
+        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        retry_at,
+        keep: fire.job.history,
+        is_last: fire.is_last,
+    };
+    Ended { fire, completion, error: message }
+}

@@ -1,0 +1,39 @@
+//! The moving parts of Punctual.
+//!
+//! A [`Scheduler`] drives one [`Node`] over a store: it claims due fires, runs them, and reports how they ended.
+//! The steps themselves (claim, complete, heartbeat, recover) are methods of [`Node`] that take the time and
+//! return; the loops that call them are in `driver`. [`ManualScheduler`] calls the same steps by hand, and so
+//! do simulations.
+//!
+//! | to add | write |
+//! | --- | --- |
+//! | a job | a type that implements [`Job`], and [`SchedulerBuilder::job`] |
+//! | a listener | a type that implements [`Listener`], and [`SchedulerBuilder::listener`] |
+//! | a job that exists from the start | an [`Entry`], and [`SchedulerBuilder::entry`] |
+
+mod builder;
+pub mod clock;
+mod driver;
+mod execute;
+mod info;
+mod job;
+mod listen;
+mod manual;
+mod node;
+mod operations;
+mod registry;
+mod scheduler;
+mod settings;
+
+pub use builder::{BuildError, Entry, SchedulerBuilder};
+pub use clock::{ManualClock, SystemClock};
+pub use execute::Ended;
+pub use info::{JobInfo, SchedulerInfo, ShownState, TriggerInfo};
+pub use job::{Job, JobContext, JobError, JobResult};
+pub use listen::{Listener, LogListener};
+pub use manual::{ManualError, ManualRun, ManualScheduler};
+pub use node::{Beat, Node, Status};
+pub use operations::SchedulerError;
+pub use registry::JobRegistry;
+pub use scheduler::{InitReport, Scheduler, ShutdownReport};
+pub use settings::{Settings, disabled_by_env};

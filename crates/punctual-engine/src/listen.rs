@@ -1,0 +1,111 @@
+//! Listeners: who hears what happens on a node.
+
+use std::sync::Arc;
+
+use punctual_core::Event;
+use tracing::{debug, error, info, warn};
+
+/// Hears what happens on a node, on the thread where it happens: return soon, and hand long work to another
+/// task. A listener that panics is reported and goes on hearing.
+pub trait Listener: Send + Sync + 'static {
+    /// Something happened.
+    fn on_event(&self, event: &Event);
+}
+
+impl<F: Fn(&Event) + Send + Sync + 'static> Listener for F {
+    fn on_event(&self, event: &Event) {
+        self(event);
+    }
+}
+
+/// All listeners of a node.
+#[derive(Clone, Default)]
+pub(crate) struct Listeners(Vec<Arc<dyn Listener>>);
+
+impl Listeners {
+    pub(crate) fn add(&mut self, listener: Arc<dyn Listener>) {
+        self.0.push(listener);
+    }
+
+    pub(crate) fn emit(&self, event: &Event) {
+        for listener in &self.0 {
+            let call = std::panic::AssertUnwindSafe(|| listener.on_event(event));
+            if std::panic::catch_unwind(call).is_err() {
+                error!("a listener panicked; the event goes on to the others");
+            }
+        }
+    }
+
+    /// Emits an event that is built only when somebody listens.
+    pub(crate) fn emit_with(&self, event: impl FnOnce() -> Event) {
+        if !self.0.is_empty() {
+            self.emit(&event());
+        }
+    }
+}
+
+/// Writes every log sentence about scheduling. Messages read alone; fields carry the same for machines.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct LogListener;
+
+impl Listener for LogListener {
+    fn on_event(&self, event: &Event) {
+        match event {
+            Event::NodeStarted { name, term } => {
+                info!(node.name = %name, node.term = term.0, "node {name} is ready")
+            }
+            Event::LeaseLost { old, new } => warn!(
+                node.old_term = old.0,
+                node.term = new.0,
+                "this node's lease had run out: what it ran belongs to recovery, and it goes on under a new term"
+            ),
+            Event::NodeStopped { name, released, cancelled } => info!(
+                node.name = %name, released, cancelled,
+                "node {name} stopped ({released} fires handed back, {cancelled} runs cancelled)"
+            ),
+            Event::JobStarted { fire } => debug!(
+                job.key = %fire.job.key, trigger.key = %fire.trigger, fire.id = fire.id.0, attempt = fire.attempt,
+                "job {} starts", fire.job.key
+            ),
+            Event::JobFinished { fire, duration_ms, error: None, .. } => debug!(
+                job.key = %fire.job.key, trigger.key = %fire.trigger, fire.id = fire.id.0, duration_ms,
+                "job {} succeeded in {duration_ms} ms", fire.job.key
+            ),
+            Event::JobFinished { fire, duration_ms, error: Some(message), retry_in_ms } => {
+                let next = match retry_in_ms {
+                    Some(wait) => format!("attempt {} follows in {wait} ms", fire.attempt + 1),
+                    None => "it is not tried again".to_owned(),
+                };
+                warn!(
+                    job.key = %fire.job.key, trigger.key = %fire.trigger, fire.id = fire.id.0,
+                    attempt = fire.attempt, duration_ms, error = %message,
+                    "job {} failed after {duration_ms} ms: {message}; {next}", fire.job.key
+                );
+            }
+            Event::CompletionSuperseded { id, job } => warn!(
+                job.key = %job, fire.id = id.0,
+                "a run of job {job} ended after recovery had taken its fire away; its result is not recorded"
+            ),
+            Event::InstantsSkipped { trigger, skip } => info!(
+                trigger.key = %trigger, reason = skip.reason.as_str(), count = skip.count,
+                "{} instant(s) of trigger {trigger} were skipped ({}), {} to {}",
+                skip.count, skip.reason.as_str(), skip.first, skip.last
+            ),
+            Event::TriggerFailed { trigger, error } => error!(
+                trigger.key = %trigger, error = %error,
+                "trigger {trigger} cannot be understood and fires nothing until it is reset: {error}"
+            ),
+            Event::WorkRecovered(work) => warn!(
+                job.key = %work.job, fire.id = work.id.0, node.name = %work.node,
+                "node {} was lost while job {} ran{}", work.node, work.job,
+                if work.refired { "; it runs again" } else { "" }
+            ),
+            Event::StoreFailed { operation, error, retry_in_ms } => error!(
+                operation, error = %error, retry_in_ms,
+                "the store failed to {operation}: {error}; next try in {retry_in_ms} ms"
+            ),
+            Event::HistoryPruned { rows } => info!(rows, "{rows} old rows of the task history were deleted"),
+            _ => debug!(?event, "an event without a sentence of its own"),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! One node's steps: register, claim, complete, recover. Each takes the time, makes one or two store calls and
+//! returns; nothing here sleeps or spawns, so that the loops, a hand crank and a simulation can drive it alike.
+//!
+//! # Trust in the lease
+//!
+//! A heartbeat that the store answered renews the lease until `sent_at + lease_ms`. The node itself trusts it a
+//! tenth less long, counted from *before* the heartbeat was sent, so that it always stops believing before the
+//! others do. Local time is only ever used to stop sooner; the store decides.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use punctual_core::time::plus_millis;
+use punctual_core::{
+    Claim, Claimed, Clock, Completed, Completion, Event, FireId, Heartbeat, JobStore, KindSlots, NodeState,
+    Recovered, StoreError, Term,
+};
+
+use crate::execute::Ended;
+use crate::listen::Listeners;
+use crate::registry::JobRegistry;
+use crate::settings::Settings;
+
+/// One node over one store.
+pub struct Node {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) store: Arc<dyn JobStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    pub(crate) registry: JobRegistry,
+    pub(crate) listeners: Listeners,
+    standing: Mutex<Standing>,
+    executed: AtomicU64,
+}
+
+#[derive(Clone, Debug)]
+struct Standing {
+    phase: NodeState,
+    term: Option<Term>,
+    trusted_until: Option<Timestamp>,
+    last_heartbeat: Option<Timestamp>,
+    last_error: Option<String>,
+    started_at: Option<Timestamp>,
+}
+
+/// What a heartbeat found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// The node's term.
+    pub term: Term,
+    /// Whether an earlier term had run out: what was claimed under it belongs to recovery.
+    pub lost_lease: bool,
+}
+
+/// How a node is doing.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it is doing.
+    pub state: NodeState,
+    /// Its term, once it has registered.
+    pub term: Option<Term>,
+    /// Runs under way.
+    pub running: usize,
+    /// How many runs it has slots for.
+    pub slots: usize,
+    /// Runs that have ended since it started.
+    pub executed: u64,
+    /// When it began to claim, UTC.
+    pub started_at: Option<Timestamp>,
+    /// Whether it may claim: its lease is known to be good.
+    pub lease_valid: bool,
+    /// Its last heartbeat that the store answered, UTC.
+    pub last_heartbeat: Option<Timestamp>,
+    /// What the store said when it last failed, until it works again.
+    pub last_store_error: Option<String>,
+}
+
+impl Node {
+    /// A node that has not registered yet.
+    pub fn new(
+        name: String,
+        version: String,
+        store: Arc<dyn JobStore>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        registry: JobRegistry,
+    ) -> Self {
+        let standing = Standing {
+            phase: NodeState::Starting,
+            term: None,
+            trusted_until: None,
+            last_heartbeat: None,
+            last_error: None,
+            started_at: None,
+        };
+        Self {
+            name,
+            version,
+            store,
+            clock,
+            settings,
+            registry,
+            listeners: Listeners::default(),
+            standing: Mutex::new(standing),
+            executed: AtomicU64::new(0),
+        }
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the node is doing.
+    pub fn phase(&self) -> NodeState {
+        self.standing().phase
+    }
+
+    pub(crate) fn set_phase(&self, phase: NodeState, now: Timestamp) {
+        let mut standing = self.standing();
+        standing.phase = phase;
+        if phase == NodeState::Running && standing.started_at.is_none() {
+            standing.started_at = Some(now);
+        }
+    }
+
+    /// The term, once the node has registered.
+    pub fn term(&self) -> Option<Term> {
+        self.standing().term
+    }
+
+    /// Whether the node may claim at `now`; see the module's text.
+    pub fn trusts_lease(&self, now: Timestamp) -> bool {
+        self.standing().trusted_until.is_some_and(|until| now < until)
+    }
+
+    pub(crate) fn status(&self, now: Timestamp, running: usize) -> Status {
+        let standing = self.standing().clone();
+        Status {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            state: standing.phase,
+            term: standing.term,
+            running,
+            slots: self.settings.slots,
+            executed: self.executed.load(Ordering::Relaxed),
+            started_at: standing.started_at,
+            lease_valid: standing.trusted_until.is_some_and(|until| now < until),
+            last_heartbeat: standing.last_heartbeat,
+            last_store_error: standing.last_error,
+        }
+    }
+
+    /// Remembers how the last store call went, for the health report.
+    pub(crate) fn note<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut standing = self.standing();
+        match &result {
+            Ok(_) if standing.last_error.is_none() => {}
+            Ok(_) => standing.last_error = None,
+            Err(error) => standing.last_error = Some(error.to_string()),
+        }
+        drop(standing);
+        result
+    }
+
+    /// Registers the node, or renews its lease.
+    pub async fn heartbeat(&self, now: Timestamp) -> Result<Beat, StoreError> {
+        let (term, state) = {
+            let standing = self.standing();
+            (standing.term, standing.phase)
+        };
+        let beat = Heartbeat {
+            name: self.name.clone(),
+            term,
+            version: self.version.clone(),
+            state,
+            kinds: self.registry.kinds(),
+            now,
+            lease_ms: self.settings.lease_ms,
+        };
+        let view = self.note(self.store.heartbeat(&beat).await)?;
+        let trust = i64::try_from(self.settings.lease_ms - self.settings.lease_ms / 10).unwrap_or(i64::MAX);
+        {
+            let mut standing = self.standing();
+            standing.term = Some(view.term);
+            standing.trusted_until = Some(plus_millis(now, trust));
+            standing.last_heartbeat = Some(now);
+        }
+        match term {
+            None => self.listeners.emit(&Event::NodeStarted { name: self.name.clone(), term: view.term }),
+            Some(old) if old != view.term => self.listeners.emit(&Event::LeaseLost { old, new: view.term }),
+            Some(_) => {}
+        }
+        Ok(Beat { term: view.term, lost_lease: term.is_some_and(|old| old != view.term) })
+    }
+
+    /// Takes due fires, at most `limit` in all and each kind's free slots.
+    ///
+    /// # Errors
+    /// [`StoreError::StaleTerm`] also when the node itself does not trust its lease any more.
+    pub async fn claim(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        kinds: &[KindSlots],
+    ) -> Result<(Term, Claimed), StoreError> {
+        let term = {
+            let standing = self.standing();
+            match (standing.term, standing.trusted_until) {
+                (Some(term), Some(until)) if now < until => term,
+                _ => return Err(StoreError::StaleTerm),
+            }
+        };
+        let claim = Claim { term, now, limit, kinds };
+        let claimed = self.note(self.store.claim_due(&claim).await)?;
+        for (trigger, skip) in &claimed.skipped {
+            self.listeners.emit_with(|| Event::InstantsSkipped { trigger: trigger.clone(), skip: *skip });
+        }
+        for (trigger, error) in &claimed.errors {
+            self.listeners
+                .emit_with(|| Event::TriggerFailed { trigger: trigger.clone(), error: error.clone() });
+        }
+        Ok((term, claimed))
+    }
+
+    /// Reports runs that have ended. Returns whether something may be due because of it: a retry, or a trigger
+    /// that waited for a non-concurrent job.
+    pub async fn complete(&self, now: Timestamp, ended: &[Ended]) -> Result<bool, StoreError> {
+        let done: Vec<Completion> = ended.iter().map(|ended| ended.completion.clone()).collect();
+        let answers = self.note(self.store.complete(now, &done).await)?;
+        self.executed.fetch_add(ended.len() as u64, Ordering::Relaxed);
+        let mut wake = false;
+        for (ended, answer) in ended.iter().zip(answers) {
+            wake |= ended.completion.retry_at.is_some() || !ended.fire.job.concurrent;
+            if answer == Completed::Superseded {
+                self.listeners.emit_with(|| Event::CompletionSuperseded {
+                    id: ended.fire.id,
+                    job: ended.fire.job.key.clone(),
+                });
+            }
+        }
+        Ok(wake)
+    }
+
+    /// Hands back fires that were claimed and not started.
+    pub async fn release(&self, now: Timestamp, term: Term, fires: &[FireId]) -> Result<u64, StoreError> {
+        if fires.is_empty() {
+            return Ok(0);
+        }
+        self.note(self.store.release(now, term, fires).await)
+    }
+
+    /// Takes up the work of lost nodes.
+    pub async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+        let recovered = self.note(self.store.recover(now).await)?;
+        for work in &recovered {
+            self.listeners.emit_with(|| Event::WorkRecovered(work.clone()));
+        }
+        Ok(recovered)
+    }
+
+    /// Ends the node's term.
+    pub async fn retire(&self, now: Timestamp) -> Result<(), StoreError> {
+        let term = {
+            let mut standing = self.standing();
+            standing.trusted_until = None;
+            standing.term.take()
+        };
+        match term {
+            Some(term) => self.store.retire(now, term).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("name", &self.name).field("standing", &*self.standing()).finish()
+    }
+}

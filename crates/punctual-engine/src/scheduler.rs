@@ -1,0 +1,369 @@
+//! The scheduler: a node's life from its start to its end.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use punctual_core::time::plus_millis;
+use punctual_core::{
+    Change, Clock, Event, FireId, JobStore, NodeState, Retention, StoreError, StoredJob, Term, Trigger,
+};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::builder::{Entry, SchedulerBuilder};
+use crate::driver;
+use crate::execute::Ended;
+use crate::node::{Node, Status};
+
+/// A node's scheduler. Cheap to clone: all clones are one scheduler.
+///
+/// Its life: [`Scheduler::init`] registers the node and stores its entries; [`Scheduler::start`] begins to
+/// claim; [`Scheduler::standby`] stops claiming and goes on living; [`Scheduler::shutdown`] ends it for good.
+/// Jobs can be scheduled and edited from the first moment on.
+#[derive(Clone)]
+pub struct Scheduler {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) node: Node,
+    entries: Vec<Entry>,
+    disabled: bool,
+    /// Wakes the claim loop: something may be due, a slot is free, or the phase changed.
+    pub(crate) wake: Notify,
+    /// Wakes the completion loop.
+    pub(crate) ended: Notify,
+    pub(crate) queue: Mutex<Vec<Ended>>,
+    pub(crate) unstarted: Mutex<Vec<FireId>>,
+    pub(crate) running: AtomicUsize,
+    /// Whether the claim loop waits for room, so that the end of a run should wake it.
+    pub(crate) starved: AtomicBool,
+    pub(crate) tracker: TaskTracker,
+    /// Cancels the runs of the present term.
+    pub(crate) runs: Mutex<CancellationToken>,
+    /// Ends the loops.
+    pub(crate) stop: CancellationToken,
+    loops: Mutex<Vec<JoinHandle<()>>>,
+    lifecycle: tokio::sync::Mutex<Lifecycle>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lifecycle {
+    New,
+    Initialised,
+    Stopped,
+}
+
+/// What [`Scheduler::init`] did.
+#[derive(Clone, Debug, Default)]
+pub struct InitReport {
+    /// How many entries are stored as they say.
+    pub registered: usize,
+    /// The entries that were refused, with the reason. The others are not affected.
+    pub failed: Vec<(String, String)>,
+}
+
+/// What [`Scheduler::shutdown`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Fires handed back without having been started.
+    pub released: usize,
+    /// Runs that outlived the limit and were cancelled.
+    pub cancelled: usize,
+    /// Runs whose end could not be stored; recovery will take them up.
+    pub unreported: usize,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The guarded values are plain lists and tokens; none is left half changed by a panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Scheduler {
+    /// Begins a scheduler over a store.
+    pub fn builder(store: Arc<dyn JobStore>) -> SchedulerBuilder {
+        SchedulerBuilder::new(store)
+    }
+
+    pub(crate) fn assemble(node: Node, entries: Vec<Entry>, disabled: bool) -> Self {
+        let inner = Inner {
+            node,
+            entries,
+            disabled,
+            wake: Notify::new(),
+            ended: Notify::new(),
+            queue: Mutex::default(),
+            unstarted: Mutex::default(),
+            running: AtomicUsize::new(0),
+            starved: AtomicBool::new(false),
+            tracker: TaskTracker::new(),
+            runs: Mutex::new(CancellationToken::new()),
+            stop: CancellationToken::new(),
+            loops: Mutex::default(),
+            lifecycle: tokio::sync::Mutex::new(Lifecycle::New),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn JobStore> {
+        &self.inner.node.store
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.node.clock
+    }
+
+    /// The node under the scheduler.
+    pub fn node(&self) -> &Node {
+        &self.inner.node
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.node.clock.now()
+    }
+
+    /// How the node is doing.
+    pub fn status(&self) -> Status {
+        self.inner.node.status(self.now(), self.inner.running.load(Ordering::Relaxed))
+    }
+
+    /// Registers the node, stores the entries, and keeps the node's lease from then on. Claims nothing yet.
+    /// Does nothing when it was done already.
+    ///
+    /// # Errors
+    /// When the store cannot register the node. A refused entry is no error: see [`InitReport::failed`].
+    pub async fn init(&self) -> Result<InitReport, StoreError> {
+        let mut lifecycle = self.inner.lifecycle.lock().await;
+        if *lifecycle != Lifecycle::New {
+            return Ok(InitReport::default());
+        }
+        self.inner.node.heartbeat(self.now()).await?;
+        self.inner.node.set_phase(NodeState::Standby, self.now());
+        let report = self.register_entries().await?;
+        let mut loops = lock(&self.inner.loops);
+        loops.push(tokio::spawn(driver::heartbeat_loop(Arc::clone(&self.inner))));
+        loops.push(tokio::spawn(driver::completion_loop(Arc::clone(&self.inner))));
+        loops.push(tokio::spawn(driver::claim_loop(Arc::clone(&self.inner))));
+        *lifecycle = Lifecycle::Initialised;
+        Ok(report)
+    }
+
+    /// Begins to claim due fires; initialises first where that has not been done. A disabled scheduler stays in
+    /// standby and says so.
+    ///
+    /// # Errors
+    /// As [`Self::init`]; and when the scheduler was shut down, since a node does not come back: build another.
+    pub async fn start(&self) -> Result<InitReport, StoreError> {
+        let report = self.init().await?;
+        if *self.inner.lifecycle.lock().await == Lifecycle::Stopped {
+            return Err(StoreError::Other("this scheduler was shut down: build another".to_owned()));
+        }
+        if self.inner.disabled {
+            warn!("the scheduler is disabled: jobs and triggers are stored, and this node fires nothing");
+            return Ok(report);
+        }
+        self.inner.node.set_phase(NodeState::Running, self.now());
+        self.inner.wake.notify_one();
+        Ok(report)
+    }
+
+    /// Stops claiming; what runs goes on, and the node stays a live member. [`Self::start`] resumes.
+    pub fn standby(&self) {
+        if self.inner.node.phase() == NodeState::Running {
+            self.inner.node.set_phase(NodeState::Standby, self.now());
+            self.inner.wake.notify_one();
+        }
+    }
+
+    pub(crate) async fn register_entries(&self) -> Result<InitReport, StoreError> {
+        let mut report = InitReport::default();
+        let mut good = Vec::new();
+        for entry in &self.inner.entries {
+            match self.check_entry(entry) {
+                Ok(()) => good.push(entry),
+                Err(problem) => report.failed.push((entry.name.clone(), problem)),
+            }
+        }
+        let changes: Vec<Change> = good.iter().map(|entry| entry.change()).collect();
+        // All at once is quick; only when something is wrong are they tried one by one, to find which.
+        match self.inner.node.store.apply(self.now(), &changes).await {
+            Ok(_) => report.registered = good.len(),
+            Err(StoreError::Change(_)) => {
+                for entry in good {
+                    match self.inner.node.store.apply(self.now(), &[entry.change()]).await {
+                        Ok(_) => report.registered += 1,
+                        Err(StoreError::Change(problem)) => {
+                            report.failed.push((entry.name.clone(), problem.to_string()));
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        for (name, problem) in &report.failed {
+            error!(entry = %name, error = %problem, "job {name} could not be registered: {problem}");
+        }
+        info!(
+            registered = report.registered,
+            failed = report.failed.len(),
+            "{} job(s) registered, {} refused",
+            report.registered,
+            report.failed.len()
+        );
+        Ok(report)
+    }
+
+    fn check_entry(&self, entry: &Entry) -> Result<(), String> {
+        self.check_data(&entry.job, &entry.triggers)
+    }
+
+    /// Whether the data that the triggers give a job fits the job's kind, where this node knows the kind.
+    pub(crate) fn check_data(
+        &self,
+        job: &punctual_core::JobDetail,
+        triggers: &[Trigger],
+    ) -> Result<(), String> {
+        let check = |data: &punctual_core::Data, of: &str| {
+            self.inner
+                .node
+                .registry
+                .check_data(&job.kind, data)
+                .map_err(|error| format!("the data of {of} does not fit kind {}: {error}", job.kind))
+        };
+        if triggers.is_empty() {
+            return Ok(());
+        }
+        for trigger in triggers {
+            let merged = job.data.merged(&trigger.data).map_err(|error| error.to_string())?;
+            check(&merged, &format!("trigger {}", trigger.key))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn stored_job(
+        &self,
+        key: &punctual_core::JobKey,
+    ) -> Result<Option<StoredJob>, StoreError> {
+        self.inner.node.store.job(key).await
+    }
+
+    /// Deletes history beyond the retention, chunk by chunk; returns how many rows.
+    pub async fn prune_history(&self, retention: &Retention) -> Result<u64, StoreError> {
+        let mut rows = 0;
+        loop {
+            let deleted = self.inner.node.store.prune(retention).await?;
+            rows += deleted;
+            if deleted == 0 {
+                break;
+            }
+        }
+        if rows > 0 {
+            self.inner.node.listeners.emit(&Event::HistoryPruned { rows });
+        }
+        Ok(rows)
+    }
+
+    /// Ends the node: stops claiming, lets what runs go on for at most `limit`, hands back what was claimed and
+    /// not started, cancels the rest (each run then has the grace time to stop), stores how everything ended,
+    /// and gives up the lease. Later calls do nothing.
+    pub async fn shutdown(&self, limit: Duration) -> ShutdownReport {
+        let mut lifecycle = self.inner.lifecycle.lock().await;
+        let before = std::mem::replace(&mut *lifecycle, Lifecycle::Stopped);
+        if before != Lifecycle::Initialised {
+            return ShutdownReport::default();
+        }
+        let inner = &self.inner;
+        inner.node.set_phase(NodeState::Draining, self.now());
+        inner.wake.notify_one();
+        inner.tracker.close();
+        let deadline = plus_millis(self.now(), i64::try_from(limit.as_millis()).unwrap_or(i64::MAX));
+        let mut report = ShutdownReport::default();
+        let in_time = tokio::select! {
+            biased;
+            () = inner.tracker.wait() => true,
+            () = inner.node.clock.sleep_until(deadline) => false,
+        };
+        if !in_time {
+            report.cancelled = inner.running.load(Ordering::Relaxed);
+            lock(&inner.runs).cancel();
+            // A run is dropped after the grace time; twice that means that its thread is blocked.
+            let grace = i64::try_from(inner.node.settings.cancel_grace_ms).unwrap_or(i64::MAX);
+            let last = plus_millis(self.now(), grace.saturating_mul(2).saturating_add(100));
+            tokio::select! {
+                biased;
+                () = inner.tracker.wait() => {}
+                () = inner.node.clock.sleep_until(last) => {}
+            }
+        }
+        inner.stop.cancel();
+        inner.wake.notify_one();
+        inner.ended.notify_one();
+        let loops = std::mem::take(&mut *lock(&inner.loops));
+        for running in loops {
+            if let Err(error) = running.await {
+                error!(%error, "a scheduler loop ended badly");
+            }
+        }
+        report.released = self.hand_back().await;
+        report.unreported = lock(&inner.queue).len() + inner.running.load(Ordering::Relaxed);
+        if let Err(error) = inner.node.retire(self.now()).await {
+            warn!(%error, "the node's lease could not be given up: {error}; it ends by itself");
+        }
+        inner.node.listeners.emit(&Event::NodeStopped {
+            name: inner.node.name.clone(),
+            released: report.released,
+            cancelled: report.cancelled,
+        });
+        report
+    }
+
+    async fn hand_back(&self) -> usize {
+        let fires = std::mem::take(&mut *lock(&self.inner.unstarted));
+        let Some(term) = self.inner.node.term() else { return 0 };
+        match self.inner.node.release(self.now(), term, &fires).await {
+            Ok(released) => usize::try_from(released).unwrap_or(usize::MAX),
+            Err(error) => {
+                warn!(%error, "{} fires could not be handed back: {error}; recovery takes them up", fires.len());
+                0
+            }
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn draining(&self) -> bool {
+        self.node.phase() == NodeState::Draining
+    }
+
+    /// The token that cancels runs claimed now.
+    pub(crate) fn run_token(&self) -> CancellationToken {
+        lock(&self.runs).clone()
+    }
+
+    /// Cancels everything that was claimed under a lost term.
+    pub(crate) fn cancel_lost(&self, term: Term) {
+        let lost = std::mem::take(&mut *lock(&self.runs));
+        lost.cancel();
+        warn!(node.term = term.0, "runs under the lost lease were cancelled");
+    }
+}
+
+impl Entry {
+    fn change(&self) -> Change {
+        Change::Schedule { job: self.job.clone(), triggers: self.triggers.clone() }
+    }
+}
+
+impl std::fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scheduler").field("node", &self.inner.node).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,118 @@
+//! The figures by which a node works.
+
+/// The figures by which a node works. All times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How many runs this node has under way at most.
+    pub slots: usize,
+    /// Take at most this many fires in one transaction.
+    pub claim_batch: usize,
+    /// Time between two heartbeats.
+    pub heartbeat_ms: u64,
+    /// After this long without a heartbeat the node counts as lost, and its work is recovered.
+    pub lease_ms: u64,
+    /// Look for due work at least this often, even when nothing says that there is some.
+    pub poll_ms: u64,
+    /// How long a cancelled run may take to stop before it is dropped.
+    pub cancel_grace_ms: u64,
+    /// The first pause after the store failed; it doubles up to `backoff_max_ms`.
+    pub backoff_ms: u64,
+    /// The longest pause between two tries at a failing store.
+    pub backoff_max_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            slots: 10,
+            claim_batch: 1_000,
+            heartbeat_ms: 5_000,
+            lease_ms: 15_000,
+            poll_ms: 5_000,
+            cancel_grace_ms: 5_000,
+            backoff_ms: 100,
+            backoff_max_ms: 10_000,
+        }
+    }
+}
+
+impl Settings {
+    /// What is wrong with the figures, naming the setting and what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        let ranges: [(&str, u64, u64, u64); 7] = [
+            ("slots", self.slots as u64, 1, 100_000),
+            ("claim_batch", self.claim_batch as u64, 1, 10_000),
+            ("heartbeat_ms", self.heartbeat_ms, 100, 3_600_000),
+            ("poll_ms", self.poll_ms, 10, 3_600_000),
+            ("cancel_grace_ms", self.cancel_grace_ms, 0, 3_600_000),
+            ("backoff_ms", self.backoff_ms, 1, 3_600_000),
+            ("backoff_max_ms", self.backoff_max_ms, self.backoff_ms, 3_600_000),
+        ];
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                return Err(format!("{name} is {value}: give a number from {least} to {most}"));
+            }
+        }
+        if self.lease_ms < self.heartbeat_ms.saturating_mul(2) {
+            return Err(format!(
+                "lease_ms is {}: give at least twice heartbeat_ms ({}), so that one late heartbeat does not \
+                 lose the lease",
+                self.lease_ms, self.heartbeat_ms
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A pause that grows with each failure in a row.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    first_ms: u64,
+    max_ms: u64,
+    next_ms: u64,
+}
+
+impl Backoff {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self { first_ms: settings.backoff_ms, max_ms: settings.backoff_max_ms, next_ms: settings.backoff_ms }
+    }
+
+    pub(crate) fn fail(&mut self) -> u64 {
+        let pause = self.next_ms;
+        self.next_ms = (pause * 2).min(self.max_ms);
+        pause
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.next_ms = self.first_ms;
+    }
+}
+
+/// Whether `PUNCTUAL_DISABLE_SCHEDULER` is set to `true` (in any letter case): the node then stores jobs and
+/// triggers, and fires nothing.
+pub fn disabled_by_env() -> bool {
+    std::env::var("PUNCTUAL_DISABLE_SCHEDULER").is_ok_and(|value| value.trim().eq_ignore_ascii_case("true"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_figures_are_named() {
+        Settings::default().check().unwrap();
+        let error = Settings { slots: 0, ..Settings::default() }.check().unwrap_err();
+        assert!(error.starts_with("slots is 0"), "{error}");
+        let error = Settings { lease_ms: 6_000, ..Settings::default() }.check().unwrap_err();
+        assert!(error.starts_with("lease_ms is 6000"), "{error}");
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_limit() {
+        let mut backoff =
+            Backoff::new(&Settings { backoff_ms: 10, backoff_max_ms: 25, ..Settings::default() });
+        assert_eq!([backoff.fail(), backoff.fail(), backoff.fail()], [10, 20, 25]);
+        backoff.reset();
+        assert_eq!(backoff.fail(), 10);
+    }
+}
