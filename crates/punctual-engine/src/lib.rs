@@ -24,6 +24,7 @@ mod operations;
 mod registry;
 mod scheduler;
 mod settings;
+mod why;
 
 pub use builder::{BuildError, Entry, SchedulerBuilder};
 pub use clock::{ManualClock, SystemClock};
@@ -37,3 +38,4 @@ pub use operations::SchedulerError;
 pub use registry::JobRegistry;
 pub use scheduler::{InitReport, Scheduler, ShutdownReport};
 pub use settings::{Settings, disabled_by_env};
+pub use why::{Fate, Why};
