@@ -1,1 +1,43 @@
-//! Schedules as pure arithmetic.
+//! Schedules as pure arithmetic: which instants a trigger fires at, which it missed, which a calendar leaves out.
+//!
+//! Nothing here reads a clock, sleeps or talks to anything. Instants are [`Timestamp`]s in whole milliseconds; a
+//! zone is an IANA zone and belongs to the schedule that needs one.
+//!
+//! - [`Schedule`]: once, [`SimpleSchedule`] (a fixed interval), [`CronSchedule`] (the Quartz dialect),
+//!   [`CalendarInterval`] (days, months, ... of the local calendar), [`DailyTimeInterval`] (an interval within a part
+//!   of the day).
+//! - [`Occurrences`]: the set of instants of a schedule within a [`Window`], less what a [`Calendar`] excludes.
+//! - [`MisfirePolicy`] and [`misfire`]: what becomes of instants that nobody ran in time.
+//! - [`ScheduleError`]: what is wrong with an input, where, and what would be right.
+//!
+//! ```
+//! use punctual_schedule::{Occurrences, Schedule, CronSchedule, Window};
+//!
+//! let schedule = Schedule::Cron(CronSchedule::parse("0 0 9 ? * MON-FRI", "Europe/Berlin")?);
+//! let window = Window { start: "2025-03-28T12:00:00Z".parse()?, end: None };
+//! let mut fires = Occurrences::new(&schedule, window).upcoming(window.start);
+//! // Monday after the change to summer time: nine o'clock is an hour earlier in UTC.
+//! assert_eq!(fires.next(), Some("2025-03-31T07:00:00Z".parse()?));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod calendar;
+mod civil;
+mod cron;
+mod error;
+mod interval;
+pub mod misfire;
+mod occurrences;
+mod schedule;
+mod zone;
+
+pub use calendar::Calendar;
+pub use cron::{CronExpression, CronSchedule, DstPolicy};
+pub use error::ScheduleError;
+pub use interval::{CalendarInterval, DailyTimeInterval, IntervalUnit, Repeat, SimpleSchedule};
+pub use jiff::civil::{Date, Time, Weekday};
+pub use jiff::{Timestamp, tz::TimeZone};
+pub use misfire::MisfirePolicy;
+pub use occurrences::{Occurrences, Span, Upcoming, Window};
+pub use schedule::Schedule;
+pub use zone::zone;

@@ -1,0 +1,11 @@
+//! Cron schedules in the dialect of Quartz.
+
+mod expression;
+mod field;
+mod hash;
+mod parse;
+mod search;
+mod zoned;
+
+pub use expression::CronExpression;
+pub use zoned::{CronSchedule, DstPolicy};

@@ -1,0 +1,72 @@
+//! Every kind of schedule there is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cron::CronSchedule;
+use crate::interval::{CalendarInterval, DailyTimeInterval, SimpleSchedule};
+
+/// When a trigger fires.
+///
+/// The JSON form is what stores keep; its `type` is `once`, `simple`, `cron`, `calendar_interval` or
+/// `daily_time_interval`. Reading it checks everything that the constructors check.
+///
+/// ```
+/// use punctual_schedule::Schedule;
+///
+/// let json = r#"{"type":"cron","expr":"0 0 12 * * ?","tz":"Europe/Berlin"}"#;
+/// let schedule: Schedule = serde_json::from_str(json)?;
+/// assert_eq!(serde_json::to_string(&schedule)?, json);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Schedule {
+    /// A single instant: the window's start.
+    Once,
+    /// A fixed interval of elapsed time.
+    Simple(SimpleSchedule),
+    /// A cron expression.
+    Cron(CronSchedule),
+    /// Steps of the local calendar: days, weeks, months, years (or elapsed seconds, minutes, hours).
+    CalendarInterval(CalendarInterval),
+    /// An interval within a part of the day, on some days of the week.
+    DailyTimeInterval(DailyTimeInterval),
+}
+
+impl Schedule {
+    /// The kind, as in the JSON form.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Simple(_) => "simple",
+            Self::Cron(_) => "cron",
+            Self::CalendarInterval(_) => "calendar_interval",
+            Self::DailyTimeInterval(_) => "daily_time_interval",
+        }
+    }
+}
+
+impl From<SimpleSchedule> for Schedule {
+    fn from(schedule: SimpleSchedule) -> Self {
+        Self::Simple(schedule)
+    }
+}
+
+impl From<CronSchedule> for Schedule {
+    fn from(schedule: CronSchedule) -> Self {
+        Self::Cron(schedule)
+    }
+}
+
+impl From<CalendarInterval> for Schedule {
+    fn from(schedule: CalendarInterval) -> Self {
+        Self::CalendarInterval(schedule)
+    }
+}
+
+impl From<DailyTimeInterval> for Schedule {
+    fn from(schedule: DailyTimeInterval) -> Self {
+        Self::DailyTimeInterval(schedule)
+    }
+}
