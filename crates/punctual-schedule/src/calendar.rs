@@ -118,7 +118,11 @@ impl Calendar {
     pub fn with_base(self, base: Self) -> Result<Self, ScheduleError> {
         let depth = std::iter::successors(Some(&base), |calendar| calendar.base.as_deref()).count();
         if depth >= MAX_DEPTH {
-            return Err(ScheduleError::value("base", depth, format!("a chain holds at most {MAX_DEPTH} calendars")));
+            return Err(ScheduleError::value(
+                "base",
+                depth,
+                format!("a chain holds at most {MAX_DEPTH} calendars"),
+            ));
         }
         Ok(Self { base: Some(Box::new(base)), ..self })
     }

@@ -15,7 +15,8 @@
 //!
 //! let schedule = Schedule::Cron(CronSchedule::parse("0 0 9 ? * MON-FRI", "Europe/Berlin")?);
 //! let window = Window { start: "2025-03-28T12:00:00Z".parse()?, end: None };
-//! let mut fires = Occurrences::new(&schedule, window).upcoming(window.start);
+//! let occurrences = Occurrences::new(&schedule, window);
+//! let mut fires = occurrences.upcoming(window.start);
 //! // Monday after the change to summer time: nine o'clock is an hour earlier in UTC.
 //! assert_eq!(fires.next(), Some("2025-03-31T07:00:00Z".parse()?));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

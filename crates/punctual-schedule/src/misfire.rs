@@ -94,7 +94,11 @@ impl MisfirePolicy {
             return Ok(());
         }
         let names: Vec<_> = allowed.iter().map(|policy| policy.as_str()).collect();
-        Err(ScheduleError::Misfire { policy: self.as_str(), kind: schedule.kind(), allowed: names.join(", ") })
+        Err(ScheduleError::Misfire {
+            policy: self.as_str(),
+            kind: schedule.kind(),
+            allowed: names.join(", "),
+        })
     }
 
     /// The policy in force: what `Smart` means for this schedule, and `FireNow` for one that repeats.

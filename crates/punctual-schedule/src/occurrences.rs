@@ -49,6 +49,8 @@ pub struct Occurrences<'a> {
     /// Earliest and latest instant in milliseconds, both included; empty where `lower > upper`.
     lower: i64,
     upper: i64,
+    /// The upper limit without one of repeats.
+    end: i64,
     /// Firings that a daily schedule has in all.
     limit: Option<u64>,
     calendar: Option<&'a Calendar>,
@@ -87,7 +89,7 @@ impl<'a> Occurrences<'a> {
         let start = to_millis(window.start);
         let end = window.end.map(to_millis);
         if end.is_some_and(|end| end < start) {
-            return Self { base: Base::Once(start), lower: 1, upper: 0, limit: None, calendar: None };
+            return Self { base: Base::Once(start), lower: 1, upper: 0, end: 0, limit: None, calendar: None };
         }
         let inclusive = end.unwrap_or(LAST_MS).min(LAST_MS);
         // An end at the start leaves the first firing.
@@ -110,7 +112,7 @@ impl<'a> Occurrences<'a> {
                 (Base::Daily(daily), start, inclusive)
             }
         };
-        Self { base, lower, upper, limit, calendar: None }.limited()
+        Self { base, lower, upper, end: upper, limit, calendar: None }.limited()
     }
 
     /// The same instants without those that `calendar` excludes.
@@ -124,12 +126,13 @@ impl<'a> Occurrences<'a> {
     /// Lowers the upper limit to the last firing that a limit of repeats allows.
     fn limited(mut self) -> Self {
         let (Some(limit), Base::Daily(daily)) = (self.limit, &self.base) else { return self };
-        if self.calendar.is_none() {
-            let last = daily.nth_from(ceil_second(self.lower), limit);
-            self.upper = last.map_or(self.upper, |last| self.upper.min(last * 1000));
-        } else if let Some(last) = self.upcoming_ms(self.lower).nth(usize::try_from(limit - 1).unwrap_or(usize::MAX)) {
-            self.upper = last;
-        }
+        self.upper = self.end;
+        let last = if self.calendar.is_none() {
+            daily.nth_from(ceil_second(self.lower), limit).map(|last| last * 1000)
+        } else {
+            usize::try_from(limit - 1).ok().and_then(|skip| self.upcoming_ms(self.lower).nth(skip))
+        };
+        self.upper = last.map_or(self.end, |last| self.end.min(last));
         self
     }
 

@@ -36,7 +36,11 @@ impl Rule {
         for (month, day) in days {
             // 2000 was a leap year.
             if !(1..=12).contains(&month) || !(1..=days_in_month(2000, month)).contains(&day) {
-                return Err(ScheduleError::value("days", format!("{month:02}-{day:02}"), "is no day of any year"));
+                return Err(ScheduleError::value(
+                    "days",
+                    format!("{month:02}-{day:02}"),
+                    "is no day of any year",
+                ));
             }
             months[usize::from(month) - 1] |= 1 << day;
         }
@@ -45,7 +49,8 @@ impl Rule {
 
     pub(super) fn daily(start: Time, end: Time, invert: bool) -> Result<Self, ScheduleError> {
         let millis = |field, time: Time| {
-            let nanos = time.since(Time::midnight()).ok().and_then(|span| span.total(jiff::Unit::Millisecond).ok());
+            let nanos =
+                time.since(Time::midnight()).ok().and_then(|span| span.total(jiff::Unit::Millisecond).ok());
             nanos
                 .filter(|millis| millis.fract() == 0.0)
                 .map(|millis| millis as i64)
@@ -130,7 +135,9 @@ impl Rule {
             return Some(local);
         }
         match self {
-            Self::Cron(expression) => expression.fields().unmatched_after(local.div_euclid(1000)).map(|s| s * 1000),
+            Self::Cron(expression) => {
+                expression.fields().unmatched_after(local.div_euclid(1000)).map(|s| s * 1000)
+            }
             Self::Daily { start, end, invert } => next_in_day(local, *start, *end, *invert),
             _ => self.next_day(local.div_euclid(DAY_MS) + 1).map(|days| days * DAY_MS),
         }
@@ -143,7 +150,9 @@ impl Rule {
             Self::Holiday(dates) => dates.len() as i64,
             _ => 9 * 366,
         };
-        (days..=days + reach).take_while(|days| days * DAY < LOCAL_LIMIT).find(|days| !self.excludes_day(*days))
+        (days..=days + reach)
+            .take_while(|days| days * DAY < LOCAL_LIMIT)
+            .find(|days| !self.excludes_day(*days))
     }
 }
 
@@ -151,9 +160,8 @@ fn next_in_day(local: i64, start: i64, end: i64, invert: bool) -> Option<i64> {
     let midnight = local - local.rem_euclid(DAY_MS);
     // What a day includes first, and what it includes first after the range.
     let candidates = if invert { [start, start] } else { [1, end + 1] };
-    let free = |time: &i64| {
-        *time < LAST_MS_OF_DAY && if invert { true } else { !(start..=end).contains(time) }
-    };
+    let free =
+        |time: &i64| *time < LAST_MS_OF_DAY && if invert { true } else { !(start..=end).contains(time) };
     let in_day = |midnight: i64| candidates.iter().filter(|time| free(time)).map(move |time| midnight + time);
     in_day(midnight).chain(in_day(midnight + DAY_MS)).find(|found| *found >= local)
 }

@@ -55,16 +55,24 @@ impl TryFrom<Raw> for Calendar {
     fn try_from(raw: Raw) -> Result<Self, Self::Error> {
         raw.check_fields()?;
         let rule = match raw.kind {
-            Kind::Annual => Rule::annual(texts(raw.days)?.iter().map(|day| month_and_day(day)).collect::<Result<Vec<_>, _>>()?)?,
+            Kind::Annual => Rule::annual(
+                texts(raw.days)?.iter().map(|day| month_and_day(day)).collect::<Result<Vec<_>, _>>()?,
+            )?,
             Kind::Cron => Rule::Cron(raw.expr.ok_or_else(|| missing("expr", "the expression to exclude"))?),
             Kind::Daily => Rule::daily(
                 time("range_start", raw.range_start)?,
                 time("range_end", raw.range_end)?,
                 raw.invert.unwrap_or(false),
             )?,
-            Kind::Holiday => Rule::holiday(texts(raw.days)?.iter().map(|day| date(day)).collect::<Result<Vec<_>, _>>()?),
-            Kind::Monthly => Rule::monthly(numbers(raw.days)?.into_iter().map(|day| u8::try_from(day).unwrap_or(0)))?,
-            Kind::Weekly => Rule::weekly(numbers(raw.days)?.into_iter().map(weekday).collect::<Result<Vec<_>, _>>()?),
+            Kind::Holiday => {
+                Rule::holiday(texts(raw.days)?.iter().map(|day| date(day)).collect::<Result<Vec<_>, _>>()?)
+            }
+            Kind::Monthly => {
+                Rule::monthly(numbers(raw.days)?.into_iter().map(|day| u8::try_from(day).unwrap_or(0)))?
+            }
+            Kind::Weekly => {
+                Rule::weekly(numbers(raw.days)?.into_iter().map(weekday).collect::<Result<Vec<_>, _>>()?)
+            }
         };
         let calendar = Self::new(rule, zone(&raw.tz)?);
         match raw.base {
@@ -90,7 +98,9 @@ impl Raw {
             ("invert", self.invert.is_some(), range),
         ];
         match given.into_iter().find(|(_, given, allowed)| *given && !allowed) {
-            Some((field, ..)) => Err(ScheduleError::value(field, "", "is not a field of this type of calendar")),
+            Some((field, ..)) => {
+                Err(ScheduleError::value(field, "", "is not a field of this type of calendar"))
+            }
             None => Ok(()),
         }
     }
@@ -104,7 +114,9 @@ fn texts(days: Option<Days>) -> Result<Vec<String>, ScheduleError> {
     match days {
         Some(Days::Texts(days)) => Ok(days),
         Some(Days::Numbers(days)) if days.is_empty() => Ok(Vec::new()),
-        Some(Days::Numbers(days)) => Err(ScheduleError::value("days", format!("{days:?}"), "holds dates as text")),
+        Some(Days::Numbers(days)) => {
+            Err(ScheduleError::value("days", format!("{days:?}"), "holds dates as text"))
+        }
         None => Err(missing("days", "a list of dates")),
     }
 }
@@ -119,13 +131,14 @@ fn numbers(days: Option<Days>) -> Result<Vec<i64>, ScheduleError> {
 
 fn month_and_day(text: &str) -> Result<(u8, u8), ScheduleError> {
     let parts = text.split_once('-').filter(|(month, day)| month.len() == 2 && day.len() == 2);
-    parts
-        .and_then(|(month, day)| Some((month.parse().ok()?, day.parse().ok()?)))
-        .ok_or_else(|| ScheduleError::value("days", format!("{text:?}"), "is a day of the year such as \"12-25\""))
+    parts.and_then(|(month, day)| Some((month.parse().ok()?, day.parse().ok()?))).ok_or_else(|| {
+        ScheduleError::value("days", format!("{text:?}"), "is a day of the year such as \"12-25\"")
+    })
 }
 
 fn date(text: &str) -> Result<Date, ScheduleError> {
-    text.parse().map_err(|_| ScheduleError::value("days", format!("{text:?}"), "is a date such as \"2025-12-25\""))
+    text.parse()
+        .map_err(|_| ScheduleError::value("days", format!("{text:?}"), "is a date such as \"2025-12-25\""))
 }
 
 fn weekday(day: i64) -> Result<Weekday, ScheduleError> {
@@ -154,7 +167,11 @@ fn time(field: &'static str, text: Option<String>) -> Result<Time, ScheduleError
         _ => None,
     };
     time.ok_or_else(|| {
-        ScheduleError::value(field, format!("{text:?}"), "is a time of day such as \"08:30\" or \"08:30:00:000\"")
+        ScheduleError::value(
+            field,
+            format!("{text:?}"),
+            "is a time of day such as \"08:30\" or \"08:30:00:000\"",
+        )
     })
 }
 
@@ -170,13 +187,15 @@ impl From<Calendar> for Raw {
             invert: None,
             base: calendar.base,
         };
-        let bits = |bits: u32, first: i64| (0..32).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| bit + first);
+        let bits = |bits: u32, first: i64| {
+            (0..32).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| bit + first)
+        };
         match calendar.rule {
             Rule::Annual(months) => {
                 raw.kind = Kind::Annual;
-                let days = (1..).zip(months).flat_map(|(month, days)| {
-                    bits(days, 0).map(move |day| format!("{month:02}-{day:02}"))
-                });
+                let days = (1..)
+                    .zip(months)
+                    .flat_map(|(month, days)| bits(days, 0).map(move |day| format!("{month:02}-{day:02}")));
                 raw.days = Some(Days::Texts(days.collect()));
             }
             Rule::Cron(expression) => raw.expr = Some(expression),

@@ -54,9 +54,9 @@ impl DayRule {
         let first_such = |weekday: u8| 1 + (weekday + 7 - first) % 7;
         match self {
             Self::OfMonth(days) => days & all,
-            Self::OfWeek(weekdays) => {
-                (1..=length).filter(|day| weekdays >> ((first + day - 1) % 7) & 1 == 1).fold(0, |m, d| m | 1 << d)
-            }
+            Self::OfWeek(weekdays) => (1..=length)
+                .filter(|day| weekdays >> ((first + day - 1) % 7) & 1 == 1)
+                .fold(0, |m, d| m | 1 << d),
             Self::Last(offset) => bit(length as i8 - offset as i8),
             Self::LastWeekday(offset) => bit(nearest_weekday(length as i8 - offset as i8, length, first)),
             Self::NearestWeekday(day) => bit(nearest_weekday(day as i8, length, first)),

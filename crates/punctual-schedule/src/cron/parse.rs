@@ -147,7 +147,8 @@ fn nickname(source: &Source<'_>, span: Range<usize>) -> Result<Fields, ScheduleE
 }
 
 fn assemble(source: &Source<'_>, parsed: &[Field]) -> Result<Fields, ScheduleError> {
-    let bits = |index: usize| parsed[index].items.iter().fold(0, |bits, item| bits | item.bits(parsed[index].kind));
+    let bits =
+        |index: usize| parsed[index].items.iter().fold(0, |bits, item| bits | item.bits(parsed[index].kind));
     let rule = day_rule(source, &parsed[3], &parsed[5])?;
     let mut fields = Fields {
         seconds: bits(0),
@@ -156,7 +157,10 @@ fn assemble(source: &Source<'_>, parsed: &[Field]) -> Result<Fields, ScheduleErr
         months: bits(4) as u16,
         years: parsed.get(6).map_or(Years::Every, years),
         days: DayMasks::new(rule),
-        elapsed: parsed[..3].iter().flat_map(|field| &field.items).any(|item| item.term.is_wildcard_or_step()),
+        elapsed: parsed[..3]
+            .iter()
+            .flat_map(|field| &field.items)
+            .any(|item| item.term.is_wildcard_or_step()),
         first_of_day: 0,
         last_of_day: 0,
         per_day: 0,

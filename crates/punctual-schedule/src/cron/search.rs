@@ -86,7 +86,9 @@ impl Fields {
             return self.unmatched_day_after(local.div_euclid(DAY)).map(|days| days * DAY);
         };
         let begin = local - local.rem_euclid(step) + step;
-        (begin..begin + 61 * step).step_by(step as usize).find(|second| *second < LOCAL_LIMIT && !matches(*second))
+        (begin..begin + 61 * step)
+            .step_by(step as usize)
+            .find(|second| *second < LOCAL_LIMIT && !matches(*second))
     }
 
     /// The first day after `days` without a match, month by month.
@@ -96,7 +98,8 @@ impl Fields {
             let date = civil_from_days(days);
             let length = days_in_month(date.year, date.month);
             let first = days - i64::from(date.day) + 1;
-            let mask = if self.has_month(date) { self.mask(date.year, date.month, weekday(first)) } else { 0 };
+            let mask =
+                if self.has_month(date) { self.mask(date.year, date.month, weekday(first)) } else { 0 };
             let free = !mask & (u32::MAX << date.day);
             let day = i64::from(free.trailing_zeros());
             if day <= i64::from(length) {
@@ -143,8 +146,7 @@ impl Fields {
 
     fn day_in_earlier_month(&self, date: Date) -> Option<i64> {
         let mut year = self.years.at_or_before(date.year)?;
-        let mut months =
-            if year == date.year { self.months & ((1 << date.month) - 1) } else { self.months };
+        let mut months = if year == date.year { self.months & ((1 << date.month) - 1) } else { self.months };
         loop {
             while months != 0 {
                 let month = 15 - months.leading_zeros() as u8;

@@ -12,7 +12,6 @@ use crate::error::ScheduleError;
 use crate::zone::{Segment, ZoneTable, zone};
 
 use super::expression::CronExpression;
-use super::field::Fields;
 
 /// From here on zones follow yearly rules only, so that 400 years repeat and a search that found nothing in them
 /// will find nothing. This is what ends the search for a time that always falls into a gap.

@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::{IntervalUnit, Steps, check_interval};
-use crate::civil::{DAY, FIRST_SECOND, LAST_SECOND, LOCAL_LIMIT, civil_from_days, days_from_civil, days_in_month};
+use crate::civil::{
+    DAY, FIRST_SECOND, LAST_SECOND, LOCAL_LIMIT, civil_from_days, days_from_civil, days_in_month,
+};
 use crate::error::ScheduleError;
 use crate::zone::{Resolved, ZoneTable, name_of, zone};
 
@@ -168,7 +170,8 @@ impl<'a> LocalSteps<'a> {
     fn months_on(&self, months: i64) -> Option<i64> {
         let date = civil_from_days(self.days);
         let month = i64::from(date.month) - 1 + months;
-        let year = i32::try_from(i64::from(date.year) + month.div_euclid(12)).ok().filter(|year| *year <= 9999)?;
+        let year =
+            i32::try_from(i64::from(date.year) + month.div_euclid(12)).ok().filter(|year| *year <= 9999)?;
         let month = month.rem_euclid(12) as u8 + 1;
         Some(days_from_civil(year, month, date.day.min(days_in_month(year, month))))
     }

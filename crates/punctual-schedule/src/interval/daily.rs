@@ -47,7 +47,11 @@ impl DailyTimeInterval {
     pub fn new(interval: u32, unit: IntervalUnit, zone: TimeZone) -> Result<Self, ScheduleError> {
         check_interval(interval)?;
         let Some(seconds) = unit.seconds() else {
-            return Err(ScheduleError::value("unit", format!("{unit:?}").to_uppercase(), "is SECOND, MINUTE or HOUR"));
+            return Err(ScheduleError::value(
+                "unit",
+                format!("{unit:?}").to_uppercase(),
+                "is SECOND, MINUTE or HOUR",
+            ));
         };
         let step = i64::from(interval) * seconds;
         if step > DAY {
@@ -136,7 +140,9 @@ impl DailyTimeInterval {
     /// The days of the week, Sunday first.
     pub fn days_of_week(&self) -> impl Iterator<Item = Weekday> {
         let days = self.days;
-        (0..7).filter(move |day| days >> day & 1 == 1).filter_map(|day| Weekday::from_sunday_zero_offset(day).ok())
+        (0..7)
+            .filter(move |day| days >> day & 1 == 1)
+            .filter_map(|day| Weekday::from_sunday_zero_offset(day).ok())
     }
 
     /// Repeats after the first firing.
@@ -311,7 +317,8 @@ impl TryFrom<Raw> for DailyTimeInterval {
     fn try_from(raw: Raw) -> Result<Self, Self::Error> {
         let daily = Self::new(raw.interval, raw.unit, zone(&raw.tz)?)?.with_repeat(raw.repeat_count);
         let start = raw.start_time_of_day.map_or(Ok(time_of(0)), |text| time("start_time_of_day", &text))?;
-        let end = raw.end_time_of_day.map_or(Ok(time_of(END_OF_DAY)), |text| time("end_time_of_day", &text))?;
+        let end =
+            raw.end_time_of_day.map_or(Ok(time_of(END_OF_DAY)), |text| time("end_time_of_day", &text))?;
         let daily = daily.between(start, end)?;
         match raw.days_of_week {
             None => Ok(daily),
@@ -321,7 +328,9 @@ impl TryFrom<Raw> for DailyTimeInterval {
 }
 
 fn time(field: &'static str, text: &str) -> Result<Time, ScheduleError> {
-    text.parse().map_err(|_| ScheduleError::value(field, format!("{text:?}"), "is a time of day such as \"08:30:00\""))
+    text.parse().map_err(|_| {
+        ScheduleError::value(field, format!("{text:?}"), "is a time of day such as \"08:30:00\"")
+    })
 }
 
 fn day_of_week(day: u8) -> Result<Weekday, ScheduleError> {

@@ -41,8 +41,9 @@ impl SimpleSchedule {
         if interval_ms == 0 && repeat != Repeat::Times(0) {
             return Err(ScheduleError::value("interval_ms", 0, "is at least 1 (milliseconds)"));
         }
-        let interval_ms = i64::try_from(interval_ms)
-            .map_err(|_| ScheduleError::value("interval_ms", interval_ms, format!("is at most {}", i64::MAX)))?;
+        let interval_ms = i64::try_from(interval_ms).map_err(|_| {
+            ScheduleError::value("interval_ms", interval_ms, format!("is at most {}", i64::MAX))
+        })?;
         Ok(Self { interval_ms, repeat })
     }
 

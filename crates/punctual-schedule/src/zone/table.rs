@@ -113,7 +113,8 @@ impl ZoneTable {
     fn nth(&self, index: usize) -> Segment {
         let Change { at, offset } = self.changes[index];
         let before = if index == 0 { offset } else { self.changes[index - 1].offset };
-        let (end, after) = self.changes.get(index + 1).map_or((i64::MAX, offset), |next| (next.at, next.offset));
+        let (end, after) =
+            self.changes.get(index + 1).map_or((i64::MAX, offset), |next| (next.at, next.offset));
         Segment { start: at, end, offset, before, after }
     }
 

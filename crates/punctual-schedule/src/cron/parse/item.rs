@@ -135,7 +135,11 @@ impl Reader<'_> {
 
     fn every(&mut self) -> Result<Term, ScheduleError> {
         self.at += 1;
-        Ok(if self.peek() == Some('/') { Term::From { first: None, step: self.step()? } } else { Term::Every })
+        Ok(if self.peek() == Some('/') {
+            Term::From { first: None, step: self.step()? }
+        } else {
+            Term::Every
+        })
     }
 
     fn open(&mut self) -> Result<Term, ScheduleError> {
@@ -152,7 +156,11 @@ impl Reader<'_> {
         match self.kind {
             Kind::DayOfWeek => Ok(Term::Saturday),
             Kind::DayOfMonth => {
-                let offset = if self.take('-') { self.number_between(0, 30, "days before the last are 0-30")? } else { 0 };
+                let offset = if self.take('-') {
+                    self.number_between(0, 30, "days before the last are 0-30")?
+                } else {
+                    0
+                };
                 Ok(if self.take('W') { Term::LastWeekday(offset as u8) } else { Term::Last(offset as u8) })
             }
             _ => Err(self.fail(0, "\"L\" is for day of month and day of week only")),
@@ -173,13 +181,18 @@ impl Reader<'_> {
             }
             Some('#') if self.kind == Kind::DayOfWeek => {
                 self.at += 1;
-                Ok(Term::NthOfWeek(first as u8, self.number_between(1, 5, "a number from 1 to 5 follows \"#\"")? as u8))
+                Ok(Term::NthOfWeek(
+                    first as u8,
+                    self.number_between(1, 5, "a number from 1 to 5 follows \"#\"")? as u8,
+                ))
             }
             Some('W') if self.kind == Kind::DayOfMonth => {
                 self.at += 1;
                 Ok(Term::NearestWeekday(first as u8))
             }
-            Some('L') => Err(self.fail(self.at, "\"L\" cannot follow a value here; \"6L\" is for day of week")),
+            Some('L') => {
+                Err(self.fail(self.at, "\"L\" cannot follow a value here; \"6L\" is for day of week"))
+            }
             Some('#') => Err(self.fail(self.at, "\"#\" is for day of week only, as in \"6#3\"")),
             Some('W') => Err(self.fail(self.at, "\"W\" is for day of month only, as in \"15W\"")),
             None => Ok(Term::Value(first)),
@@ -275,7 +288,9 @@ impl Reader<'_> {
     /// `H`, `H(a-b)`, `H/n`, `H(a-b)/n`: replaced by numbers.
     fn hashed(&mut self) -> Result<Term, ScheduleError> {
         let Some(key) = self.source.key else {
-            return Err(self.fail(0, "\"H\" is chosen by the job's key, and there is none here; write a number"));
+            return Err(
+                self.fail(0, "\"H\" is chosen by the job's key, and there is none here; write a number")
+            );
         };
         let (mut low, mut high) = match self.kind {
             Kind::Year => return Err(self.fail(0, "\"H\" is not for years")),
@@ -292,7 +307,9 @@ impl Reader<'_> {
             }
             high = self.value()?;
             if high < low || !self.take(')') {
-                return Err(self.fail(0, "\"H(a-b)\" needs a range that does not wrap, and a closing bracket"));
+                return Err(
+                    self.fail(0, "\"H(a-b)\" needs a range that does not wrap, and a closing bracket")
+                );
             }
         }
         let hash = hash(key, self.kind as u8);

@@ -9,7 +9,9 @@ fn table(name: &str) -> Arc<ZoneTable> {
 
 #[test]
 fn offsets_agree_with_jiff_before_and_after_every_change() {
-    for name in ["America/New_York", "Africa/Casablanca", "Pacific/Apia", "Australia/Lord_Howe", "Asia/Kolkata"] {
+    for name in
+        ["America/New_York", "Africa/Casablanca", "Pacific/Apia", "Australia/Lord_Howe", "Asia/Kolkata"]
+    {
         let zone = TimeZone::get(name).unwrap();
         let table = table(name);
         for change in zone.following(Timestamp::UNIX_EPOCH).take(400) {
@@ -26,8 +28,7 @@ fn far_future_is_folded_without_a_trace() {
     let zone = TimeZone::get("America/New_York").unwrap();
     let table = table("America/New_York");
     for year in [2499, 2500, 2501, 2899, 2900, 2901, 4242, 9998] {
-        let start: Timestamp =
-            civil::date(year, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
+        let start: Timestamp = civil::date(year, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
         for change in zone.following(start).take(2) {
             let at = change.timestamp().as_second();
             let segment = table.segment(at);
