@@ -20,6 +20,9 @@ pub const RETRY_GROUP: &str = "PUNCTUAL.RETRY";
 /// The trigger group of runs that recovery repeats.
 pub const RECOVERY_GROUP: &str = "PUNCTUAL.RECOVERY";
 
+/// The trigger group of fires that a node handed back without having started them.
+pub const RELEASED_GROUP: &str = "PUNCTUAL.RELEASED";
+
 /// Row operations inside one transaction.
 pub trait DefinitionTx {
     /// What a failed operation returns.
@@ -450,8 +453,69 @@ fn trigger_now<T: DefinitionTx>(
     Ok(Applied { created: 1, pending: Some(name), next_due: Some(now), ..Applied::default() })
 }
 
+/// What the pending run of a fire needs to know of the fire's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenFire {
+    /// The fire.
+    pub id: FireId,
+    /// The trigger whose instant it is.
+    pub trigger: TriggerKey,
+    /// The instant.
+    pub scheduled_at: Timestamp,
+    /// Its attempt, counted from 1.
+    pub attempt: u32,
+    /// The first attempt of the same fire.
+    pub origin: FireId,
+    /// Why it ran.
+    pub cause: Cause,
+}
+
+/// The pending run that tries a failed fire again at `at`.
+pub fn retried(fire: &OpenFire, job: &StoredJob, data: Data, at: Timestamp, now: Timestamp) -> StoredTrigger {
+    again(fire, job, data, (Cause::Retry, RETRY_GROUP), at, now)
+}
+
+/// The pending run that repeats, now, a fire whose node was lost.
+pub fn recovered(fire: &OpenFire, job: &StoredJob, data: Data, now: Timestamp) -> StoredTrigger {
+    again(fire, job, data, (Cause::Recovery, RECOVERY_GROUP), now, now)
+}
+
+fn again(
+    fire: &OpenFire,
+    job: &StoredJob,
+    data: Data,
+    (cause, group): (Cause, &str),
+    at: Timestamp,
+    now: Timestamp,
+) -> StoredTrigger {
+    let attempt = fire.attempt.saturating_add(1);
+    let key = TriggerKey::stored(group, format!("{}.{attempt}", fire.origin));
+    let pending = Pending {
+        cause,
+        attempt,
+        origin: Some(fire.origin),
+        scheduled_at: fire.scheduled_at,
+        trigger: Some(fire.trigger.clone()),
+    };
+    pending_trigger(Trigger::once(key, job.detail.key.clone(), at).data(data), job, at, pending, now)
+}
+
+/// The pending run of a fire that was handed back: due again for the same instant, as the same attempt.
+pub fn released(fire: &OpenFire, job: &StoredJob, data: Data, now: Timestamp) -> StoredTrigger {
+    let key = TriggerKey::stored(RELEASED_GROUP, fire.id.to_string());
+    let pending = Pending {
+        cause: fire.cause,
+        attempt: fire.attempt,
+        origin: (fire.origin != fire.id).then_some(fire.origin),
+        scheduled_at: fire.scheduled_at,
+        trigger: Some(fire.trigger.clone()),
+    };
+    let trigger = Trigger::once(key, job.detail.key.clone(), fire.scheduled_at).data(data);
+    pending_trigger(trigger, job, fire.scheduled_at, pending, now)
+}
+
 /// A stored trigger for a single pending run, due at `at`.
-pub fn pending_trigger(
+fn pending_trigger(
     definition: Trigger,
     job: &StoredJob,
     at: Timestamp,

@@ -111,12 +111,21 @@ pub struct Completion {
     pub ended_at: Timestamp,
     /// How long it ran by the monotonic clock, in milliseconds.
     pub duration_ms: u64,
-    /// When to try again; decided by the engine from the job's retry policy.
-    pub retry_at: Option<Timestamp>,
+    /// The next attempt, if there is one; decided by the engine from the job's retry policy.
+    pub retry: Option<Retry>,
     /// Whether the row stays in the history.
     pub keep: bool,
     /// [`Fire::is_last`] of the fire.
     pub is_last: bool,
+}
+
+/// The next attempt of a failed fire. The rest of it is on the fire's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// When it is due.
+    pub at: Timestamp,
+    /// [`Fire::trigger_data`] of the fire: its trigger may be gone by now.
+    pub data: Data,
 }
 
 /// What a store did with a [`Completion`].

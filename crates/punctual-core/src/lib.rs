@@ -40,7 +40,7 @@ pub use clock::{Clock, SleepFuture};
 pub use data::Data;
 pub use error::{ChangeError, StoreError};
 pub use event::Event;
-pub use fire::{Claim, Claimed, Completed, Completion, Fire, FireId, KindSlots, Outcome};
+pub use fire::{Claim, Claimed, Completed, Completion, Fire, FireId, KindSlots, Outcome, Retry};
 pub use firing::{FiringPlan, Skip, SkipReason};
 pub use history::{Retention, SkippedRange, TaskHistory, TaskRecord, TaskStatus};
 pub use jiff::Timestamp;

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
-    Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, FireId, Heartbeat, HistoryQuery,
-    JobKey, JobQuery, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
-    StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
+    Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, Fire, FireId, Heartbeat,
+    HistoryQuery, JobKey, JobQuery, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
+    StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
 };
 
 /// What exists: jobs and triggers.
@@ -59,8 +59,9 @@ pub trait FiringStore: Send + Sync {
     async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError>;
 
     /// Hands back fires that were claimed under `term` and never started: their rows go, and they are due
-    /// again as pending runs with the same attempt. Returns how many were handed back.
-    async fn release(&self, now: Timestamp, term: Term, fires: &[FireId]) -> Result<u64, StoreError>;
+    /// again as pending runs (see [`crate::definition::released`]) with the same attempt. Returns how many were
+    /// handed back; one that is not open under `term` is left alone.
+    async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError>;
 }
 
 /// What happened.

@@ -117,7 +117,7 @@ fn start_runs(inner: &Arc<Inner>, term: Term, fires: Vec<Fire>) {
 async fn run(inner: Arc<Inner>, term: Term, fire: Fire, cancel: tokio_util::sync::CancellationToken) {
     let kind = fire.job.kind.clone();
     if inner.draining() {
-        lock(&inner.unstarted).push(fire.id);
+        lock(&inner.unstarted).push(fire);
     } else {
         let ended = execute(&inner.node, term, fire, cancel).await;
         let mut queue = lock(&inner.queue);

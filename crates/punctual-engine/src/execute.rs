@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use punctual_core::time::plus_millis;
-use punctual_core::{Clock, Completion, Event, Fire, Outcome, Term};
+use punctual_core::time::{millis_between, plus_millis};
+use punctual_core::{Clock, Completion, Event, Fire, Outcome, Retry, Term};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -147,8 +147,9 @@ pub(crate) async fn execute(node: &Node, term: Term, fire: Fire, cancel: Cancell
         error: ended.error.clone(),
         retry_in_ms: ended
             .completion
-            .retry_at
-            .map(|at| punctual_core::time::millis_between(ended.completion.ended_at, at).max(0) as u64),
+            .retry
+            .as_ref()
+            .map(|retry| millis_between(ended.completion.ended_at, retry.at).max(0) as u64),
     });
     ended
 }
@@ -185,17 +186,18 @@ pub(crate) fn conclude(
     ended_at: Timestamp,
     duration: Duration,
 ) -> Ended {
-    let mut retry_at = None;
+    let mut retry = None;
     let mut message = None;
     let outcome = match result {
         Ok(()) => Outcome::Success((!details.is_empty()).then_some(Value::Object(details))),
         Err(error) => {
             if error.is_retryable() {
-                retry_at = fire
+                retry = fire
                     .job
                     .retry
                     .next_delay(fire.attempt, jitter(&fire))
-                    .map(|wait| plus_millis(ended_at, i64::try_from(wait).unwrap_or(i64::MAX)));
+                    .map(|wait| plus_millis(ended_at, i64::try_from(wait).unwrap_or(i64::MAX)))
+                    .map(|at| Retry { at, data: fire.trigger_data.clone() });
             }
             message = Some(error.to_string());
             Outcome::Failed(error.details(details))
@@ -207,7 +209,7 @@ pub(crate) fn conclude(
         outcome,
         ended_at,
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-        retry_at,
+        retry,
         keep: fire.job.history,
         is_last: fire.is_last,
     };

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    Claim, Claimed, Clock, Completed, Completion, Event, FireId, Heartbeat, JobStore, KindSlots, NodeState,
+    Claim, Claimed, Clock, Completed, Completion, Event, Fire, Heartbeat, JobStore, KindSlots, NodeState,
     Recovered, StoreError, Term,
 };
 
@@ -236,7 +236,7 @@ impl Node {
         self.executed.fetch_add(ended.len() as u64, Ordering::Relaxed);
         let mut wake = false;
         for (ended, answer) in ended.iter().zip(answers) {
-            wake |= ended.completion.retry_at.is_some() || !ended.fire.job.concurrent;
+            wake |= ended.completion.retry.is_some() || !ended.fire.job.concurrent;
             if answer == Completed::Superseded {
                 self.listeners.emit_with(|| Event::CompletionSuperseded {
                     id: ended.fire.id,
@@ -248,7 +248,7 @@ impl Node {
     }
 
     /// Hands back fires that were claimed and not started.
-    pub async fn release(&self, now: Timestamp, term: Term, fires: &[FireId]) -> Result<u64, StoreError> {
+    pub async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
         if fires.is_empty() {
             return Ok(0);
         }

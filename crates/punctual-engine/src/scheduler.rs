@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    Change, Clock, Event, FireId, JobStore, NodeState, Retention, StoreError, StoredJob, Term, Trigger,
+    Change, Clock, Event, Fire, JobStore, NodeState, Retention, StoreError, StoredJob, Term, Trigger,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -39,7 +39,7 @@ pub(crate) struct Inner {
     /// Wakes the completion loop.
     pub(crate) ended: Notify,
     pub(crate) queue: Mutex<Vec<Ended>>,
-    pub(crate) unstarted: Mutex<Vec<FireId>>,
+    pub(crate) unstarted: Mutex<Vec<Fire>>,
     pub(crate) running: AtomicUsize,
     /// Whether the claim loop waits for room, so that the end of a run should wake it.
     pub(crate) starved: AtomicBool,

@@ -121,7 +121,9 @@ fn is_scheduled(stored: &StoredTrigger, at: Timestamp) -> bool {
 
 fn reason_words(reason: SkipReason) -> &'static str {
     match reason {
-        SkipReason::Misfire => "it was late beyond its threshold, and the misfire policy gives such instants up",
+        SkipReason::Misfire => {
+            "it was late beyond its threshold, and the misfire policy gives such instants up"
+        }
         SkipReason::Coalesced => "it was late beyond its threshold, and one run stands for all that were",
         SkipReason::Overlap => "its job was still running, and the overlap policy is to skip",
         SkipReason::Paused => "its trigger was paused",
