@@ -69,7 +69,10 @@ fn expand(arguments: Arguments, function: &ItemFn) -> syn::Result<Tokens> {
         return Err(Error::new(signature.fn_token.span, "a job is an `async fn`"));
     }
     if !signature.generics.params.is_empty() {
-        return Err(Error::new(signature.generics.span(), "a job cannot be generic: its kind names one function"));
+        return Err(Error::new(
+            signature.generics.span(),
+            "a job cannot be generic: its kind names one function",
+        ));
     }
     let name = &signature.ident;
     let kind = arguments.kind.unwrap_or_else(|| LitStr::new(&name.to_string(), name.span()));
@@ -92,7 +95,10 @@ fn expand(arguments: Arguments, function: &ItemFn) -> syn::Result<Tokens> {
                 inits.push(field);
             }
             Role::Data if data.is_some() => {
-                return Err(Error::new(typed.ty.span(), "a job takes one value of data: put both in one struct"));
+                return Err(Error::new(
+                    typed.ty.span(),
+                    "a job takes one value of data: put both in one struct",
+                ));
             }
             Role::Data => {
                 data = Some((*typed.ty).clone());

@@ -105,7 +105,7 @@ impl<'a> Occurrences<'a> {
             }
             Schedule::Cron(cron) => (Base::Cron(cron), start.div_euclid(1000) * 1000, inclusive),
             Schedule::CalendarInterval(interval) => {
-                (Base::Calendar(interval.from_start(start)), start, exclusive)
+                (Base::Calendar(interval.series_from(start)), start, exclusive)
             }
             Schedule::DailyTimeInterval(daily) => {
                 limit = daily.repeat().firings();

@@ -92,7 +92,7 @@ impl CalendarInterval {
     }
 
     /// The steps from a start, for any search; instants in milliseconds.
-    pub(crate) fn from_start(&self, start: i64) -> Series<'_> {
+    pub(crate) fn series_from(&self, start: i64) -> Series<'_> {
         match self.unit.seconds() {
             Some(seconds) => Series::Elapsed(Steps { start, step: self.interval * seconds * 1000 }),
             None => Series::Local(LocalSteps::new(self, start)),

@@ -25,7 +25,7 @@ impl SimpleSchedule {
     /// Refuses a zero interval that would be used, and parts of a millisecond.
     pub fn new(interval: Duration, repeat: Repeat) -> Result<Self, ScheduleError> {
         let refuse = |what| ScheduleError::value("interval_ms", format!("{interval:?}"), what);
-        if interval.subsec_nanos() % 1_000_000 != 0 {
+        if !interval.subsec_nanos().is_multiple_of(1_000_000) {
             return Err(refuse("is a whole number of milliseconds"));
         }
         let interval_ms = u64::try_from(interval.as_millis()).map_err(|_| refuse("is too long"))?;

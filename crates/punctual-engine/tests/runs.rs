@@ -1,0 +1,248 @@
+//! How a run begins and ends: success, failure, retries, time-outs, panics, cancellation.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use punctual_core::{Event, JobDetail, JobKey, RetryPolicy, SkipReason, SkippedQuery, TaskStatus, Trigger};
+use punctual_engine::{Job, JobContext, JobResult};
+use serde_json::json;
+use support::{Failing, Held, Quick, World, after, data, every, start};
+use tokio::sync::Semaphore;
+
+struct Panics;
+
+impl Job for Panics {
+    const KIND: &'static str = "panics";
+    type Data = serde_json::Value;
+
+    async fn run(&self, _: JobContext<serde_json::Value>) -> JobResult {
+        panic!("the roof is on fire")
+    }
+}
+
+#[tokio::test]
+async fn a_due_trigger_runs_its_job_with_merged_data_and_closes_its_row() {
+    let mut world = World::new(|builder| builder.job(Quick));
+    world.scheduler.start().await.unwrap();
+    let job = JobDetail::new("report", "quick").data(data(json!({"a": 1, "b": 1})));
+    let trigger = Trigger::once("t", "report", after(60)).data(data(json!({"b": 2})));
+    world.scheduler.schedule(job, vec![trigger]).await.unwrap();
+    world.clock.set(after(60));
+    assert_eq!(world.finished().await, ("report".to_owned(), None));
+    let rows = world.closed_history().await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].status, TaskStatus::Success);
+    assert_eq!(rows[0].scheduled_at, Some(after(60)));
+    assert_eq!(rows[0].lateness_ms(), Some(0));
+    assert_eq!(rows[0].details, Some(json!({"saw": {"a": 1, "b": 2}})));
+    assert!(
+        !world.scheduler.job_exists(&JobKey::new("report")).await.unwrap(),
+        "not durable, no trigger left"
+    );
+}
+
+#[tokio::test]
+async fn retries_wait_as_their_policy_says_and_end_with_success() {
+    let policy = RetryPolicy::Exponential {
+        max_attempts: 5,
+        initial_ms: 1_000,
+        multiplier: 3.0,
+        max_ms: 60_000,
+        jitter: 0.0,
+    };
+    let mut world = World::new(|builder| builder.job(Failing));
+    world.scheduler.start().await.unwrap();
+    let job = JobDetail::new("flaky", "failing").data(data(json!({"times": 2}))).retry(policy);
+    world.scheduler.schedule(job, vec![Trigger::once("t", "flaky", start())]).await.unwrap();
+    for (wait, expected) in [(Some(1_000), "attempt 1 fails"), (Some(3_000), "attempt 2 fails")] {
+        let (retry, error) = world
+            .until(|event| match event {
+                Event::JobFinished { retry_in_ms, error, .. } => Some((retry_in_ms, error)),
+                _ => None,
+            })
+            .await;
+        assert_eq!((retry, error.as_deref()), (wait, Some(expected)));
+        world.closed_history().await;
+        world.clock.advance(Duration::from_millis(wait.unwrap()));
+    }
+    assert_eq!(world.finished().await.1, None);
+    let rows = world.closed_history().await;
+    let seen: Vec<_> = rows.iter().map(|row| (row.attempt, row.status)).collect();
+    assert_eq!(seen, [(1, TaskStatus::Failed), (2, TaskStatus::Failed), (3, TaskStatus::Success)]);
+    assert!(rows.iter().all(|row| row.origin == rows[0].id && row.scheduled_at == Some(start())));
+    assert_eq!(rows[0].trigger, rows[2].trigger, "a retry stands for the same trigger's instant");
+}
+
+#[tokio::test]
+async fn immediate_retries_are_bounded_and_fatal_errors_are_not_retried() {
+    let mut world = World::new(|builder| builder.job(Failing));
+    world.scheduler.start().await.unwrap();
+    let policy = RetryPolicy::Immediate { max_attempts: 3 };
+    let hopeless = JobDetail::new("hopeless", "failing").data(data(json!({"times": 99}))).retry(policy);
+    world.scheduler.schedule(hopeless, vec![Trigger::once("t1", "hopeless", start())]).await.unwrap();
+    for _ in 0..3 {
+        assert!(world.finished().await.1.is_some());
+    }
+    assert_eq!(world.closed_history().await.len(), 3);
+    let fatal =
+        JobDetail::new("fatal", "failing").data(data(json!({"times": 99, "fatal": true}))).retry(policy);
+    world.scheduler.schedule(fatal, vec![Trigger::once("t2", "fatal", start())]).await.unwrap();
+    let retry = world
+        .until(|event| match event {
+            Event::JobFinished { retry_in_ms, .. } => Some(retry_in_ms),
+            _ => None,
+        })
+        .await;
+    assert_eq!(retry, None);
+    assert_eq!(world.closed_history().await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_panic_fails_its_run_and_nothing_else() {
+    let mut world = World::new(|builder| builder.job(Panics).job(Quick));
+    world.scheduler.start().await.unwrap();
+    let job = JobDetail::new("bad", "panics");
+    world.scheduler.schedule(job, vec![Trigger::once("t", "bad", start())]).await.unwrap();
+    let (_, error) = world.finished().await;
+    assert!(error.unwrap().contains("the roof is on fire"));
+    let rows = world.closed_history().await;
+    assert_eq!(rows[0].details.as_ref().unwrap()["exception"], "panic");
+    let job = JobDetail::new("good", "quick");
+    world.scheduler.schedule(job, vec![Trigger::once("u", "good", start())]).await.unwrap();
+    assert_eq!(world.finished().await, ("good".to_owned(), None));
+}
+
+#[tokio::test]
+async fn a_time_out_reaches_the_job_and_drops_one_that_does_not_listen() {
+    for (polite, manner) in [(true, "it stopped when asked"), (false, "it did not stop when asked")] {
+        let gate = Arc::new(Semaphore::new(0));
+        let mut world = World::new(|builder| builder.job(Held { gate }));
+        world.scheduler.start().await.unwrap();
+        let job = JobDetail::new("slow", "held")
+            .data(data(json!({"polite": polite})))
+            .timeout(Duration::from_secs(30));
+        world.scheduler.schedule(job, vec![Trigger::once("t", "slow", start())]).await.unwrap();
+        world.until(|event| matches!(event, Event::JobStarted { .. }).then_some(())).await;
+        let error = loop {
+            if let Ok(Event::JobFinished { error, .. }) = world.events.try_recv() {
+                break error.unwrap();
+            }
+            world.to_next_wake().await;
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(error.contains("30000 ms") && error.contains(manner), "{error}");
+        assert_eq!(world.closed_history().await[0].status, TaskStatus::Failed);
+    }
+}
+
+#[tokio::test]
+async fn data_that_does_not_fit_the_job_is_refused_when_scheduled() {
+    let world = World::new(|builder| builder.job(Failing));
+    world.scheduler.start().await.unwrap();
+    let job = JobDetail::new("typed", "failing").data(data(json!({"times": "three"})));
+    let error = world
+        .scheduler
+        .schedule(job, vec![Trigger::once("t", "typed", start())])
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("typed") && error.contains("failing") && error.contains("u32"), "{error}");
+    assert!(!world.scheduler.job_exists(&JobKey::new("typed")).await.unwrap());
+}
+
+#[tokio::test]
+async fn runs_of_a_non_concurrent_job_do_not_overlap() {
+    let gate = Arc::new(Semaphore::new(0));
+    let mut world = World::new(|builder| builder.job(Held { gate: Arc::clone(&gate) }));
+    world.scheduler.start().await.unwrap();
+    let job = JobDetail::new("solo", "held").non_concurrent();
+    let triggers =
+        vec![Trigger::once("t1", "solo", start()), Trigger::once("t2", "solo", start()).priority(9)];
+    world.scheduler.schedule(job, triggers).await.unwrap();
+    let first = world
+        .until(|event| match event {
+            Event::JobStarted { fire } => Some(fire.trigger.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(first.name(), "t2", "the higher priority goes first");
+    let info = world.scheduler.job_info(&JobKey::new("solo")).await.unwrap().unwrap();
+    let states: Vec<_> = info.triggers.iter().map(|trigger| trigger.state.as_str()).collect();
+    assert_eq!(states, ["BLOCKED", "COMPLETE"]);
+    gate.add_permits(1);
+    world.finished().await;
+    let second = world
+        .until(|event| match event {
+            Event::JobStarted { fire } => Some(fire.trigger.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(second.name(), "t1");
+    gate.add_permits(1);
+    world.finished().await;
+    assert_eq!(world.closed_history().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_late_trigger_fires_once_and_accounts_for_the_rest() {
+    let mut world = World::new(|builder| builder.job(Quick));
+    world.scheduler.init().await.unwrap();
+    let job = JobDetail::new("tick", "quick").durable();
+    let cron = punctual_core::schedule::CronSchedule::parse("0 * * * * ?", "UTC").unwrap();
+    let trigger = Trigger::new("t", "tick", punctual_core::Schedule::Cron(cron));
+    world.scheduler.schedule(job, vec![trigger]).await.unwrap();
+    world.clock.set(after(3_600 + 30));
+    world.scheduler.start().await.unwrap();
+    world.finished().await;
+    let rows = world.closed_history().await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].scheduled_at, Some(after(3_600)));
+    let skipped = world.store.skipped(&SkippedQuery::default()).await.unwrap().rows;
+    assert_eq!(skipped.len(), 1);
+    assert_eq!((skipped[0].skip.count, skipped[0].skip.reason), (60, SkipReason::Coalesced));
+    assert_eq!(skipped[0].fire, Some(rows[0].id));
+}
+
+#[tokio::test]
+async fn a_kind_limit_holds_back_its_own_kind_only() {
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Held { gate: Arc::clone(&gate) };
+    let mut world = World::new(|builder| builder.job_limited(held, 1).job(Quick));
+    world.scheduler.start().await.unwrap();
+    let slow = JobDetail::new("slow", "held");
+    let triggers = (0..3).map(|n| Trigger::once(format!("s{n}").as_str(), "slow", start())).collect();
+    world.scheduler.schedule(slow, triggers).await.unwrap();
+    let quick = JobDetail::new("fast", "quick");
+    let triggers = (0..3).map(|n| Trigger::once(format!("f{n}").as_str(), "fast", start())).collect();
+    world.scheduler.schedule(quick, triggers).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(world.finished().await.0, "fast");
+    }
+    assert_eq!(world.scheduler.store().state_counts(start()).await.unwrap().executing, 1);
+    gate.add_permits(3);
+    for _ in 0..3 {
+        assert_eq!(world.finished().await.0, "slow");
+    }
+    assert_eq!(world.closed_history().await.len(), 6);
+}
+
+#[tokio::test]
+async fn every_instant_of_an_interval_runs() {
+    let mut world = World::new(|builder| builder.job(Quick));
+    world.scheduler.start().await.unwrap();
+    let job = JobDetail::new("tick", "quick");
+    world.scheduler.schedule(job, vec![Trigger::new("t", "tick", every(10))]).await.unwrap();
+    for _ in 0..6 {
+        world.finished().await;
+        world.closed_history().await;
+        world.clock.advance(Duration::from_secs(10));
+    }
+    world.finished().await;
+    let rows = world.closed_history().await;
+    let scheduled: Vec<_> = rows.iter().map(|row| row.scheduled_at.unwrap()).collect();
+    assert_eq!(scheduled, (0..7).map(|n| after(10 * n)).collect::<Vec<_>>());
+}

@@ -1,0 +1,252 @@
+//! Claim, complete, release, recover.
+
+use jiff::Timestamp;
+use punctual_core::definition::{self, OpenFire};
+use punctual_core::recovery::{self, Orphan};
+use punctual_core::time::{from_millis, to_millis, whole_millis};
+use punctual_core::{
+    Cause, Claim, Claimed, Completed, Completion, Data, Fire, FireId, Node, Outcome, Recovered, SkipReason,
+    SkippedRange, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskStatus, Term, TriggerState, firing,
+};
+
+use crate::state::{Row, State};
+use crate::tx::Tx;
+
+pub(crate) fn claim(state: &mut State, node: &Node, claim: &Claim<'_>) -> Claimed {
+    let mut claimed = Claimed::default();
+    let now = whole_millis(claim.now);
+    let mut free: Vec<usize> = claim.kinds.iter().map(|slots| slots.free).collect();
+    while claimed.fires.len() < claim.limit {
+        let heads = claim.kinds.iter().enumerate().filter(|(at, _)| free[*at] > 0);
+        let next = heads
+            .filter_map(|(at, slots)| state.head(&slots.kind).map(|head| (head, at)))
+            .filter(|(head, _)| head.at <= to_millis(now))
+            .min_by_key(|(head, _)| (head.at, head.rank, head.trigger_id));
+        let Some((head, at)) = next else { break };
+        let Some(trigger) = state.triggers.get(&head.trigger_id).cloned() else { break };
+        let Some(job) = state.jobs.get(&trigger.job_id).cloned() else { break };
+        if take(state, node, now, trigger, &job, &mut claimed) {
+            free[at] -= 1;
+        }
+    }
+    let heads = claim.kinds.iter().filter_map(|slots| state.head(&slots.kind));
+    claimed.next_due = heads.map(|head| from_millis(head.at)).min();
+    claimed
+}
+
+/// Lets a due trigger do what its plan says; whether it fired.
+fn take(
+    state: &mut State,
+    node: &Node,
+    now: Timestamp,
+    mut trigger: StoredTrigger,
+    job: &StoredJob,
+    claimed: &mut Claimed,
+) -> bool {
+    let pending = trigger.pending.clone();
+    // A busy job has an open gate only where its overlap policy is to skip.
+    let busy = !job.detail.concurrent && state.has_open_fires(job.id);
+    let plan =
+        if busy { firing::plan_overlap(&trigger, None, now) } else { firing::plan(&trigger, None, now) };
+    let data = trigger.definition.data.clone();
+    let key = pending.as_ref().and_then(|run| run.trigger.clone()).unwrap_or(trigger.definition.key.clone());
+    firing::advance(&mut trigger, &plan);
+    let id = trigger.id;
+    let is_last = pending.is_none() && trigger.state == TriggerState::Complete;
+    let gone = pending.is_some() || (is_last && plan.fire.is_none() && !state.has_open_fires(job.id));
+    let fire_id = plan.fire.map(|_| FireId(state.next_id()));
+    for skip in &plan.skipped {
+        let fire = fire_id.filter(|_| skip.reason == SkipReason::Coalesced);
+        let range = SkippedRange {
+            id: state.next_id(),
+            trigger: key.clone(),
+            job: job.detail.key.clone(),
+            skip: *skip,
+            recorded_at: now,
+            fire,
+        };
+        state.skipped.push(range);
+        claimed.skipped.push((key.clone(), *skip));
+    }
+    state.set_trigger(id, (!gone).then_some(trigger));
+    let (Some(fire_id), Some(planned)) = (fire_id, plan.fire) else {
+        if gone {
+            collect(state, job.id);
+        }
+        return false;
+    };
+    let fire = Fire {
+        id: fire_id,
+        job: job.detail.clone(),
+        trigger: key,
+        trigger_data: data,
+        cause: pending.as_ref().map_or(Cause::Schedule, |run| run.cause),
+        attempt: pending.as_ref().map_or(1, |run| run.attempt),
+        origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(fire_id),
+        scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
+        fired_at: now,
+        is_last,
+    };
+    state.open_fire(row_of(&fire, node, job.id, id));
+    claimed.fires.push(fire);
+    true
+}
+
+fn row_of(fire: &Fire, node: &Node, job_id: i64, trigger_id: i64) -> Row {
+    let entry = TaskHistory {
+        id: fire.id,
+        task: fire.job.key.name().to_owned(),
+        status: TaskStatus::Started,
+        started_at: fire.fired_at,
+        ended_at: None,
+        duration_ms: None,
+        details: None,
+        db_id: None,
+        job: Some(fire.job.key.clone()),
+        trigger: Some(fire.trigger.clone()),
+        scheduled_at: Some(fire.scheduled_at),
+        node: node.name.clone(),
+        attempt: fire.attempt,
+        origin: fire.origin,
+        cause: fire.cause,
+    };
+    Row { entry, term: node.term, job_id, trigger_id, data: fire.trigger_data.clone() }
+}
+
+fn open_row(state: &State, id: FireId, term: Term) -> Option<Row> {
+    let row = state.history.get(&id)?;
+    (row.entry.status == TaskStatus::Started && row.term == term && row.job_id != 0).then(|| row.clone())
+}
+
+fn open_fire_of(row: &Row) -> Option<OpenFire> {
+    Some(OpenFire {
+        id: row.entry.id,
+        trigger: row.entry.trigger.clone()?,
+        scheduled_at: row.entry.scheduled_at?,
+        attempt: row.entry.attempt,
+        origin: row.entry.origin,
+        cause: row.entry.cause,
+    })
+}
+
+fn collect(state: &mut State, job_id: i64) {
+    // Collecting only reads and deletes, and the memory transaction cannot fail at either.
+    let _ = definition::collect_job(&mut Tx::new(state), job_id);
+}
+
+/// After a fire has ended: its finished trigger goes, and its job too when nothing is left of it.
+fn settle(state: &mut State, row: &Row) {
+    state.shut_fire(row.job_id, row.entry.id);
+    let finished =
+        state.triggers.get(&row.trigger_id).is_some_and(|trigger| trigger.state == TriggerState::Complete);
+    let others_open = state.open.get(&row.job_id).is_some_and(|open| {
+        open.iter().any(|id| state.history.get(id).is_some_and(|other| other.trigger_id == row.trigger_id))
+    });
+    if finished && !others_open {
+        state.set_trigger(row.trigger_id, None);
+    }
+    collect(state, row.job_id);
+}
+
+fn insert_pending(state: &mut State, trigger: StoredTrigger) {
+    let id = state.next_id();
+    state.set_trigger(id, Some(StoredTrigger { id, ..trigger }));
+}
+
+pub(crate) fn complete(
+    state: &mut State,
+    now: Timestamp,
+    done: &Completion,
+) -> Result<Completed, StoreError> {
+    let Some(row) = open_row(state, done.id, done.term) else { return Ok(Completed::Superseded) };
+    if let (Some(retry), Some(job), Some(fire)) =
+        (&done.retry, state.jobs.get(&row.job_id).cloned(), open_fire_of(&row))
+    {
+        insert_pending(
+            state,
+            definition::retried(&fire, &job, retry.data.clone(), retry.at, whole_millis(now)),
+        );
+    }
+    if done.keep {
+        if let Some(stored) = state.history.get_mut(&done.id) {
+            let (status, details) = match &done.outcome {
+                Outcome::Success(details) => (TaskStatus::Success, details.clone()),
+                Outcome::Failed(details) => (TaskStatus::Failed, Some(details.clone())),
+            };
+            stored.entry.status = status;
+            stored.entry.details = details;
+            stored.entry.ended_at = Some(whole_millis(done.ended_at));
+            stored.entry.duration_ms = Some(done.duration_ms);
+            stored.data = Data::empty();
+        }
+    } else {
+        state.history.remove(&done.id);
+    }
+    settle(state, &row);
+    Ok(Completed::Closed)
+}
+
+pub(crate) fn release(
+    state: &mut State,
+    now: Timestamp,
+    term: Term,
+    fire: &Fire,
+) -> Result<bool, StoreError> {
+    let Some(row) = open_row(state, fire.id, term) else { return Ok(false) };
+    if let (Some(job), Some(open)) = (state.jobs.get(&row.job_id).cloned(), open_fire_of(&row)) {
+        insert_pending(
+            state,
+            definition::released(&open, &job, fire.trigger_data.clone(), whole_millis(now)),
+        );
+    }
+    state.history.remove(&fire.id);
+    settle(state, &row);
+    Ok(true)
+}
+
+pub(crate) fn recover(state: &mut State, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+    let now = whole_millis(now);
+    let lost: Vec<FireId> = state
+        .open
+        .values()
+        .flatten()
+        .copied()
+        .filter(|id| state.history.get(id).is_some_and(|row| state.live_node(row.term, now).is_none()))
+        .collect();
+    let mut recovered = Vec::with_capacity(lost.len());
+    for id in std::collections::BTreeSet::from_iter(lost) {
+        let Some(row) = state.history.get(&id).cloned() else { continue };
+        let (Some(job_key), Some(fire)) = (row.entry.job.clone(), open_fire_of(&row)) else { continue };
+        let job = state.jobs.get(&row.job_id).cloned();
+        let plan = recovery::plan(
+            &Orphan {
+                id,
+                job: job_key.clone(),
+                trigger: fire.trigger.clone(),
+                node: row.entry.node.clone(),
+                attempt: fire.attempt,
+                requests_recovery: job.as_ref().is_some_and(|job| job.detail.requests_recovery),
+            },
+            now,
+        );
+        if let (true, Some(job)) = (plan.refire, &job) {
+            insert_pending(state, definition::recovered(&fire, job, row.data.clone(), now));
+        }
+        if let Some(stored) = state.history.get_mut(&id) {
+            stored.entry.status = TaskStatus::Unknown;
+            stored.entry.ended_at = Some(now);
+            stored.entry.details = Some(plan.details);
+            stored.data = Data::empty();
+        }
+        settle(state, &row);
+        recovered.push(Recovered {
+            id,
+            job: job_key,
+            trigger: fire.trigger,
+            node: row.entry.node,
+            refired: plan.refire && job.is_some(),
+        });
+    }
+    state.nodes.retain(|_, node| node.lease_until > now);
+    Ok(recovered)
+}

@@ -1,0 +1,184 @@
+//! A store in memory: a mutex and maps. It forgets everything when it is dropped, and is the reference that the
+//! other stores are compared with.
+
+mod firing;
+mod queries;
+mod state;
+mod tx;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use punctual_core::time::{plus_millis, whole_millis};
+use punctual_core::{
+    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
+    FireId, FiringStore, Heartbeat, HistoryQuery, HistoryStore, JobKey, JobQuery, Node, Page, Recovered,
+    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredJob, StoredTrigger, TaskHistory,
+    TaskRecord, Term, TriggerKey, TriggerQuery, definition,
+};
+
+use crate::state::State;
+use crate::tx::Tx;
+
+/// Jobs, triggers and history in memory.
+#[derive(Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic inside would be a bug of this crate; going on with what is there is better than refusing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryStore (not persistent, one process)")
+    }
+}
+
+#[async_trait]
+impl DefinitionStore for MemoryStore {
+    async fn apply(&self, now: Timestamp, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        let mut state = self.state();
+        let mut tx = Tx::new(&mut state);
+        let mut applied = Vec::with_capacity(changes.len());
+        for change in changes {
+            match definition::apply(&mut tx, now, change) {
+                Ok(one) => applied.push(one),
+                Err(error) => {
+                    tx.undo();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(applied)
+    }
+
+    async fn job(&self, key: &JobKey) -> Result<Option<StoredJob>, StoreError> {
+        Ok(self.state().job(key).cloned())
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
+        Ok(queries::jobs(&self.state(), query))
+    }
+
+    async fn trigger(&self, key: &TriggerKey) -> Result<Option<StoredTrigger>, StoreError> {
+        Ok(self.state().trigger(key).cloned())
+    }
+
+    async fn triggers(&self, query: &TriggerQuery) -> Result<Page<StoredTrigger>, StoreError> {
+        Ok(queries::triggers(&self.state(), query))
+    }
+
+    async fn busy_jobs(&self, job_ids: &[i64]) -> Result<Vec<i64>, StoreError> {
+        let state = self.state();
+        Ok(job_ids
+            .iter()
+            .copied()
+            .filter(|id| state.is_exclusive(*id) && state.has_open_fires(*id))
+            .collect())
+    }
+
+    async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
+        Ok(queries::state_counts(&self.state(), now))
+    }
+}
+
+#[async_trait]
+impl FiringStore for MemoryStore {
+    async fn claim_due(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        let mut state = self.state();
+        let node = state.live_node(claim.term, claim.now).ok_or(StoreError::StaleTerm)?;
+        Ok(firing::claim(&mut state, &node, claim))
+    }
+
+    async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError> {
+        let mut state = self.state();
+        done.iter().map(|one| firing::complete(&mut state, now, one)).collect()
+    }
+
+    async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let mut released = 0;
+        for fire in fires {
+            released += u64::from(firing::release(&mut state, now, term, fire)?);
+        }
+        Ok(released)
+    }
+}
+
+#[async_trait]
+impl HistoryStore for MemoryStore {
+    async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
+        let mut state = self.state();
+        Ok(rows.iter().map(|row| state.record(row)).collect())
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
+        Ok(queries::history(&self.state(), query))
+    }
+
+    async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {
+        Ok(self.state().history.get(&id).map(|row| row.entry.clone()))
+    }
+
+    async fn unique_tasks(&self) -> Result<Vec<String>, StoreError> {
+        Ok(queries::unique_tasks(&self.state()))
+    }
+
+    async fn skipped(&self, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError> {
+        Ok(queries::skipped(&self.state(), query))
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<u64, StoreError> {
+        Ok(self.state().prune(retention))
+    }
+}
+
+#[async_trait]
+impl ClusterStore for MemoryStore {
+    async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
+        let mut state = self.state();
+        let lease_until = plus_millis(beat.now, i64::try_from(beat.lease_ms).unwrap_or(i64::MAX));
+        let renewed = beat.term.filter(|term| state.live_node(*term, beat.now).is_some());
+        let taken =
+            |node: &Node| node.name == beat.name && node.lease_until > beat.now && Some(node.term) != renewed;
+        if state.nodes.values().any(taken) {
+            return Err(StoreError::NameTaken(beat.name.clone()));
+        }
+        let term = renewed.unwrap_or_else(|| state.next_term());
+        let now = whole_millis(beat.now);
+        let started_at = state.nodes.get(&term).map_or(now, |node| node.started_at);
+        let node = Node {
+            name: beat.name.clone(),
+            term,
+            version: beat.version.clone(),
+            state: beat.state,
+            kinds: beat.kinds.clone(),
+            started_at,
+            seen_at: now,
+            lease_until: whole_millis(lease_until),
+        };
+        state.nodes.insert(term, node);
+        let nodes = state.nodes.values().filter(|node| node.lease_until > beat.now).cloned().collect();
+        Ok(ClusterView { term, nodes })
+    }
+
+    async fn retire(&self, _now: Timestamp, term: Term) -> Result<(), StoreError> {
+        self.state().nodes.remove(&term);
+        Ok(())
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+        firing::recover(&mut self.state(), now)
+    }
+}

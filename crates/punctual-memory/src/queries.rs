@@ -1,0 +1,107 @@
+//! Lists: filter, order, cut.
+
+use jiff::Timestamp;
+use punctual_core::time::to_millis;
+use punctual_core::{
+    Cause, HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts,
+    StoredJob, StoredTrigger, TaskHistory, TriggerQuery, TriggerState,
+};
+
+use crate::state::State;
+
+fn page<T>(rows: Vec<T>, paging: Paging) -> Page<T> {
+    let total = rows.len() as u64;
+    let offset = usize::try_from(paging.offset).unwrap_or(usize::MAX);
+    let limit = paging.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    Page { rows: rows.into_iter().skip(offset).take(limit).collect(), total }
+}
+
+fn fits<T: PartialEq>(wanted: Option<&T>, actual: Option<&T>) -> bool {
+    wanted.is_none_or(|wanted| actual == Some(wanted))
+}
+
+pub(crate) fn jobs(state: &State, query: &JobQuery) -> Page<StoredJob> {
+    let rows = state.job_ids.values().filter_map(|id| state.jobs.get(id));
+    let rows = rows.filter(|job| query.group.as_deref().is_none_or(|group| job.detail.key.group() == group));
+    page(rows.cloned().collect(), query.paging)
+}
+
+pub(crate) fn triggers(state: &State, query: &TriggerQuery) -> Page<StoredTrigger> {
+    let rows = state.trigger_ids.values().filter_map(|id| state.triggers.get(id)).filter(|trigger| {
+        let cause = trigger.pending.as_ref().map_or(Cause::Schedule, |pending| pending.cause);
+        fits(query.job.as_ref(), Some(&trigger.definition.job))
+            && query.group.as_deref().is_none_or(|group| trigger.definition.key.group() == group)
+            && query.state.is_none_or(|state| trigger.state == state)
+            && query.cause.is_none_or(|wanted| wanted == cause)
+    });
+    page(rows.cloned().collect(), query.paging)
+}
+
+pub(crate) fn state_counts(state: &State, now: Timestamp) -> StateCounts {
+    let mut counts = StateCounts {
+        executing: state.open.values().map(|open| open.len() as u64).sum(),
+        ..StateCounts::default()
+    };
+    for trigger in state.triggers.values() {
+        let due = trigger.next_fire_at.is_some_and(|at| at <= now);
+        let held = due && state.is_exclusive(trigger.job_id) && state.has_open_fires(trigger.job_id);
+        *match trigger.state {
+            TriggerState::Waiting if held => &mut counts.blocked,
+            TriggerState::Waiting => &mut counts.waiting,
+            TriggerState::Paused => &mut counts.paused,
+            TriggerState::Complete => &mut counts.complete,
+            TriggerState::Error => &mut counts.error,
+        } += 1;
+    }
+    counts
+}
+
+pub(crate) fn history(state: &State, query: &HistoryQuery) -> Page<TaskHistory> {
+    let within = |at: Option<Timestamp>| {
+        query.scheduled_from.is_none_or(|from| at.is_some_and(|at| at >= from))
+            && query.scheduled_to.is_none_or(|to| at.is_some_and(|at| at <= to))
+    };
+    let mut rows: Vec<TaskHistory> = state
+        .history
+        .values()
+        .map(|row| &row.entry)
+        .filter(|row| {
+            fits(query.task.as_ref(), Some(&row.task))
+                && fits(query.status.as_ref(), Some(&row.status))
+                && fits(query.job.as_ref(), row.job.as_ref())
+                && fits(query.trigger.as_ref(), row.trigger.as_ref())
+                && fits(query.origin.as_ref(), Some(&row.origin))
+                && within(row.scheduled_at)
+        })
+        .cloned()
+        .collect();
+    rows.sort_by_key(|row| {
+        let value = match query.sort {
+            HistorySort::StartedAt => to_millis(row.started_at),
+            HistorySort::EndedAt => row.ended_at.map_or(i64::MAX, to_millis),
+            HistorySort::Duration => {
+                row.duration_ms.map_or(i64::MAX, |ms| i64::try_from(ms).unwrap_or(i64::MAX))
+            }
+        };
+        (value, row.id)
+    });
+    if query.descending {
+        rows.reverse();
+    }
+    page(rows, query.paging)
+}
+
+pub(crate) fn unique_tasks(state: &State) -> Vec<String> {
+    let tasks = state.history.values().map(|row| row.entry.task.clone());
+    std::collections::BTreeSet::from_iter(tasks).into_iter().collect()
+}
+
+pub(crate) fn skipped(state: &State, query: &SkippedQuery) -> Page<SkippedRange> {
+    let rows = state.skipped.iter().rev().filter(|range| {
+        fits(query.trigger.as_ref(), Some(&range.trigger))
+            && fits(query.job.as_ref(), Some(&range.job))
+            && query.reason.is_none_or(|reason| range.skip.reason == reason)
+            && query.at.is_none_or(|at| range.skip.first <= at && at <= range.skip.last)
+    });
+    page(rows.cloned().collect(), query.paging)
+}

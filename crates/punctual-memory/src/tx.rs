@@ -1,0 +1,165 @@
+//! Edits with a way back: every write remembers what was there.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use punctual_core::definition::DefinitionTx;
+use punctual_core::{
+    FireId, JobDetail, JobKey, Skip, SkippedRange, StoreError, StoredJob, StoredTrigger, TriggerKey,
+};
+
+use crate::state::State;
+
+enum Undo {
+    Job(i64, Option<StoredJob>),
+    Trigger(i64, Option<Box<StoredTrigger>>),
+    Skip,
+    Group(String, bool),
+}
+
+pub(crate) struct Tx<'a> {
+    state: &'a mut State,
+    journal: Vec<Undo>,
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(state: &'a mut State) -> Self {
+        Self { state, journal: Vec::new() }
+    }
+
+    /// Puts everything back as it was.
+    pub(crate) fn undo(self) {
+        for entry in self.journal.into_iter().rev() {
+            match entry {
+                Undo::Job(id, old) => {
+                    self.state.set_job(id, old);
+                }
+                Undo::Trigger(id, old) => {
+                    self.state.set_trigger(id, old.map(|old| *old));
+                }
+                Undo::Skip => {
+                    self.state.skipped.pop();
+                }
+                Undo::Group(group, true) => {
+                    self.state.paused_groups.insert(group);
+                }
+                Undo::Group(group, false) => {
+                    self.state.paused_groups.remove(&group);
+                }
+            }
+        }
+    }
+
+    fn set_job(&mut self, id: i64, new: Option<StoredJob>) {
+        let old = self.state.set_job(id, new);
+        self.journal.push(Undo::Job(id, old));
+    }
+
+    fn set_trigger(&mut self, id: i64, new: Option<StoredTrigger>) {
+        let old = self.state.set_trigger(id, new);
+        self.journal.push(Undo::Trigger(id, old.map(Box::new)));
+    }
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+impl DefinitionTx for Tx<'_> {
+    type Error = StoreError;
+
+    fn job(&mut self, key: &JobKey) -> Result<Option<StoredJob>> {
+        Ok(self.state.job(key).cloned())
+    }
+
+    fn job_by_id(&mut self, id: i64) -> Result<Option<StoredJob>> {
+        Ok(self.state.jobs.get(&id).cloned())
+    }
+
+    fn insert_job(&mut self, detail: &JobDetail, now: Timestamp) -> Result<i64> {
+        let id = self.state.next_id();
+        let detail = Arc::new(detail.clone());
+        self.set_job(id, Some(StoredJob { id, detail, version: 1, created_at: now, updated_at: now }));
+        Ok(id)
+    }
+
+    fn update_job(&mut self, old: &StoredJob, detail: &JobDetail, now: Timestamp) -> Result<()> {
+        let detail = Arc::new(detail.clone());
+        let new = StoredJob { detail, version: old.version + 1, updated_at: now, ..old.clone() };
+        self.set_job(old.id, Some(new));
+        Ok(())
+    }
+
+    fn delete_job(&mut self, id: i64) -> Result<()> {
+        self.set_job(id, None);
+        Ok(())
+    }
+
+    fn has_open_fires(&mut self, job_id: i64) -> Result<bool> {
+        Ok(self.state.has_open_fires(job_id))
+    }
+
+    fn trigger(&mut self, key: &TriggerKey) -> Result<Option<StoredTrigger>> {
+        Ok(self.state.trigger(key).cloned())
+    }
+
+    fn triggers_of(&mut self, job_id: i64) -> Result<Vec<StoredTrigger>> {
+        let ids = self.state.of_job.get(&job_id).into_iter().flatten();
+        Ok(ids.filter_map(|id| self.state.triggers.get(id).cloned()).collect())
+    }
+
+    fn has_triggers(&mut self, job_id: i64) -> Result<bool> {
+        Ok(self.state.of_job.contains_key(&job_id))
+    }
+
+    fn triggers_in(&mut self, group: &str) -> Result<Vec<StoredTrigger>> {
+        let ids = self.state.trigger_ids.iter().filter(|(key, _)| key.group() == group);
+        Ok(ids.filter_map(|(_, id)| self.state.triggers.get(id).cloned()).collect())
+    }
+
+    fn insert_trigger(&mut self, trigger: &StoredTrigger) -> Result<()> {
+        let id = self.state.next_id();
+        self.set_trigger(id, Some(StoredTrigger { id, ..trigger.clone() }));
+        Ok(())
+    }
+
+    fn update_trigger(&mut self, trigger: &StoredTrigger) -> Result<()> {
+        self.set_trigger(trigger.id, Some(trigger.clone()));
+        Ok(())
+    }
+
+    fn delete_trigger(&mut self, trigger: &StoredTrigger) -> Result<()> {
+        self.set_trigger(trigger.id, None);
+        Ok(())
+    }
+
+    fn add_skip(&mut self, trigger: &StoredTrigger, skip: &Skip, now: Timestamp) -> Result<()> {
+        let id = self.state.next_id();
+        self.state.skipped.push(SkippedRange {
+            id,
+            trigger: trigger.definition.key.clone(),
+            job: trigger.definition.job.clone(),
+            skip: *skip,
+            recorded_at: now,
+            fire: None,
+        });
+        self.journal.push(Undo::Skip);
+        Ok(())
+    }
+
+    fn next_id(&mut self) -> Result<FireId> {
+        Ok(FireId(self.state.next_id()))
+    }
+
+    fn group_paused(&mut self, group: &str) -> Result<bool> {
+        Ok(self.state.paused_groups.contains(group))
+    }
+
+    fn set_group_paused(&mut self, group: &str, paused: bool) -> Result<()> {
+        let was = if paused {
+            !self.state.paused_groups.insert(group.to_owned())
+        } else {
+            self.state.paused_groups.remove(group)
+        };
+        self.journal.push(Undo::Group(group.to_owned(), was));
+        Ok(())
+    }
+}
