@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO paused_groups (name) VALUES (?1)

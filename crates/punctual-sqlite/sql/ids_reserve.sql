@@ -1,0 +1,1 @@
+UPDATE sequences SET next = next + ?1 WHERE name = 'id'

@@ -1,0 +1,2 @@
+UPDATE nodes SET name = ?2, version = ?3, state = ?4, kinds = ?5, seen_at = ?6, lease_until = ?7
+WHERE term = ?1 AND lease_until > ?6

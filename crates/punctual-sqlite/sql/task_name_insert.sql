@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO task_names (name) VALUES (?1)

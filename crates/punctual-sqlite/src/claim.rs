@@ -1,0 +1,329 @@
+//! The claim: due triggers in, fires out.
+
+use jiff::Timestamp;
+use punctual_core::time::{from_millis, to_millis, whole_millis};
+use punctual_core::{
+    Cause, Claimed, Fire, KindSlots, SkipReason, StoreError, StoredJob, StoredTrigger, Term, TriggerKey,
+    TriggerState, definition, firing,
+};
+
+use crate::rows::{self, integer, json, millis};
+use crate::sql;
+use crate::writer::Writer;
+
+/// A claim with everything owned, to travel to the writing thread.
+pub(crate) struct Request {
+    pub(crate) term: Term,
+    pub(crate) now: Timestamp,
+    pub(crate) limit: usize,
+    pub(crate) kinds: Vec<KindSlots>,
+}
+
+/// Due work: its place in the order, and either the trigger or, for a gate, the number of the trigger behind it.
+struct Due {
+    at: i64,
+    rank: i64,
+    kind: usize,
+    trigger: Candidate,
+}
+
+enum Candidate {
+    Read(Box<StoredTrigger>),
+    Gate(i64),
+}
+
+/// A row that could not be read at all names itself at least.
+struct Unreadable {
+    id: i64,
+    key: TriggerKey,
+    problem: String,
+}
+
+pub(crate) fn claim(writer: &mut Writer, request: &Request) -> Result<Claimed, StoreError> {
+    let now = whole_millis(request.now);
+    let node: Option<String> =
+        writer.one(sql::NODE_BY_TERM, (request.term.0, to_millis(request.now)), |row| row.get(0))?;
+    let Some(node) = node else { return Err(StoreError::StaleTerm) };
+    let mut claimed = Claimed::default();
+    let kinds: Vec<Option<i64>> =
+        request.kinds.iter().map(|slots| writer.known_kind(&slots.kind)).collect::<Result<_, _>>()?;
+    let mut free: Vec<usize> = request.kinds.iter().map(|slots| slots.free).collect();
+    // A plan that only skips takes no slot, and an exclusive job's next trigger shows only once its gate has moved:
+    // look again until nothing more is found or the limit is reached.
+    loop {
+        let room = request.limit - claimed.fires.len();
+        let due = look(writer, &kinds, &free, room, now, &mut claimed)?;
+        if due.is_empty() {
+            break;
+        }
+        let mut progress = false;
+        for candidate in due {
+            if claimed.fires.len() == request.limit || free[candidate.kind] == 0 {
+                continue;
+            }
+            let kind = candidate.kind;
+            let before = claimed.fires.len();
+            progress |= take(writer, candidate, now, &node, request.term, &mut claimed)?;
+            free[kind] -= claimed.fires.len() - before;
+        }
+        if claimed.fires.len() == request.limit || !progress {
+            break;
+        }
+    }
+    let mut next_due: Option<i64> = None;
+    for kind in kinds.into_iter().flatten() {
+        let at: Option<i64> = writer.one(sql::NEXT_DUE, [kind], |row| row.get(0))?.flatten();
+        next_due = [next_due, at].into_iter().flatten().min();
+    }
+    claimed.next_due = next_due.map(from_millis);
+    Ok(claimed)
+}
+
+/// Reads what is due, in its order, at most `room`.
+fn look(
+    writer: &mut Writer,
+    kinds: &[Option<i64>],
+    free: &[usize],
+    room: usize,
+    now: Timestamp,
+    claimed: &mut Claimed,
+) -> Result<Vec<Due>, StoreError> {
+    let mut due = Vec::new();
+    for (kind, id) in kinds.iter().enumerate() {
+        let (Some(id), limit @ 1..) = (id, free[kind].min(room)) else { continue };
+        due_triggers(writer, kind, *id, limit, now, &mut due, claimed)?;
+        let gates = writer.many(sql::DUE_GATES, (id, to_millis(now), integer(limit as u64)), |row| {
+            Ok(Due { at: row.get(1)?, rank: row.get(2)?, kind, trigger: Candidate::Gate(row.get(0)?) })
+        })?;
+        due.extend(gates);
+    }
+    due.sort_by_key(|due| (due.at, due.rank));
+    due.truncate(room);
+    Ok(due)
+}
+
+fn due_triggers(
+    writer: &mut Writer,
+    kind: usize,
+    kind_id: i64,
+    limit: usize,
+    now: Timestamp,
+    due: &mut Vec<Due>,
+    claimed: &mut Claimed,
+) -> Result<(), StoreError> {
+    let rows = writer.with_schedules(|connection, parse| {
+        let mut prepared = connection.prepare_cached(sql::DUE_TRIGGERS)?;
+        let mut rows = prepared.query((kind_id, to_millis(now), integer(limit as u64)))?;
+        let mut found = Vec::with_capacity(limit.min(1_024));
+        while let Some(row) = rows.next()? {
+            found.push(rows::trigger(row, no_job(), &mut *parse)?);
+        }
+        Ok(found)
+    })?;
+    for trigger in rows {
+        if trigger.state == TriggerState::Error {
+            fail(writer, &unreadable(&trigger), claimed)?;
+            continue;
+        }
+        due.push(Due {
+            at: trigger.next_fire_at.map_or(0, to_millis),
+            rank: -i64::from(trigger.definition.priority),
+            kind,
+            trigger: Candidate::Read(Box::new(trigger)),
+        });
+    }
+    Ok(())
+}
+
+/// The job's key is filled in from the job itself when the trigger is taken.
+fn no_job() -> punctual_core::JobKey {
+    thread_local! {
+        static NONE: punctual_core::JobKey = punctual_core::JobKey::stored("", "");
+    }
+    NONE.with(Clone::clone)
+}
+
+fn unreadable(trigger: &StoredTrigger) -> Unreadable {
+    Unreadable {
+        id: trigger.id,
+        key: trigger.definition.key.clone(),
+        problem: trigger.error.clone().unwrap_or_default(),
+    }
+}
+
+fn fail(writer: &mut Writer, bad: &Unreadable, claimed: &mut Claimed) -> Result<(), StoreError> {
+    writer.run(sql::TRIGGER_FAIL, (bad.id, &bad.problem))?;
+    claimed.errors.push((bad.key.clone(), bad.problem.clone()));
+    Ok(())
+}
+
+/// Lets a due trigger do what its plan says. Whether anything changed.
+fn take(
+    writer: &mut Writer,
+    due: Due,
+    now: Timestamp,
+    node: &str,
+    term: Term,
+    claimed: &mut Claimed,
+) -> Result<bool, StoreError> {
+    let gated = matches!(due.trigger, Candidate::Gate(_));
+    let mut trigger = match due.trigger {
+        Candidate::Read(trigger) => *trigger,
+        Candidate::Gate(id) => match read_gated(writer, id)? {
+            Some(trigger) => trigger,
+            None => return Ok(false),
+        },
+    };
+    let job = match writer.job_by_id(trigger.job_id) {
+        Ok(Some(job)) => job,
+        Ok(None) => {
+            let bad = Unreadable { problem: "its job is missing".to_owned(), ..unreadable(&trigger) };
+            fail(writer, &bad, claimed)?;
+            return Ok(true);
+        }
+        Err(StoreError::Corrupt(problem)) => {
+            fail(writer, &Unreadable { problem, ..unreadable(&trigger) }, claimed)?;
+            writer.run(sql::GATE_CLOSE, [trigger.job_id])?;
+            return Ok(true);
+        }
+        Err(error) => return Err(error),
+    };
+    if trigger.state == TriggerState::Error {
+        fail(writer, &unreadable(&trigger), claimed)?;
+        writer.refresh_gate(job.id)?;
+        return Ok(true);
+    }
+    trigger.definition.job = job.detail.key.clone();
+    let busy = gated && writer.has_open_fires(job.id)?;
+    let plan =
+        if busy { firing::plan_overlap(&trigger, None, now) } else { firing::plan(&trigger, None, now) };
+    fire(writer, trigger, &job, &plan, Taken { now, node, term }, claimed)?;
+    if gated {
+        writer.refresh_gate(job.id)?;
+    }
+    Ok(true)
+}
+
+fn read_gated(writer: &mut Writer, id: i64) -> Result<Option<StoredTrigger>, StoreError> {
+    writer.with_schedules(|connection, parse| {
+        let mut prepared = connection.prepare_cached(sql::TRIGGER_BY_ID)?;
+        let mut rows = prepared.query([id])?;
+        rows.next()?.map(|row| rows::trigger(row, no_job(), parse)).transpose()
+    })
+}
+
+/// By whom and when.
+struct Taken<'a> {
+    now: Timestamp,
+    node: &'a str,
+    term: Term,
+}
+
+fn fire(
+    writer: &mut Writer,
+    mut trigger: StoredTrigger,
+    job: &StoredJob,
+    plan: &firing::FiringPlan,
+    by: Taken<'_>,
+    claimed: &mut Claimed,
+) -> Result<(), StoreError> {
+    let fire_id = plan.fire.map(|_| writer.next_fire_id()).transpose()?;
+    let pending = trigger.pending.take();
+    let key = pending.as_ref().and_then(|run| run.trigger.clone()).unwrap_or(trigger.definition.key.clone());
+    for skip in &plan.skipped {
+        let into = fire_id.filter(|_| skip.reason == SkipReason::Coalesced);
+        writer.write_skip(&key, &job.detail.key, skip, by.now, into)?;
+        claimed.skipped.push((key.clone(), *skip));
+    }
+    firing::advance(&mut trigger, plan);
+    let is_last = pending.is_none() && trigger.state == TriggerState::Complete;
+    let over = is_last && fire_id.is_none() && !writer.has_open_fires(job.id)?;
+    if pending.is_some() || over {
+        writer.run(sql::TRIGGER_DELETE, [trigger.id])?;
+    } else {
+        write_advance(writer, &trigger, plan)?;
+    }
+    let (Some(id), Some(planned)) = (fire_id, plan.fire) else {
+        if over {
+            definition::collect_job(writer, job.id)?;
+        }
+        return Ok(());
+    };
+    let fire = Fire {
+        id,
+        job: job.detail.clone(),
+        trigger: key,
+        trigger_data: trigger.definition.data,
+        cause: pending.as_ref().map_or(Cause::Schedule, |run| run.cause),
+        attempt: pending.as_ref().map_or(1, |run| run.attempt),
+        origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(id),
+        scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
+        fired_at: by.now,
+        is_last,
+    };
+    write_fire(writer, &fire, job.id, trigger.id, &by)?;
+    claimed.fires.push(fire);
+    Ok(())
+}
+
+fn write_advance(
+    writer: &mut Writer,
+    trigger: &StoredTrigger,
+    plan: &firing::FiringPlan,
+) -> Result<(), StoreError> {
+    writer.run(
+        sql::TRIGGER_ADVANCE,
+        (
+            trigger.id,
+            trigger.state.code(),
+            millis(trigger.next_fire_at),
+            millis(trigger.previous_fire_at),
+            integer(trigger.fired),
+            integer(trigger.skipped),
+        ),
+    )?;
+    if plan.rebase.is_some() {
+        let rebased = trigger.rebased.as_ref().map(json).transpose()?;
+        let (anchor, from) = (to_millis(trigger.anchor), to_millis(trigger.accounted_from));
+        writer.run(sql::TRIGGER_REBASE, (trigger.id, anchor, rebased, from))?;
+    }
+    Ok(())
+}
+
+fn write_fire(
+    writer: &mut Writer,
+    fire: &Fire,
+    job_id: i64,
+    trigger_id: i64,
+    by: &Taken<'_>,
+) -> Result<(), StoreError> {
+    let task = fire.job.key.name();
+    if fire.job.history {
+        writer.note_task_name(task)?;
+    }
+    // Only recovery reads it back, and only for jobs that ask for recovery.
+    let data =
+        (fire.job.requests_recovery && !fire.trigger_data.is_empty()).then(|| fire.trigger_data.as_str());
+    writer.run(
+        sql::FIRE_OPEN,
+        (
+            fire.id.0,
+            task,
+            to_millis(fire.fired_at),
+            job_id,
+            fire.job.key.group(),
+            fire.job.key.name(),
+            trigger_id,
+            fire.trigger.group(),
+            fire.trigger.name(),
+            to_millis(fire.scheduled_at),
+            by.term.0,
+            by.node,
+            fire.attempt,
+            fire.origin.0,
+            fire.cause.code(),
+            data,
+        ),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! The end of fires: completed, handed back, recovered.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use punctual_core::definition::{self, DefinitionTx, OpenFire};
+use punctual_core::recovery::{self, Orphan};
+use punctual_core::time::{to_millis, whole_millis};
+use punctual_core::{
+    Cause, Completed, Completion, Data, Fire, FireId, JobKey, Outcome, Recovered, StoreError, TaskStatus,
+    Term, TriggerKey,
+};
+use rusqlite::Row;
+
+use crate::rows::{instant, integer};
+use crate::sql;
+use crate::writer::Writer;
+
+/// An open row, as far as its end needs it.
+struct Open {
+    fire: OpenFire,
+    job_id: i64,
+    trigger_id: i64,
+    data: Data,
+    node: String,
+    term: Term,
+    job: JobKey,
+}
+
+fn read_open(row: &Row<'_>) -> rusqlite::Result<Open> {
+    let text = |column: usize| row.get::<_, Option<String>>(column).map(Option::unwrap_or_default);
+    Ok(Open {
+        fire: OpenFire {
+            id: FireId(row.get(0)?),
+            trigger: TriggerKey::stored(text(3)?, text(4)?),
+            scheduled_at: instant(row.get::<_, Option<i64>>(5)?.unwrap_or_default()),
+            attempt: u32::try_from(row.get::<_, i64>(6)?).unwrap_or(u32::MAX),
+            origin: FireId(row.get(7)?),
+            cause: Cause::from_code(row.get(8)?),
+        },
+        job_id: row.get(1)?,
+        trigger_id: row.get(2)?,
+        data: row.get::<_, Option<String>>(9)?.map_or_else(Data::empty, Data::stored),
+        node: row.get(10)?,
+        term: Term(row.get(11)?),
+        job: JobKey::stored(text(12)?, text(13)?),
+    })
+}
+
+/// Jobs of which fires have ended: their gates and their end are looked at once for a whole batch.
+#[derive(Default)]
+struct Touched(BTreeSet<i64>);
+
+impl Touched {
+    fn settle(self, writer: &mut Writer) -> Result<(), StoreError> {
+        for job_id in self.0 {
+            let Some(job) = writer.job_by_id(job_id)? else { continue };
+            if !job.detail.concurrent {
+                writer.refresh_gate(job_id)?;
+            }
+            if !job.detail.durable {
+                definition::collect_job(writer, job_id)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn complete(
+    writer: &mut Writer,
+    now: Timestamp,
+    done: &[Completion],
+) -> Result<Vec<Completed>, StoreError> {
+    let mut touched = Touched::default();
+    let mut answers = Vec::with_capacity(done.len());
+    for completion in done {
+        answers.push(complete_one(writer, now, completion, &mut touched)?);
+    }
+    touched.settle(writer)?;
+    Ok(answers)
+}
+
+fn complete_one(
+    writer: &mut Writer,
+    now: Timestamp,
+    done: &Completion,
+    touched: &mut Touched,
+) -> Result<Completed, StoreError> {
+    let Some((job_id, trigger_id)) = writer.one(sql::FIRE_OWNER, (done.id.0, done.term.0), |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+    })?
+    else {
+        return Ok(Completed::Superseded);
+    };
+    if let Some(retry) = &done.retry {
+        let open = writer.one(sql::FIRE_READ, (done.id.0, done.term.0), read_open)?;
+        // A job that was deleted while it ran has nothing that could be tried again.
+        if let (Some(open), Some(job)) = (open, writer.job_by_id(job_id)?) {
+            let again =
+                definition::retried(&open.fire, &job, retry.data.clone(), retry.at, whole_millis(now));
+            writer.insert_trigger(&again)?;
+        }
+    }
+    if done.keep {
+        let (status, details) = match &done.outcome {
+            Outcome::Success(details) => (TaskStatus::Success, details.as_ref()),
+            Outcome::Failed(details) => (TaskStatus::Failed, Some(details)),
+        };
+        close(writer, done.id, done.term, status, done.ended_at, Some(done.duration_ms), details)?;
+    } else {
+        writer.run(sql::FIRE_REMOVE, (done.id.0, done.term.0))?;
+    }
+    if done.is_last {
+        writer.run(sql::TRIGGER_DELETE_COMPLETE, [trigger_id])?;
+    }
+    touched.0.insert(job_id);
+    Ok(Completed::Closed)
+}
+
+fn close(
+    writer: &mut Writer,
+    id: FireId,
+    term: Term,
+    status: TaskStatus,
+    ended_at: Timestamp,
+    duration_ms: Option<u64>,
+    details: Option<&serde_json::Value>,
+) -> Result<(), StoreError> {
+    let details = details.map(serde_json::Value::to_string);
+    let duration = duration_ms.map(integer);
+    writer.run(sql::FIRE_CLOSE, (id.0, term.0, status.code(), to_millis(ended_at), duration, details))?;
+    Ok(())
+}
+
+pub(crate) fn release(
+    writer: &mut Writer,
+    now: Timestamp,
+    term: Term,
+    fires: &[Fire],
+) -> Result<u64, StoreError> {
+    let mut touched = Touched::default();
+    let mut released = 0;
+    for fire in fires {
+        let Some(open) = writer.one(sql::FIRE_READ, (fire.id.0, term.0), read_open)? else { continue };
+        if let Some(job) = writer.job_by_id(open.job_id)? {
+            let again = definition::released(&open.fire, &job, fire.trigger_data.clone(), whole_millis(now));
+            writer.insert_trigger(&again)?;
+        }
+        writer.run(sql::FIRE_REMOVE, (fire.id.0, term.0))?;
+        writer.run(sql::TRIGGER_DELETE_COMPLETE, [open.trigger_id])?;
+        touched.0.insert(open.job_id);
+        released += 1;
+    }
+    touched.settle(writer)?;
+    Ok(released)
+}
+
+pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+    let now = whole_millis(now);
+    let mut touched = Touched::default();
+    let mut recovered = Vec::new();
+    for open in writer.many(sql::FIRES_LOST, [to_millis(now)], read_open)? {
+        let job = writer.job_by_id(open.job_id)?;
+        let plan = recovery::plan(
+            &Orphan {
+                id: open.fire.id,
+                job: open.job.clone(),
+                trigger: open.fire.trigger.clone(),
+                node: open.node.clone(),
+                attempt: open.fire.attempt,
+                requests_recovery: job.as_ref().is_some_and(|job| job.detail.requests_recovery),
+            },
+            now,
+        );
+        if let (true, Some(job)) = (plan.refire, &job) {
+            writer.insert_trigger(&definition::recovered(&open.fire, job, open.data.clone(), now))?;
+        }
+        close(writer, open.fire.id, open.term, TaskStatus::Unknown, now, None, Some(&plan.details))?;
+        writer.run(sql::TRIGGER_DELETE_COMPLETE, [open.trigger_id])?;
+        touched.0.insert(open.job_id);
+        recovered.push(Recovered {
+            id: open.fire.id,
+            job: open.job,
+            trigger: open.fire.trigger,
+            node: open.node,
+            refired: plan.refire && job.is_some(),
+        });
+    }
+    touched.settle(writer)?;
+    writer.run(sql::NODES_EXPIRED_DELETE, [to_millis(now)])?;
+    Ok(recovered)
+}

@@ -1,0 +1,325 @@
+//! The embedded store: one SQLite file, one process.
+//!
+//! One thread owns the connection that writes, another one that reads (lists, looks); see `actor`. Each call of
+//! the store traits is one transaction. Statements are the files in `sql/`; the schema is `schema.sql`, built by
+//! `migrations/`.
+//!
+//! # How a claim stays cheap
+//!
+//! * Due triggers are read through a partial index in the order in which they are taken, kind by kind; triggers
+//!   that are not due, and those of kinds that the node does not know, are never stepped over.
+//! * Triggers of jobs that allow one run at a time are not in that index. Each such job has one row in `gates`,
+//!   with its first waiting trigger, while it may fire. Every transaction that touches such a job's triggers or
+//!   fires recomputes its gate, so the gate cannot go stale.
+
+mod actor;
+mod claim;
+mod error;
+mod finish;
+mod lists;
+mod open;
+mod rows;
+mod sql;
+mod tx;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use punctual_core::time::{plus_millis, to_millis, whole_millis};
+use punctual_core::{
+    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
+    FireId, FiringStore, Heartbeat, HistoryQuery, HistoryStore, JobKey, JobKind, JobQuery, Node, NodeState,
+    Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredJob,
+    StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery, definition,
+};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::actor::Actor;
+use crate::error::Sql;
+pub use crate::open::{Options, Synchronous};
+use crate::rows::{instant, integer};
+use crate::writer::Writer;
+
+/// A store in an SQLite file.
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: Actor<Writer>,
+    reader: Actor<Connection>,
+    commits: Arc<AtomicU64>,
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens a file, or creates it (readable by its owner alone), and brings its schema up to date.
+    ///
+    /// The file is locked for this process, by a lock on `<file>.lock` that ends with the process. Nodes that earlier
+    /// processes registered are therefore gone, and what they left open is recovered at once.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong: in use, not a database, of a newer version, unreadable.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_owned();
+        let lock = open::lock(&path)?;
+        let connection = open::writer(&path, &options)?;
+        connection.execute(sql::NODES_CLEAR, []).sql()?;
+        let commits = Arc::new(AtomicU64::new(0));
+        let writer = actor::writer(connection, Arc::clone(&commits))?;
+        let reader = actor::reader(&path)?;
+        Ok(Self { path, writer, reader, commits, _lock: lock })
+    }
+
+    /// How many transactions that changed something were committed since the store was opened.
+    pub fn commits(&self) -> u64 {
+        actor::value(&self.commits)
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.call(move |writer| writer.transaction(work)).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.reader.call(work).await
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SqliteStore at {} (persistent, one process)", self.path.display())
+    }
+}
+
+#[async_trait]
+impl DefinitionStore for SqliteStore {
+    async fn apply(&self, now: Timestamp, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        let changes = changes.to_vec();
+        self.write(move |tx| changes.iter().map(|change| definition::apply(tx, now, change)).collect()).await
+    }
+
+    async fn job(&self, key: &JobKey) -> Result<Option<StoredJob>, StoreError> {
+        let key = key.clone();
+        self.read(move |connection| {
+            connection
+                .prepare_cached(sql::JOB_BY_KEY)
+                .and_then(|mut statement| {
+                    statement.query_row([key.group(), key.name()], writer::read_job).optional()
+                })
+                .sql()?
+                .transpose()
+        })
+        .await
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| lists::jobs(connection, &query)).await
+    }
+
+    async fn trigger(&self, key: &TriggerKey) -> Result<Option<StoredTrigger>, StoreError> {
+        let key = key.clone();
+        self.read(move |connection| {
+            connection
+                .prepare_cached(sql::TRIGGER_BY_KEY)
+                .and_then(|mut statement| {
+                    statement.query_row([key.group(), key.name()], tx::listed_trigger).optional()
+                })
+                .sql()
+        })
+        .await
+    }
+
+    async fn triggers(&self, query: &TriggerQuery) -> Result<Page<StoredTrigger>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| lists::triggers(connection, &query)).await
+    }
+
+    async fn busy_jobs(&self, job_ids: &[i64]) -> Result<Vec<i64>, StoreError> {
+        let ids = job_ids.to_vec();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(sql::BUSY_JOB).sql()?;
+            let mut busy = Vec::new();
+            for id in ids {
+                if statement.exists([id]).sql()? {
+                    busy.push(id);
+                }
+            }
+            Ok(busy)
+        })
+        .await
+    }
+
+    async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
+        self.read(move |connection| lists::state_counts(connection, now)).await
+    }
+}
+
+#[async_trait]
+impl FiringStore for SqliteStore {
+    async fn claim_due(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        let request = claim::Request {
+            term: claim.term,
+            now: claim.now,
+            limit: claim.limit,
+            kinds: claim.kinds.to_vec(),
+        };
+        self.write(move |writer| claim::claim(writer, &request)).await
+    }
+
+    async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError> {
+        let done = done.to_vec();
+        self.write(move |writer| finish::complete(writer, now, &done)).await
+    }
+
+    async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
+        let fires = fires.to_vec();
+        self.write(move |writer| finish::release(writer, now, term, &fires)).await
+    }
+}
+
+#[async_trait]
+impl HistoryStore for SqliteStore {
+    async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
+        let rows = rows.to_vec();
+        self.write(move |writer| rows.iter().map(|row| record(writer, row)).collect()).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| lists::history(connection, &query)).await
+    }
+
+    async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached(sql::HISTORY_ENTRY)
+                .and_then(|mut statement| statement.query_row([id.0], rows::history).optional())
+                .sql()
+        })
+        .await
+    }
+
+    async fn unique_tasks(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(sql::TASK_NAMES)
+                .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+                .sql()
+        })
+        .await
+    }
+
+    async fn skipped(&self, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| lists::skipped(connection, &query)).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<u64, StoreError> {
+        let retention = *retention;
+        self.write(move |writer| {
+            let chunk = integer(retention.chunk);
+            let mut rows = 0;
+            if let Some(keep) = retention.max_rows {
+                rows += writer.run(sql::PRUNE_SURPLUS, (integer(keep), chunk))?;
+            }
+            if let Some(limit) = retention.ended_before.filter(|_| rows < chunk as usize) {
+                rows += writer.run(sql::PRUNE_OLD, (to_millis(limit), chunk - rows as i64))?;
+            }
+            Ok(rows as u64)
+        })
+        .await
+    }
+}
+
+fn record(writer: &mut Writer, row: &TaskRecord) -> Result<FireId, StoreError> {
+    let id = writer.next_id()?;
+    writer.note_task_name(&row.task)?;
+    writer.run(
+        sql::TASK_INSERT,
+        (
+            id,
+            &row.task,
+            row.status.code(),
+            to_millis(row.started_at),
+            row.ended_at.map(to_millis),
+            row.duration_ms.map(integer),
+            row.details.as_ref().map(serde_json::Value::to_string),
+            row.db_id,
+            &row.node,
+        ),
+    )?;
+    Ok(FireId(id))
+}
+
+#[async_trait]
+impl ClusterStore for SqliteStore {
+    async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
+        let beat = beat.clone();
+        self.write(move |writer| heartbeat(writer, &beat)).await
+    }
+
+    async fn retire(&self, _now: Timestamp, term: Term) -> Result<(), StoreError> {
+        self.write(move |writer| writer.run(sql::NODE_DELETE, [term.0]).map(drop)).await
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+        let now = whole_millis(now);
+        let mut all = Vec::new();
+        loop {
+            // Each call takes a bounded number, so that no transaction is long.
+            let some = self.write(move |writer| finish::recover(writer, now)).await?;
+            if some.is_empty() {
+                return Ok(all);
+            }
+            all.extend(some);
+        }
+    }
+}
+
+fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
+    let now = to_millis(beat.now);
+    let lease_until = to_millis(plus_millis(beat.now, integer(beat.lease_ms)));
+    let kinds = rows::json(&beat.kinds)?;
+    let own = beat.term.map_or(0, |term| term.0);
+    if writer.exists(sql::NODE_NAME_TAKEN, (&beat.name, now, own))? {
+        return Err(StoreError::NameTaken(beat.name.clone()));
+    }
+    let state = beat.state.as_str();
+    let renewed = match beat.term {
+        Some(term) => {
+            let params = (term.0, &beat.name, &beat.version, state, &kinds, now, lease_until);
+            writer.run(sql::NODE_RENEW, params)? > 0
+        }
+        None => false,
+    };
+    let term = if renewed {
+        Term(own)
+    } else {
+        let term = writer.next_id()?;
+        writer.run(sql::NODE_INSERT, (term, &beat.name, &beat.version, state, &kinds, now, lease_until))?;
+        Term(term)
+    };
+    let nodes = writer.many(sql::NODES_LIVE, [now], |row| {
+        let kinds: String = row.get(4)?;
+        Ok(Node {
+            term: Term(row.get(0)?),
+            name: row.get(1)?,
+            version: row.get(2)?,
+            state: NodeState::from_word(row.get_ref(3)?.as_str()?),
+            kinds: serde_json::from_str::<Vec<JobKind>>(&kinds).unwrap_or_default(),
+            started_at: instant(row.get(5)?),
+            seen_at: instant(row.get(6)?),
+            lease_until: instant(row.get(7)?),
+        })
+    })?;
+    Ok(ClusterView { term, nodes })
+}

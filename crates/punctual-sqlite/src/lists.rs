@@ -1,0 +1,173 @@
+//! Lists with filters: the one place where SQL is put together, from fixed pieces with bound values.
+
+use jiff::Timestamp;
+use punctual_core::time::to_millis;
+use punctual_core::{
+    HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts, StoreError,
+    StoredJob, StoredTrigger, TaskHistory, TriggerQuery, TriggerState,
+};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use crate::error::Sql;
+use crate::rows::{self, count, integer};
+use crate::sql;
+use crate::tx::listed_trigger;
+use crate::writer::read_job;
+
+/// Conditions that are joined with AND.
+#[derive(Default)]
+struct Filter {
+    conditions: Vec<&'static str>,
+    values: Vec<Value>,
+}
+
+impl Filter {
+    fn add(&mut self, condition: &'static str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.conditions.push(condition);
+            self.values.push(value.into());
+        }
+    }
+
+    fn key(&mut self, condition: &'static str, key: Option<(&str, &str)>) {
+        if let Some((group, name)) = key {
+            self.conditions.push(condition);
+            self.values.push(group.to_owned().into());
+            self.values.push(name.to_owned().into());
+        }
+    }
+
+    fn sql(&self) -> String {
+        if self.conditions.is_empty() {
+            return String::new();
+        }
+        format!(" WHERE {}", self.conditions.join(" AND "))
+    }
+
+    fn page<T>(
+        mut self,
+        connection: &Connection,
+        (columns, from, order): (&str, &str, &str),
+        paging: Paging,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Page<T>, StoreError> {
+        let filter = self.sql();
+        let total: i64 = connection
+            .prepare_cached(&format!("SELECT count(*) FROM {from}{filter}"))
+            .and_then(|mut statement| statement.query_row(params_from_iter(&self.values), |row| row.get(0)))
+            .sql()?;
+        let limit = paging.limit.map_or(-1, integer);
+        self.values.push(limit.into());
+        self.values.push(integer(paging.offset).into());
+        let rows = connection
+            .prepare_cached(&format!(
+                "SELECT {columns} FROM {from}{filter} ORDER BY {order} LIMIT ? OFFSET ?"
+            ))
+            .and_then(|mut statement| statement.query_map(params_from_iter(&self.values), read)?.collect())
+            .sql()?;
+        Ok(Page { rows, total: count(total) })
+    }
+}
+
+pub(crate) fn jobs(connection: &Connection, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
+    let mut filter = Filter::default();
+    filter.add("job_group = ?", query.group.clone());
+    let columns = "id, job_group, job_name, definition, version, created_at, updated_at";
+    let page = filter.page(connection, (columns, "jobs", "job_group, job_name"), query.paging, read_job)?;
+    // A job that cannot be read is left out of the list; its triggers say why.
+    Ok(Page { rows: page.rows.into_iter().filter_map(Result::ok).collect(), total: page.total })
+}
+
+/// The columns of a trigger, as in the statement files, followed by its job's key.
+fn trigger_columns() -> &'static str {
+    let file = sql::TRIGGERS_OF_JOB;
+    let start = file.find("SELECT").map_or(0, |at| at + "SELECT".len());
+    let end = file.find("FROM").unwrap_or(file.len());
+    file[start..end].trim()
+}
+
+pub(crate) fn triggers(
+    connection: &Connection,
+    query: &TriggerQuery,
+) -> Result<Page<StoredTrigger>, StoreError> {
+    let mut filter = Filter::default();
+    let job = query.job.as_ref().map(|key| (key.group(), key.name()));
+    filter.key("t.job_id = (SELECT id FROM jobs WHERE job_group = ? AND job_name = ?)", job);
+    filter.add("t.trigger_group = ?", query.group.clone());
+    filter.add("t.state = ?", query.state.map(TriggerState::code));
+    filter.add("t.cause = ?", query.cause.map(punctual_core::Cause::code));
+    let from = "triggers t JOIN jobs j ON j.id = t.job_id";
+    let order = "t.trigger_group, t.trigger_name";
+    filter.page(connection, (trigger_columns(), from, order), query.paging, listed_trigger)
+}
+
+pub(crate) fn history(
+    connection: &Connection,
+    query: &HistoryQuery,
+) -> Result<Page<TaskHistory>, StoreError> {
+    let mut filter = Filter::default();
+    filter.add("task = ?", query.task.clone());
+    filter.add("status = ?", query.status.map(punctual_core::TaskStatus::code));
+    filter.key("job_group = ? AND job_name = ?", query.job.as_ref().map(|key| (key.group(), key.name())));
+    let trigger = query.trigger.as_ref().map(|key| (key.group(), key.name()));
+    filter.key("trigger_group = ? AND trigger_name = ?", trigger);
+    filter.add("scheduled_at >= ?", query.scheduled_from.map(to_millis));
+    filter.add("scheduled_at <= ?", query.scheduled_to.map(to_millis));
+    filter.add("origin = ?", query.origin.map(|origin| origin.0));
+    let order = match (query.sort, query.descending) {
+        (HistorySort::StartedAt, true) => "started_at DESC, id DESC",
+        (HistorySort::StartedAt, false) => "started_at, id",
+        (HistorySort::EndedAt, true) => "ended_at IS NULL DESC, ended_at DESC, id DESC",
+        (HistorySort::EndedAt, false) => "ended_at IS NULL, ended_at, id",
+        (HistorySort::Duration, true) => "duration_ms IS NULL DESC, duration_ms DESC, id DESC",
+        (HistorySort::Duration, false) => "duration_ms IS NULL, duration_ms, id",
+    };
+    let columns = "id, task, status, started_at, ended_at, duration_ms, details, db_id, job_group, job_name, \
+                   trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause";
+    filter.page(connection, (columns, "task_history", order), query.paging, rows::history)
+}
+
+pub(crate) fn skipped(
+    connection: &Connection,
+    query: &SkippedQuery,
+) -> Result<Page<SkippedRange>, StoreError> {
+    let mut filter = Filter::default();
+    let trigger = query.trigger.as_ref().map(|key| (key.group(), key.name()));
+    filter.key("trigger_group = ? AND trigger_name = ?", trigger);
+    filter.key("job_group = ? AND job_name = ?", query.job.as_ref().map(|key| (key.group(), key.name())));
+    filter.add("reason = ?", query.reason.map(|reason| reason.as_str().to_owned()));
+    filter.add("first_at <= ?", query.at.map(to_millis));
+    filter.add("last_at >= ?", query.at.map(to_millis));
+    let columns = "id, trigger_group, trigger_name, job_group, job_name, first_at, last_at, count, reason, \
+                   recorded_at, fire_id";
+    filter.page(connection, (columns, "skipped_ranges", "id DESC"), query.paging, rows::skipped)
+}
+
+pub(crate) fn state_counts(connection: &Connection, now: Timestamp) -> Result<StateCounts, StoreError> {
+    let mut counts = StateCounts::default();
+    let executing: i64 = connection
+        .prepare_cached(sql::OPEN_FIRES_COUNT)
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        .sql()?;
+    counts.executing = count(executing);
+    let groups: Vec<(i64, bool, i64)> = connection
+        .prepare_cached(sql::STATE_COUNTS)
+        .and_then(|mut statement| {
+            let read = |row: &Row<'_>| {
+                Ok((row.get(0)?, row.get::<_, Option<bool>>(1)?.unwrap_or(false), row.get(2)?))
+            };
+            statement.query_map([to_millis(now)], read)?.collect()
+        })
+        .sql()?;
+    for (state, held, rows) in groups {
+        *match TriggerState::from_code(state) {
+            TriggerState::Waiting if held => &mut counts.blocked,
+            TriggerState::Waiting => &mut counts.waiting,
+            TriggerState::Paused => &mut counts.paused,
+            TriggerState::Complete => &mut counts.complete,
+            TriggerState::Error => &mut counts.error,
+        } += count(rows);
+    }
+    Ok(counts)
+}

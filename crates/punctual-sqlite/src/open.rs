@@ -1,0 +1,128 @@
+//! Opens the file: lock, permissions, pragmas, migrations.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use punctual_core::StoreError;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::Sql;
+
+/// How sure a commit is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// Each commit reaches the disk before it is acknowledged: a power cut loses nothing and runs nothing twice.
+    #[default]
+    Full,
+    /// A killed process loses nothing; a power cut may take back the last commits, so that what ran just before
+    /// runs again.
+    Normal,
+}
+
+/// How to open a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// How sure a commit is.
+    pub synchronous: Synchronous,
+}
+
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_init.sql")];
+
+/// The version of the schema that this program writes.
+pub(crate) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
+fn refused(path: &Path, problem: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("{}: {problem}", path.display()))
+}
+
+/// A file beside the database that is locked while a process uses it; the system frees it when the process dies.
+pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let file = private(OpenOptions::new().create(true).truncate(false).write(true))
+        .open(&lock_path)
+        .map_err(|error| refused(&lock_path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(refused(
+            path,
+            "another process uses this database; stop it first, or give this one a directory of its own",
+        )),
+        Err(TryLockError::Error(error)) => Err(refused(&lock_path, error)),
+    }
+}
+
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// Opens the connection that writes, and brings the schema up to date.
+pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
+    if path.is_dir() {
+        return Err(refused(path, "this is a directory: name a file"));
+    }
+    // Created here, so that it never exists with wider permissions than it should have.
+    private(OpenOptions::new().create(true).truncate(false).read(true).write(true))
+        .open(path)
+        .map_err(|error| refused(path, format!("cannot open the database: {error}")))?;
+    let mut connection = Connection::open(path).sql()?;
+    configure(&connection, options).and_then(|()| migrate(&mut connection)).map_err(|error| match error {
+        StoreError::Corrupt(text) => StoreError::Corrupt(format!(
+            "{}: {text}; restore it from a backup, or move it away to begin with an empty one",
+            path.display()
+        )),
+        StoreError::Unavailable(text) => refused(path, text),
+        other => other,
+    })?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(crate) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).sql()?;
+    connection.pragma_update(None, "query_only", true).sql()?;
+    connection.pragma_update(None, "cache_size", -1_024).sql()?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).sql()?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+fn configure(connection: &Connection, options: &Options) -> Result<(), StoreError> {
+    connection.busy_timeout(std::time::Duration::from_secs(5)).sql()?;
+    connection.pragma_update(None, "journal_mode", "wal").sql()?;
+    let synchronous = match options.synchronous {
+        Synchronous::Full => "full",
+        Synchronous::Normal => "normal",
+    };
+    connection.pragma_update(None, "synchronous", synchronous).sql()?;
+    connection.pragma_update(None, "cache_size", -8_192).sql()?;
+    connection.pragma_update(None, "temp_store", "memory").sql()?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).sql()?;
+    if version > SCHEMA_VERSION {
+        return Err(StoreError::Corrupt(format!(
+            "the database has schema version {version}, and this program knows versions up to {SCHEMA_VERSION}: use \
+             the newer program that wrote it"
+        )));
+    }
+    for (number, migration) in (1_i64..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
+        let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).sql()?;
+        tx.execute_batch(migration).sql()?;
+        tx.pragma_update(None, "user_version", number).sql()?;
+        tx.commit().sql()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! What the writing thread owns: the connection, and what it remembers between transactions.
+//!
+//! The file is locked, so this is the only writer there is, and what is remembered here cannot be changed behind
+//! its back. A transaction that fails forgets all of it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use punctual_core::{FireId, JobDetail, JobKey, JobKind, Schedule, StoreError, StoredJob};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::error::Sql;
+use crate::rows::instant;
+use crate::sql;
+
+/// How many ids are reserved at a time.
+const ID_BLOCK: i64 = 10_000;
+/// How many schedules are kept parsed.
+const SCHEDULES: usize = 4_096;
+
+pub(crate) struct Writer {
+    pub(crate) connection: Connection,
+    commits: Arc<AtomicU64>,
+    ids: std::ops::Range<i64>,
+    jobs: HashMap<i64, StoredJob>,
+    kinds: HashMap<JobKind, i64>,
+    schedules: HashMap<String, Schedule>,
+    task_names: HashSet<Arc<str>>,
+}
+
+impl Writer {
+    pub(crate) fn new(connection: Connection, commits: Arc<AtomicU64>) -> Self {
+        Self {
+            connection,
+            commits,
+            ids: 0..0,
+            jobs: HashMap::new(),
+            kinds: HashMap::new(),
+            schedules: HashMap::new(),
+            task_names: HashSet::new(),
+        }
+    }
+
+    /// Runs a closure in one transaction: all of it, or nothing.
+    pub(crate) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let before = self.connection.total_changes();
+        self.connection.execute_batch("BEGIN IMMEDIATE").sql()?;
+        let result = work(self).and_then(|value| {
+            self.connection.execute_batch("COMMIT").sql()?;
+            Ok(value)
+        });
+        match result {
+            Ok(value) => {
+                if self.connection.total_changes() != before {
+                    self.commits.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                // A failed commit may have rolled back already; then this says so, and there is nothing to do.
+                let _ = self.connection.execute_batch("ROLLBACK");
+                self.forget();
+                Err(error)
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        self.ids = 0..0;
+        self.jobs.clear();
+        self.kinds.clear();
+        self.task_names.clear();
+    }
+
+    pub(crate) fn run(&self, statement: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
+        self.connection.prepare_cached(statement).and_then(|mut prepared| prepared.execute(params)).sql()
+    }
+
+    pub(crate) fn one<T>(
+        &self,
+        statement: &str,
+        params: impl rusqlite::Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        self.connection
+            .prepare_cached(statement)
+            .and_then(|mut prepared| prepared.query_row(params, read).optional())
+            .sql()
+    }
+
+    pub(crate) fn many<T>(
+        &self,
+        statement: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.connection
+            .prepare_cached(statement)
+            .and_then(|mut prepared| prepared.query_map(params, read)?.collect())
+            .sql()
+    }
+
+    pub(crate) fn exists(&self, statement: &str, params: impl rusqlite::Params) -> Result<bool, StoreError> {
+        Ok(self.one(statement, params, |_| Ok(()))?.is_some())
+    }
+
+    /// The next id. Blocks are reserved inside the transaction that uses the first of their ids; a roll-back
+    /// forgets the block.
+    pub(crate) fn next_id(&mut self) -> Result<i64, StoreError> {
+        if let Some(id) = self.ids.next() {
+            return Ok(id);
+        }
+        let first = self
+            .one(sql::IDS_READ, [], |row| row.get::<_, i64>(0))?
+            .ok_or_else(|| StoreError::Corrupt("the row of ids is missing".to_owned()))?;
+        self.run(sql::IDS_RESERVE, [ID_BLOCK])?;
+        self.ids = first + 1..first + ID_BLOCK;
+        Ok(first)
+    }
+
+    pub(crate) fn next_fire_id(&mut self) -> Result<FireId, StoreError> {
+        self.next_id().map(FireId)
+    }
+
+    /// The number of a kind that some job has had; `None` for one that no job has.
+    pub(crate) fn known_kind(&mut self, kind: &JobKind) -> Result<Option<i64>, StoreError> {
+        if let Some(id) = self.kinds.get(kind) {
+            return Ok(Some(*id));
+        }
+        let id = self.one(sql::KIND_ID, [kind.as_str()], |row| row.get(0))?;
+        if let Some(id) = id {
+            self.kinds.insert(kind.clone(), id);
+        }
+        Ok(id)
+    }
+
+    pub(crate) fn kind_id(&mut self, kind: &JobKind) -> Result<i64, StoreError> {
+        if let Some(id) = self.known_kind(kind)? {
+            return Ok(id);
+        }
+        self.run(sql::KIND_INSERT, [kind.as_str()])?;
+        let id = self.connection.last_insert_rowid();
+        self.kinds.insert(kind.clone(), id);
+        Ok(id)
+    }
+
+    pub(crate) fn job_by_id(&mut self, id: i64) -> Result<Option<StoredJob>, StoreError> {
+        if let Some(job) = self.jobs.get(&id) {
+            return Ok(Some(job.clone()));
+        }
+        let job = self.one(sql::JOB_BY_ID, [id], read_job)?.transpose()?;
+        if let Some(job) = &job {
+            self.jobs.insert(id, job.clone());
+        }
+        Ok(job)
+    }
+
+    pub(crate) fn job_by_key(&mut self, key: &JobKey) -> Result<Option<StoredJob>, StoreError> {
+        self.one(sql::JOB_BY_KEY, [key.group(), key.name()], read_job)?.transpose()
+    }
+
+    pub(crate) fn forget_job(&mut self, id: i64) {
+        self.jobs.remove(&id);
+    }
+
+    /// Lends a query the connection and a parser that remembers the schedules it has parsed.
+    pub(crate) fn with_schedules<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &mut dyn FnMut(&str) -> Result<Schedule, String>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let schedules = &mut self.schedules;
+        let mut parse = |text: &str| {
+            if let Some(schedule) = schedules.get(text) {
+                return Ok(schedule.clone());
+            }
+            let schedule: Schedule = serde_json::from_str(text).map_err(|error| error.to_string())?;
+            if schedules.len() >= SCHEDULES {
+                schedules.clear();
+            }
+            schedules.insert(text.to_owned(), schedule.clone());
+            Ok(schedule)
+        };
+        work(&self.connection, &mut parse).sql()
+    }
+
+    pub(crate) fn note_task_name(&mut self, name: &str) -> Result<(), StoreError> {
+        if !self.task_names.contains(name) {
+            self.run(sql::TASK_NAME_INSERT, [name])?;
+            self.task_names.insert(Arc::from(name));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_open_fires(&self, job_id: i64) -> Result<bool, StoreError> {
+        self.exists(sql::JOB_HAS_OPEN_FIRES, [job_id])
+    }
+
+    /// Recomputes the gate of a non-concurrent job, in the transaction that touched its triggers or fires.
+    pub(crate) fn refresh_gate(&mut self, job_id: i64) -> Result<(), StoreError> {
+        self.run(sql::GATE_CLOSE, [job_id])?;
+        let Some(job) = self.job_by_id(job_id)? else { return Ok(()) };
+        let busy = self.has_open_fires(job_id)?;
+        if busy && job.detail.overlap != punctual_core::Overlap::Skip {
+            return Ok(());
+        }
+        self.run(sql::GATE_OPEN, (job_id, busy))?;
+        Ok(())
+    }
+}
+
+/// Reads a job; the inner error is a definition that cannot be understood.
+pub(crate) fn read_job(row: &Row<'_>) -> rusqlite::Result<Result<StoredJob, StoreError>> {
+    let (id, group, name): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let definition: String = row.get(3)?;
+    let detail: JobDetail = match serde_json::from_str(&definition) {
+        Ok(detail) => detail,
+        Err(error) => {
+            let problem = format!("the definition of job {group}.{name}: {error}");
+            return Ok(Err(StoreError::Corrupt(problem)));
+        }
+    };
+    Ok(Ok(StoredJob {
+        id,
+        detail: Arc::new(detail),
+        version: row.get(4)?,
+        created_at: instant(row.get(5)?),
+        updated_at: instant(row.get(6)?),
+    }))
+}

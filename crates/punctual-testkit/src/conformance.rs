@@ -1,0 +1,112 @@
+//! The suite. Each case takes a store of its own; its name says what must hold.
+
+pub mod cluster;
+pub mod definitions;
+pub mod firing;
+pub mod history;
+pub mod pausing;
+
+/// Lists the cases; called by [`crate::conformance!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_cases {
+    ($make:expr) => {
+        $crate::conformance_cases!(@area $make, definitions:
+            a_job_is_stored_and_read_back,
+            a_trigger_is_stored_and_read_back,
+            equal_definitions_are_left_alone,
+            a_changed_job_is_updated_and_keeps_its_triggers,
+            a_whole_trigger_set_replaces_the_old_one,
+            a_batch_of_changes_is_all_or_none,
+            a_job_needs_to_be_durable_or_triggered,
+            a_trigger_needs_its_job,
+            a_taken_trigger_key_is_refused,
+            a_trigger_cannot_change_its_job,
+            a_schedule_that_never_fires_is_refused,
+            an_end_before_the_start_is_refused,
+            a_job_that_is_not_durable_goes_with_its_last_trigger,
+            deleting_a_job_takes_its_triggers,
+            deleting_what_is_not_there_finds_nothing,
+            a_new_description_keeps_the_fire_time,
+            a_new_schedule_starts_from_now_and_accounts_for_the_old_one,
+            lists_are_ordered_filtered_and_cut,
+            a_changed_kind_moves_the_triggers_along,
+            a_changed_concurrency_moves_the_triggers_along,
+        );
+        $crate::conformance_cases!(@area $make, firing:
+            nothing_is_due_before_its_time,
+            a_due_trigger_fires_once_and_moves_on,
+            fires_come_in_the_order_of_time_then_priority,
+            a_claim_respects_its_limits,
+            a_claim_takes_only_known_kinds,
+            two_claims_are_disjoint_and_full,
+            a_finished_trigger_goes_when_its_fire_ends,
+            a_late_cron_trigger_fires_once_for_the_latest_instant,
+            a_late_trigger_that_does_nothing_skips,
+            a_trigger_that_ignores_misfires_catches_up,
+            a_late_instant_within_the_threshold_fires,
+            a_trigger_of_its_own_threshold_follows_it,
+            a_repeat_count_ends_the_trigger,
+            a_non_concurrent_job_has_one_open_fire,
+            many_blocked_triggers_do_not_hold_back_others,
+            a_skipping_job_gives_up_what_falls_due_meanwhile,
+            a_retry_of_a_skipping_job_waits_for_it,
+            a_triggered_run_fires_with_its_data,
+            a_completion_closes_the_row_once,
+            a_completion_of_another_term_is_superseded,
+            a_failure_keeps_its_details,
+            a_retry_waits_for_its_time,
+            a_retry_survives_the_deletion_of_its_trigger,
+            a_fire_without_history_leaves_no_row,
+            a_released_fire_is_due_again_as_the_same_attempt,
+            a_thousand_fires_fit_in_one_batch,
+            next_due_is_the_earliest_claimable_time,
+            next_due_tells_when_more_is_due_than_was_taken,
+        );
+        $crate::conformance_cases!(@area $make, pausing:
+            a_paused_trigger_does_not_fire,
+            resuming_fires_once_for_the_latest_missed_instant,
+            resuming_a_trigger_that_does_nothing_skips_as_paused,
+            pausing_a_job_pauses_all_its_triggers,
+            a_paused_group_takes_in_new_triggers,
+            resuming_a_group_lets_new_triggers_run,
+            deleting_a_paused_trigger_accounts_for_the_pause,
+        );
+        $crate::conformance_cases!(@area $make, history:
+            rows_are_filtered,
+            rows_are_sorted_with_open_ones_last_to_end,
+            pages_are_cut_and_totals_are_not,
+            recorded_work_is_a_row,
+            task_names_are_distinct_and_ascending,
+            pruning_keeps_the_newest_and_all_open_rows,
+            pruning_by_age_goes_in_chunks,
+            skipped_ranges_are_filtered,
+            states_are_counted,
+        );
+        $crate::conformance_cases!(@area $make, cluster:
+            a_node_registers_and_renews,
+            two_live_nodes_cannot_share_a_name,
+            a_lapsed_lease_gets_a_new_term,
+            a_lapsed_or_retired_term_cannot_claim,
+            recovery_closes_what_a_lost_node_ran,
+            recovery_runs_again_what_asks_for_it,
+            recovery_leaves_live_nodes_alone,
+            recovery_reopens_a_non_concurrent_job,
+            recovery_ends_a_finished_trigger_and_its_job,
+            a_slow_node_cannot_undo_a_recovery,
+        );
+    };
+    (@area $make:expr, $area:ident: $($case:ident),* $(,)?) => {
+        mod $area {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    let store: std::sync::Arc<dyn punctual_core::JobStore> = $make;
+                    $crate::conformance::$area::$case(store).await;
+                }
+            )*
+        }
+    };
+}

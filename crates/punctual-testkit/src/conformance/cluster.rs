@@ -1,0 +1,131 @@
+//! Nodes, leases and recovery.
+
+use std::sync::Arc;
+
+use punctual_core::{
+    Cause, Claim, Completed, HistoryQuery, JobDetail, JobKey, JobKind, JobStore, KindSlots, NodeState,
+    StoreError, TaskStatus, Term, Trigger, TriggerKey, TriggerQuery,
+};
+use serde_json::json;
+
+use crate::account;
+use crate::factory::{Hand, at, beat, data, every, job, schedule};
+
+type Store = Arc<dyn JobStore>;
+
+pub async fn a_node_registers_and_renews(store: Store) {
+    let view = store.heartbeat(&beat("n", None, at(0))).await.unwrap();
+    assert_eq!(view.nodes.len(), 1);
+    let again = store.heartbeat(&beat("n", Some(view.term), at(30))).await.unwrap();
+    assert_eq!(again.term, view.term);
+    let node = &again.nodes[0];
+    assert_eq!((node.name.as_str(), node.state, node.started_at), ("n", NodeState::Running, at(0)));
+    assert_eq!((node.seen_at, node.lease_until), (at(30), at(90)));
+    assert_eq!(node.kinds, [JobKind::new("test")]);
+    let other = store.heartbeat(&beat("m", None, at(40))).await.unwrap();
+    assert!(other.term > view.term);
+    assert_eq!(other.nodes.len(), 2);
+}
+
+pub async fn two_live_nodes_cannot_share_a_name(store: Store) {
+    store.heartbeat(&beat("n", None, at(0))).await.unwrap();
+    let error = store.heartbeat(&beat("n", None, at(10))).await.unwrap_err();
+    assert!(matches!(&error, StoreError::NameTaken(name) if name == "n"), "{error}");
+    assert!(store.heartbeat(&beat("n", None, at(60))).await.is_ok(), "the lease has run out");
+}
+
+pub async fn a_lapsed_lease_gets_a_new_term(store: Store) {
+    let first = store.heartbeat(&beat("n", None, at(0))).await.unwrap().term;
+    let second = store.heartbeat(&beat("n", Some(first), at(60))).await.unwrap().term;
+    assert!(second > first);
+}
+
+async fn claim_refused(store: &Store, term: Term, seconds: i64) -> bool {
+    let kinds = [KindSlots { kind: JobKind::new("test"), free: 5 }];
+    let claim = Claim { term, now: at(seconds), limit: 5, kinds: &kinds };
+    matches!(store.claim_due(&claim).await, Err(StoreError::StaleTerm))
+}
+
+pub async fn a_lapsed_or_retired_term_cannot_claim(store: Store) {
+    schedule(&store, at(0), job("job"), vec![Trigger::new("t", "job", every(60))]).await;
+    let node = Hand::register(&store, "n", at(0)).await;
+    assert!(!claim_refused(&store, node.term, 59).await);
+    assert!(claim_refused(&store, node.term, 60).await);
+    let other = Hand::register(&store, "m", at(60)).await;
+    store.retire(at(61), other.term).await.unwrap();
+    assert!(claim_refused(&store, other.term, 61).await);
+    assert!(claim_refused(&store, Term(1 << 40), 61).await);
+}
+
+async fn lost_fire(store: &Store, detail: JobDetail) -> (Hand, punctual_core::Fire) {
+    let key = detail.key.clone();
+    let trigger = Trigger::once("t", key, at(0)).data(data(json!({"n": 1})));
+    schedule(store, at(0), detail, vec![trigger]).await;
+    let node = Hand::register(store, "lost", at(0)).await;
+    let fire = node.claim(at(0), 1).await.fires.remove(0);
+    (node, fire)
+}
+
+pub async fn recovery_closes_what_a_lost_node_ran(store: Store) {
+    let (_, fire) = lost_fire(&store, job("job")).await;
+    assert!(store.recover(at(59)).await.unwrap().is_empty());
+    let recovered = store.recover(at(60)).await.unwrap();
+    assert_eq!(recovered.len(), 1);
+    assert_eq!((recovered[0].id, recovered[0].refired, recovered[0].node.as_str()), (fire.id, false, "lost"));
+    let row = store.history_entry(fire.id).await.unwrap().unwrap();
+    assert_eq!((row.status, row.ended_at), (TaskStatus::Unknown, Some(at(60))));
+    assert!(row.details.unwrap()["message"].as_str().unwrap().contains("node lost was lost"));
+    assert!(store.recover(at(61)).await.unwrap().is_empty());
+    let node = Hand::register(&store, "n", at(60)).await;
+    assert!(node.claim(at(61), 5).await.fires.is_empty());
+}
+
+pub async fn recovery_runs_again_what_asks_for_it(store: Store) {
+    let (_, fire) = lost_fire(&store, JobDetail::new("job", "test").requests_recovery()).await;
+    assert!(store.recover(at(60)).await.unwrap()[0].refired);
+    let node = Hand::register(&store, "n", at(60)).await;
+    let again = node.claim(at(60), 5).await.fires.remove(0);
+    assert_eq!((again.attempt, again.cause, again.origin), (2, Cause::Recovery, fire.id));
+    assert_eq!((again.scheduled_at, &again.trigger), (at(0), &fire.trigger));
+    assert_eq!(again.trigger_data, fire.trigger_data);
+    assert_eq!(node.succeed(&again, at(61)).await, Completed::Closed);
+    assert!(store.job(&JobKey::new("job")).await.unwrap().is_none());
+}
+
+pub async fn recovery_leaves_live_nodes_alone(store: Store) {
+    let (node, fire) = lost_fire(&store, job("job").requests_recovery()).await;
+    node.renew(at(50)).await;
+    assert!(store.recover(at(100)).await.unwrap().is_empty());
+    assert_eq!(node.succeed(&fire, at(101)).await, Completed::Closed);
+}
+
+pub async fn recovery_reopens_a_non_concurrent_job(store: Store) {
+    schedule(&store, at(0), job("solo").non_concurrent(), vec![Trigger::new("t", "solo", every(60))]).await;
+    let lost = Hand::register(&store, "lost", at(0)).await;
+    assert_eq!(lost.claim(at(0), 5).await.fires.len(), 1);
+    let node = Hand::register(&store, "n", at(61)).await;
+    assert!(node.claim(at(61), 5).await.fires.is_empty());
+    store.recover(at(61)).await.unwrap();
+    let fires = node.claim(at(61), 5).await.fires;
+    assert_eq!(fires.len(), 1);
+    assert_eq!(fires[0].scheduled_at, at(60));
+    account::assert_all(&store).await;
+}
+
+pub async fn recovery_ends_a_finished_trigger_and_its_job(store: Store) {
+    lost_fire(&store, JobDetail::new("job", "test")).await;
+    store.recover(at(60)).await.unwrap();
+    assert!(store.trigger(&TriggerKey::new("t")).await.unwrap().is_none());
+    assert!(store.job(&JobKey::new("job")).await.unwrap().is_none());
+}
+
+pub async fn a_slow_node_cannot_undo_a_recovery(store: Store) {
+    let (slow, fire) = lost_fire(&store, job("job").requests_recovery()).await;
+    store.recover(at(60)).await.unwrap();
+    let before = store.history(&HistoryQuery::default()).await.unwrap();
+    let waiting = store.triggers(&TriggerQuery::default()).await.unwrap();
+    assert_eq!(slow.succeed(&fire, at(61)).await, Completed::Superseded);
+    assert_eq!(store.release(at(61), slow.term, &[fire]).await.unwrap(), 0);
+    assert_eq!(store.history(&HistoryQuery::default()).await.unwrap(), before);
+    assert_eq!(store.triggers(&TriggerQuery::default()).await.unwrap(), waiting);
+}
