@@ -1,0 +1,270 @@
+//! Runs a program or a shell line.
+//!
+//! The child gets a process group of its own. When the run is cancelled (time-out, shutdown), the group gets SIGTERM,
+//! and SIGKILL three seconds later; if the run is dropped, SIGKILL at once. So nothing that the job started in its
+//! group outlives it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+
+use punctual_core::time::plus_millis;
+use punctual_engine::{Job, JobContext, JobError, JobResult};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Child;
+
+/// What to run. Exactly one of `command` and `program`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandData {
+    /// A line for `/bin/sh -c`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// A program, found in PATH unless it has a slash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// Its arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Where it runs; the server's own working directory unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<PathBuf>,
+    /// Environment variables, beside those of the server.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Whether the server's own environment is left out.
+    #[serde(default)]
+    pub clear_env: bool,
+    /// Exit codes that count as success; 0 unless set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub success_exit_codes: Vec<i32>,
+    /// How many bytes of each output are kept, the last ones; 65536 unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_bytes: Option<usize>,
+}
+
+const DEFAULT_OUTPUT: usize = 64 * 1024;
+/// From SIGTERM to SIGKILL.
+const KILL_AFTER_MS: i64 = 3_000;
+/// How long outputs may stay open after the child has ended (its own children may hold them).
+const OUTPUT_AFTER_EXIT_MS: i64 = 1_000;
+
+impl CommandData {
+    /// What is wrong with the data, naming the field.
+    pub fn check(&self) -> Result<(), String> {
+        match (&self.command, &self.program) {
+            (Some(_), Some(_)) => Err("both command and program are given: give one of them".to_owned()),
+            (None, None) => Err("neither command nor program is given: give one of them".to_owned()),
+            (Some(command), None) if !self.args.is_empty() => {
+                Err(format!("args are given with command {command:?}: they belong to program"))
+            }
+            (Some(text), None) | (None, Some(text)) if text.trim().is_empty() => {
+                Err("the command is empty".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn to_command(&self) -> tokio::process::Command {
+        let mut command = match (&self.program, &self.command) {
+            (Some(program), _) => {
+                let mut command = tokio::process::Command::new(program);
+                command.args(&self.args);
+                command
+            }
+            (None, line) => {
+                let mut command = tokio::process::Command::new("/bin/sh");
+                command.arg("-c").arg(line.as_deref().unwrap_or_default());
+                command
+            }
+        };
+        if self.clear_env {
+            command.env_clear();
+        }
+        command.envs(&self.env);
+        if let Some(directory) = &self.working_dir {
+            command.current_dir(directory);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).kill_on_drop(true);
+        command
+    }
+
+    fn spawn_error(&self, error: &std::io::Error) -> JobError {
+        let what = self.program.as_deref().unwrap_or("/bin/sh");
+        let message = match (&self.working_dir, error.kind()) {
+            (Some(directory), _) if !directory.is_dir() => {
+                format!("cannot run {what}: the working directory {} does not exist", directory.display())
+            }
+            (_, std::io::ErrorKind::NotFound) => {
+                format!("cannot run {what}: there is no such program in PATH or at that path")
+            }
+            (_, std::io::ErrorKind::PermissionDenied) => {
+                format!("cannot run {what}: the file is not executable for this user")
+            }
+            _ => format!("cannot run {what}: {error}"),
+        };
+        JobError::fatal(message).with_kind("spawn")
+    }
+}
+
+/// The kind `command`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Command;
+
+impl Job for Command {
+    const KIND: &'static str = "command";
+    type Data = CommandData;
+
+    async fn run(&self, ctx: JobContext<CommandData>) -> JobResult {
+        let data = ctx.data();
+        data.check().map_err(|problem| JobError::fatal(problem).with_kind("invalid data"))?;
+        let mut command = data.to_command();
+        command.env("PUNCTUAL_FIRE_ID", ctx.fire_id().to_string());
+        command.env("PUNCTUAL_SCHEDULED_AT", ctx.scheduled_at().to_string());
+        command.env("PUNCTUAL_ATTEMPT", ctx.attempt().to_string());
+        let mut child = command.spawn().map_err(|error| data.spawn_error(&error))?;
+        let group = Group::of(&child);
+        let limit = data.max_output_bytes.unwrap_or(DEFAULT_OUTPUT);
+        let stdout = tokio::spawn(Tail::collect(child.stdout.take(), limit));
+        let stderr = tokio::spawn(Tail::collect(child.stderr.take(), limit));
+        let (status, cancelled) = wait(&ctx, &mut child, &group).await?;
+        let until = plus_millis(ctx.now(), OUTPUT_AFTER_EXIT_MS);
+        for (name, reader) in [("stdout", stdout), ("stderr", stderr)] {
+            let text = read_until(&ctx, reader, until).await;
+            if !text.is_empty() {
+                ctx.detail(name, text);
+            }
+        }
+        group.done();
+        report(&ctx, status, cancelled)
+    }
+}
+
+async fn wait(
+    ctx: &JobContext<CommandData>,
+    child: &mut Child,
+    group: &Group,
+) -> Result<(ExitStatus, bool), JobError> {
+    tokio::select! {
+        biased;
+        status = child.wait() => return Ok((status?, false)),
+        () = ctx.cancelled().cancelled() => {}
+    }
+    group.signal(rustix::process::Signal::TERM);
+    let until = plus_millis(ctx.now(), KILL_AFTER_MS);
+    tokio::select! {
+        biased;
+        status = child.wait() => return Ok((status?, true)),
+        () = ctx.clock().sleep_until(until) => {}
+    }
+    group.signal(rustix::process::Signal::KILL);
+    Ok((child.wait().await?, true))
+}
+
+async fn read_until(
+    ctx: &JobContext<CommandData>,
+    mut reader: tokio::task::JoinHandle<String>,
+    until: punctual_core::Timestamp,
+) -> String {
+    tokio::select! {
+        biased;
+        text = &mut reader => text.unwrap_or_default(),
+        () = ctx.clock().sleep_until(until) => {
+            reader.abort();
+            "(the output was still held open by another process, and is left out)".to_owned()
+        }
+    }
+}
+
+fn report(ctx: &JobContext<CommandData>, status: ExitStatus, cancelled: bool) -> JobResult {
+    use std::os::unix::process::ExitStatusExt;
+    ctx.detail("exit_code", status.code());
+    if let Some(signal) = status.signal() {
+        ctx.detail("signal", signal);
+    }
+    let wanted = &ctx.data().success_exit_codes;
+    let fits = |code: i32| if wanted.is_empty() { code == 0 } else { wanted.contains(&code) };
+    match status.code() {
+        _ if cancelled => Err(JobError::retry("the command was stopped").with_kind("stopped")),
+        Some(code) if fits(code) => Ok(()),
+        Some(code) => Err(JobError::retry(format!("the command ended with exit code {code}"))
+            .with_kind("exit code")
+            .with_data(json!({"exit_code": code}))),
+        None => Err(JobError::retry(format!("the command was ended by {status}")).with_kind("signal")),
+    }
+}
+
+/// The process group of a child; killed when this is dropped before [`Group::done`].
+struct Group {
+    id: Option<rustix::process::Pid>,
+}
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        Self { id }
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        if let Some(id) = self.id {
+            // The group may have ended meanwhile, which is what was wanted.
+            let _ = rustix::process::kill_process_group(id, signal);
+        }
+    }
+
+    fn done(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(rustix::process::Signal::KILL);
+    }
+}
+
+/// The last bytes of an output.
+struct Tail {
+    bytes: Vec<u8>,
+    limit: usize,
+    dropped: usize,
+}
+
+impl Tail {
+    async fn collect(source: Option<impl AsyncRead + Unpin>, limit: usize) -> String {
+        let mut tail = Self { bytes: Vec::new(), limit, dropped: 0 };
+        let Some(mut source) = source else { return String::new() };
+        let mut chunk = [0; 8 * 1024];
+        // An output that cannot be read any further ends here; what was read is kept.
+        while let Ok(read @ 1..) = source.read(&mut chunk).await {
+            tail.push(&chunk[..read]);
+        }
+        tail.text()
+    }
+
+    fn push(&mut self, chunk: &[u8]) {
+        self.bytes.extend_from_slice(chunk);
+        // Cut now and then rather than each time, so that long outputs are not moved again and again.
+        if self.bytes.len() > 2 * self.limit + 64 * 1024 {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        let surplus = self.bytes.len().saturating_sub(self.limit);
+        self.bytes.drain(..surplus);
+        self.dropped += surplus;
+    }
+
+    fn text(mut self) -> String {
+        self.cut();
+        let text = String::from_utf8_lossy(&self.bytes);
+        match self.dropped {
+            0 => text.into_owned(),
+            dropped => format!("[{dropped} bytes before this were dropped]\n{text}"),
+        }
+    }
+}

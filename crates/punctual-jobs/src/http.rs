@@ -1,0 +1,249 @@
+//! Makes an HTTP call.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use punctual_core::time::plus_millis;
+use punctual_engine::{Job, JobContext, JobError, JobResult};
+use reqwest::{Client, Method, StatusCode, Url};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Which call to make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpData {
+    /// `http://` or `https://`.
+    pub url: String,
+    /// GET unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Request headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Request body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Statuses that count as success, single ones or ranges such as `200-204`; 200-299 unless set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected_status: Vec<Expected>,
+    /// After this many milliseconds the call fails; 30000 unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// A PEM file of certificate authorities that are trusted beside the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// How many bytes of the answer are kept in the history; 4096 unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body_bytes: Option<usize>,
+}
+
+/// A status or a range of statuses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Expected {
+    /// One status.
+    One(u16),
+    /// `low-high`, both included.
+    Range(String),
+}
+
+const DEFAULT_TIMEOUT_MS: u64 = 30_000;
+const DEFAULT_BODY: usize = 4_096;
+
+impl Expected {
+    fn bounds(&self) -> Result<(u16, u16), String> {
+        let wrong = |text: &str| {
+            format!("expected_status {text:?}: give a status such as 200 or a range such as \"200-299\"")
+        };
+        let (low, high) = match self {
+            Self::One(status) => (*status, *status),
+            Self::Range(text) => {
+                let (low, high) = text.split_once('-').unwrap_or((text, text));
+                let number = |part: &str| part.trim().parse::<u16>().map_err(|_| wrong(text));
+                (number(low)?, number(high)?)
+            }
+        };
+        if low > high || !(100..=599).contains(&low) || high > 599 {
+            return Err(wrong(&format!("{low}-{high}")));
+        }
+        Ok((low, high))
+    }
+}
+
+impl HttpData {
+    /// What is wrong with the data, naming the field.
+    pub fn check(&self) -> Result<(), String> {
+        self.parts().map(drop)
+    }
+
+    fn parts(&self) -> Result<(Method, Url), String> {
+        let url = Url::parse(&self.url).map_err(|error| format!("url {:?}: {error}", self.url))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("url {:?}: its scheme must be http or https", self.url));
+        }
+        let method = self.method.as_deref().unwrap_or("GET");
+        let upper = method.to_ascii_uppercase();
+        let method = Method::from_bytes(upper.as_bytes())
+            .map_err(|_| format!("method {method:?} is no HTTP method"))?;
+        for (name, value) in &self.headers {
+            reqwest::header::HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| format!("headers: {name:?} is no header name"))?;
+            // The value may be a secret: name the header only.
+            reqwest::header::HeaderValue::from_str(value).map_err(|_| {
+                format!("headers: the value of {name:?} has characters that a header cannot have")
+            })?;
+        }
+        self.expected_status.iter().try_for_each(|expected| expected.bounds().map(drop))?;
+        if self.timeout_ms == Some(0) {
+            return Err("timeout_ms is 0: give at least 1".to_owned());
+        }
+        Ok((method, url))
+    }
+
+    fn expects(&self, status: StatusCode) -> bool {
+        if self.expected_status.is_empty() {
+            return status.is_success();
+        }
+        self.expected_status.iter().any(|expected| {
+            expected.bounds().is_ok_and(|(low, high)| (low..=high).contains(&status.as_u16()))
+        })
+    }
+}
+
+/// The kind `http`. The client is made when it is first needed.
+#[derive(Debug, Default)]
+pub struct Http {
+    client: OnceLock<Client>,
+}
+
+impl Http {
+    /// A kind without a client yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn client(&self, data: &HttpData) -> Result<Client, JobError> {
+        if let Some(path) = &data.ca_file {
+            let fatal = |error: String| JobError::fatal(format!("ca_file {}: {error}", path.display()));
+            let pem = std::fs::read(path).map_err(|error| fatal(error.to_string()))?;
+            let authorities =
+                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| fatal(error.to_string()))?;
+            let builder = base_client().tls_certs_merge(authorities);
+            return builder.build().map_err(|error| fatal(error.to_string()));
+        }
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let client = base_client().build().map_err(JobError::fatal)?;
+        Ok(self.client.get_or_init(|| client).clone())
+    }
+}
+
+fn base_client() -> reqwest::ClientBuilder {
+    // Another part of the program may have chosen a provider already; then that one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().user_agent(concat!("punctual/", env!("CARGO_PKG_VERSION"))).pool_max_idle_per_host(2)
+}
+
+impl Job for Http {
+    const KIND: &'static str = "http";
+    type Data = HttpData;
+
+    async fn run(&self, ctx: JobContext<HttpData>) -> JobResult {
+        let data = ctx.data();
+        let (method, url) =
+            data.parts().map_err(|problem| JobError::fatal(problem).with_kind("invalid data"))?;
+        let mut request = self.client(data)?.request(method, url);
+        for (name, value) in &data.headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = &data.body {
+            request = request.body(body.clone());
+        }
+        let limit = data.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
+        let until = plus_millis(ctx.now(), i64::try_from(limit).unwrap_or(i64::MAX));
+        tokio::select! {
+            biased;
+            result = call(&ctx, request) => result,
+            () = ctx.cancelled().cancelled() => Err(JobError::retry("the call was stopped").with_kind("stopped")),
+            () = ctx.clock().sleep_until(until) => {
+                Err(JobError::retry(format!("there was no answer within {limit} ms")).with_kind("timeout"))
+            }
+        }
+    }
+}
+
+async fn call(ctx: &JobContext<HttpData>, request: reqwest::RequestBuilder) -> JobResult {
+    let data = ctx.data();
+    // The address may hold a password; the history says where the call went without it.
+    let mut response =
+        request.send().await.map_err(|error| JobError::retry(error.without_url()).with_kind("connection"))?;
+    let status = response.status();
+    ctx.detail("status", status.as_u16());
+    let limit = data.max_body_bytes.unwrap_or(DEFAULT_BODY);
+    let mut body: Vec<u8> = Vec::new();
+    while body.len() < limit {
+        let chunk = response.chunk().await.map_err(|error| JobError::retry(error.without_url()))?;
+        let Some(chunk) = chunk else { break };
+        body.extend_from_slice(&chunk);
+    }
+    body.truncate(limit);
+    if !body.is_empty() {
+        ctx.detail("body", String::from_utf8_lossy(&body));
+    }
+    if data.expects(status) {
+        return Ok(());
+    }
+    let message = format!("the answer's status is {status}, which is not expected");
+    // The server's trouble or haste may pass; what it says about the request itself will not.
+    let passing = status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    let error = if passing { JobError::retry(message) } else { JobError::fatal(message) };
+    Err(error.with_kind("status").with_data(json!({"status": status.as_u16()})))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(url: &str) -> HttpData {
+        serde_json::from_value(json!({ "url": url })).unwrap()
+    }
+
+    #[test]
+    fn bad_data_is_named() {
+        data("https://example.org/x").check().unwrap();
+        for (wrong, word) in [
+            (data("example.org"), "url"),
+            (data("ftp://example.org"), "scheme"),
+            (HttpData { method: Some("G T".to_owned()), ..data("http://h") }, "method"),
+            (HttpData { timeout_ms: Some(0), ..data("http://h") }, "timeout_ms"),
+            (
+                HttpData { expected_status: vec![Expected::Range("2xx".to_owned())], ..data("http://h") },
+                "2xx",
+            ),
+            (HttpData { expected_status: vec![Expected::One(99)], ..data("http://h") }, "99-99"),
+        ] {
+            let error = wrong.check().unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn secrets_in_headers_are_not_repeated() {
+        let headers = BTreeMap::from([("authorization".to_owned(), "hush\n".to_owned())]);
+        let error = HttpData { headers, ..data("http://h") }.check().unwrap_err();
+        assert!(error.contains("authorization") && !error.contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn expected_statuses_are_single_ones_or_ranges() {
+        let expected_status = vec![Expected::One(404), Expected::Range("200-204".to_owned())];
+        let data = HttpData { expected_status, ..data("http://h") };
+        let fits: Vec<bool> =
+            [200, 204, 205, 404, 500].map(|code| data.expects(StatusCode::from_u16(code).unwrap())).to_vec();
+        assert_eq!(fits, [true, true, false, true, false]);
+    }
+}

@@ -1,0 +1,54 @@
+//! The job kinds that the server ships.
+//!
+//! | kind | does |
+//! | --- | --- |
+//! | `command` | runs a program or a shell line: [`command`] |
+//! | `http` | makes an HTTP call: [`http`] |
+//! | `history-cleanup` | deletes old rows of the task history: [`history_cleanup`] |
+//! | `noop` | nothing: [`noop`] |
+//!
+//! To add one: a file here with a type that implements [`punctual_engine::Job`], and a line in [`register_all`].
+
+pub mod command;
+pub mod history_cleanup;
+pub mod http;
+pub mod noop;
+
+use punctual_core::{JobKind, Retention};
+use punctual_engine::JobRegistry;
+
+/// Every kind of this crate.
+pub const KINDS: [&str; 4] = ["command", "http", "history-cleanup", "noop"];
+
+/// Registers every kind of this crate. The clean-up gets its scheduler later, when that exists: see
+/// [`history_cleanup::SchedulerSlot`].
+pub fn register_all(registry: &mut JobRegistry, scheduler: &history_cleanup::SchedulerSlot) {
+    registry
+        .register(command::Command)
+        .register(http::Http::new())
+        .register(history_cleanup::HistoryCleanup::new(scheduler.clone()))
+        .register(noop::Noop);
+}
+
+/// Whether this crate has a kind.
+pub fn is_shipped(kind: &JobKind) -> bool {
+    KINDS.contains(&kind.as_str())
+}
+
+/// How much history is kept unless set otherwise: 100,000 rows, of any age.
+pub const DEFAULT_RETENTION: Retention =
+    Retention { max_rows: Some(100_000), ended_before: None, chunk: 1_000 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_kinds_is_what_is_registered() {
+        let mut registry = JobRegistry::new();
+        register_all(&mut registry, &history_cleanup::SchedulerSlot::default());
+        let mut listed = KINDS.map(JobKind::new).to_vec();
+        listed.sort();
+        assert_eq!(registry.kinds(), listed);
+    }
+}

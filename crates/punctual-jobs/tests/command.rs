@@ -1,0 +1,88 @@
+//! Commands, run for real.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use punctual_core::{HistoryQuery, JobDetail, JobStore, TaskHistory, TaskStatus, Trigger};
+use punctual_engine::{Entry, ManualScheduler};
+use punctual_jobs::command::Command;
+use punctual_memory::MemoryStore;
+use serde_json::json;
+
+/// Runs one command job to its end and returns its row.
+async fn run(data: serde_json::Value) -> TaskHistory {
+    let store: Arc<dyn JobStore> = Arc::new(MemoryStore::new());
+    let start = "2026-01-01T00:00:00Z".parse().unwrap();
+    let job = JobDetail::new("job", "command").data(punctual_core::Data::from_serialize(&data).unwrap());
+    let entry = Entry::new(job, vec![Trigger::once("t", "job", start)]);
+    let manual = ManualScheduler::new(Arc::clone(&store), start, |builder| builder.job(Command).entry(entry))
+        .await
+        .unwrap();
+    manual.run_due().await.unwrap();
+    store.history(&HistoryQuery::default()).await.unwrap().rows.remove(0)
+}
+
+#[tokio::test]
+async fn output_and_exit_code_are_in_the_history() {
+    let row =
+        run(json!({"command": "echo out; echo err >&2; echo $GREETING", "env": {"GREETING": "hello"}})).await;
+    assert_eq!(row.status, TaskStatus::Success);
+    let details = row.details.unwrap();
+    assert_eq!(details, json!({"stdout": "out\nhello\n", "stderr": "err\n", "exit_code": 0}));
+}
+
+#[tokio::test]
+async fn a_run_knows_its_fire() {
+    let row =
+        run(json!({"command": "echo $PUNCTUAL_FIRE_ID $PUNCTUAL_SCHEDULED_AT $PUNCTUAL_ATTEMPT"})).await;
+    let expected = format!("{} 2026-01-01T00:00:00Z 1\n", row.id);
+    assert_eq!(row.details.unwrap()["stdout"], json!(expected));
+}
+
+#[tokio::test]
+async fn another_exit_code_fails_with_its_output() {
+    let row = run(json!({"command": "echo before; exit 3"})).await;
+    assert_eq!(row.status, TaskStatus::Failed);
+    let details = row.details.unwrap();
+    assert_eq!(details["message"], "the command ended with exit code 3");
+    assert_eq!(details["original-info"], json!({"stdout": "before\n", "exit_code": 3}));
+    let row = run(json!({"command": "exit 3", "success_exit_codes": [0, 3]})).await;
+    assert_eq!(row.status, TaskStatus::Success);
+}
+
+#[tokio::test]
+async fn a_program_runs_in_its_directory_without_a_shell() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("a b"), "").unwrap();
+    let row = run(json!({"program": "ls", "args": ["a b"], "working_dir": directory.path()})).await;
+    assert_eq!(row.details.unwrap()["stdout"], "a b\n");
+}
+
+#[tokio::test]
+async fn long_output_keeps_its_end() {
+    let row = run(json!({"command": "seq 1 100000", "max_output_bytes": 13})).await;
+    let details = row.details.unwrap();
+    let text = details["stdout"].as_str().unwrap();
+    assert!(text.ends_with("99999\n100000\n") && text.starts_with('['), "{text}");
+}
+
+#[tokio::test]
+async fn what_cannot_run_says_why() {
+    for (data, words) in [
+        (
+            json!({"program": "no-such-program-anywhere"}),
+            "no-such-program-anywhere: there is no such program",
+        ),
+        (json!({"command": "true", "working_dir": "/no/such/place"}), "/no/such/place does not exist"),
+        (json!({}), "neither command nor program"),
+        (json!({"command": "a", "program": "b"}), "both command and program"),
+    ] {
+        let row = run(data).await;
+        assert_eq!(row.status, TaskStatus::Failed);
+        let details = row.details.unwrap();
+        let message = details["message"].as_str().unwrap();
+        assert!(message.contains(words), "{message}");
+        assert_eq!(details["retryable"], false, "{message}");
+    }
+}
