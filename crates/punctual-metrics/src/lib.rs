@@ -74,16 +74,9 @@ impl Metrics {
             counts: Mutex::default(),
             registry: Registry::default(),
         };
-        let mut put = |name: &str, metric: Box<dyn FnOnce(&mut Registry, &str, &str)>| {
-            let help = catalog::help(name).trim_end_matches('.').to_owned();
-            metric(&mut registry, name, &help);
-        };
         macro_rules! register {
             ($($field:ident: $name:literal),*) => {
-                $({
-                    let metric = metrics.$field.clone();
-                    put($name, Box::new(move |registry, name, help| registry.register(name, help, metric)));
-                })*
+                $(registry.register($name, catalog::help($name).trim_end_matches('.'), metrics.$field.clone());)*
             };
         }
         register!(

@@ -22,7 +22,11 @@ struct Stock {
 }
 
 #[punctual::job(kind = "shop.count-stock")]
-async fn count_stock(stock: Stock, shop: State<Arc<Shop>>, ctx: punctual::JobContext<()>) -> Result<(), JobError> {
+async fn count_stock(
+    stock: Stock,
+    shop: State<Arc<Shop>>,
+    ctx: punctual::JobContext<()>,
+) -> Result<(), JobError> {
     println!("{}: counting shelf {} for {}", shop.name, stock.shelf, ctx.scheduled_at());
     ctx.detail("items", stock.shelf * 12);
     Ok(())
