@@ -1,0 +1,193 @@
+//! `punctual serve`: the server, from its start to its end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use punctual_api::{ApiState, router};
+use punctual_core::schedule::{CronSchedule, Schedule};
+use punctual_core::{Change, JobQuery, JobStore};
+use punctual_engine::{Entry, JobRegistry, Scheduler, disabled_by_env};
+use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
+use punctual_metrics::Metrics;
+use punctual_sqlite::{Options, SqliteStore};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Config, FILE_GROUP, LogFormat};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The configuration file; without one the server runs its own maintenance jobs only.
+    #[arg(long, short)]
+    config: Option<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Where the API listens.
+    #[arg(long)]
+    listen: Option<String>,
+    /// How log lines look.
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+    /// Which log lines there are: error, warn, info, debug, trace, or a filter.
+    #[arg(long)]
+    log_level: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let mut config = Config::load(args.config.as_deref())?;
+    if let Some(directory) = &args.data_dir {
+        config.server.data_dir.clone_from(directory);
+    }
+    if let Some(listen) = &args.listen {
+        config.server.listen.clone_from(listen);
+    }
+    config.server.check()?;
+    let entries = config.entries()?;
+    let format = args.log_format.unwrap_or(config.log.format);
+    start_log(format, args.log_level.as_deref().or(config.log.level.as_deref()))?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(serve(config, entries))
+}
+
+fn start_log(format: LogFormat, level: Option<&str>) -> anyhow::Result<()> {
+    let filter = level.unwrap_or("info");
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| anyhow!("log level {filter:?}: {error}; give error, warn, info, debug or trace"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => {
+            let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            builder.with_ansi(terminal).with_target(false).init();
+        }
+    }
+    Ok(())
+}
+
+async fn serve(config: Config, mut entries: Vec<Entry>) -> anyhow::Result<()> {
+    // The port first: a second server by mistake should say so before it touches anything.
+    let address = config.server.address()?;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: is another server running there? (server.listen or --listen)")
+    })?;
+    let store: Arc<dyn JobStore> = Arc::new(open_store(&config)?);
+    entries.push(cleanup_entry(&config)?);
+    let slot = SchedulerSlot::default();
+    let mut registry = JobRegistry::new();
+    punctual_jobs::register_all(&mut registry, &slot);
+    let metrics = Arc::new(Metrics::new());
+    let listener_metrics = Arc::clone(&metrics);
+    let scheduler = Scheduler::builder(store)
+        .settings(config.scheduler.settings()?)
+        .node_name(config.scheduler.node_name.clone().unwrap_or_else(host_name))
+        .registry(registry)
+        .listener(listener_metrics)
+        .disabled(config.scheduler.disabled || disabled_by_env())
+        .entries(entries.iter().cloned())
+        .build()?;
+    slot.fill(scheduler.clone());
+    let report = scheduler.start().await.context("cannot start the scheduler")?;
+    if let Some((name, problem)) = report.failed.first() {
+        warn!("job {name} is not scheduled: {problem}");
+    }
+    forget_removed(&scheduler, &entries).await?;
+    info!(%address, "listening on http://{address}");
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let app = router(ApiState { scheduler: scheduler.clone(), metrics });
+    let server = tokio::spawn(async move {
+        axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
+    });
+    wait_for_signal().await?;
+    let limit = config.server.shutdown_limit.duration();
+    info!("stopping: running jobs have {} s to end; signal again to stop at once", limit.as_secs());
+    tokio::select! {
+        _ = scheduler.shutdown(limit) => {}
+        again = wait_for_signal() => {
+            again?;
+            bail!("stopped at once; what was running is recovered at the next start");
+        }
+    }
+    stop.cancel();
+    server.await.context("the API ended badly")?.context("the API failed")
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
+    let path = match &config.database.url {
+        None => {
+            make_private(&config.server.data_dir)?;
+            config.server.data_dir.join("punctual.db")
+        }
+        Some(url) => sqlite_path(url)?,
+    };
+    let options = Options { synchronous: config.database.synchronous.into() };
+    SqliteStore::open(&path, options).map_err(|error| anyhow!("cannot open the database: {error}"))
+}
+
+/// The file of an `sqlite://` URL.
+pub(crate) fn sqlite_path(url: &str) -> anyhow::Result<PathBuf> {
+    match url.strip_prefix("sqlite://") {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => bail!("database url {url:?}: give sqlite://PATH, such as sqlite://punctual-data/punctual.db"),
+    }
+}
+
+fn make_private(directory: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .with_context(|| format!("cannot make the data directory {} (server.data_dir)", directory.display()))
+}
+
+fn cleanup_entry(config: &Config) -> anyhow::Result<Entry> {
+    let data =
+        HistoryCleanupData { keep_rows: Some(config.history.keep_rows), keep_days: config.history.keep_days };
+    let midnight = CronSchedule::parse("0 0 0 * * ? *", &config.history.cleanup_tz)
+        .map_err(|error| anyhow!("history.cleanup_tz: {error}"))?;
+    Ok(punctual_jobs::history_cleanup::entry(&data, Schedule::Cron(midnight))?)
+}
+
+/// Deletes jobs that an earlier version of the file declared and this one does not.
+async fn forget_removed(scheduler: &Scheduler, entries: &[Entry]) -> anyhow::Result<()> {
+    let query = JobQuery { group: Some(FILE_GROUP.to_owned()), ..JobQuery::default() };
+    let stored = scheduler.store().jobs(&query).await?.rows;
+    let gone: Vec<Change> = stored
+        .iter()
+        .filter(|job| !entries.iter().any(|entry| entry.job.key == job.detail.key))
+        .map(|job| Change::DeleteJob(job.detail.key.clone()))
+        .collect();
+    for change in &gone {
+        if let Change::DeleteJob(key) = change {
+            info!(job.key = %key, "job {key} is no longer in the configuration and is deleted");
+        }
+    }
+    if !gone.is_empty() {
+        scheduler.apply(&gone).await?;
+    }
+    Ok(())
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "node".to_owned() } else { name.to_owned() }
+}

@@ -1,0 +1,157 @@
+//! The configuration: one TOML file, overlaid by the environment.
+//!
+//! Each section has a file of its own under `config/`. Unknown keys are refused, and every message names the file, the
+//! place and what would be right. A setting `[section] key` can be set by `PUNCTUAL__SECTION__KEY`.
+
+mod job;
+mod sections;
+mod time;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use punctual_core::schedule::ScheduleError;
+use punctual_engine::Entry;
+use serde::Deserialize;
+use toml::Spanned;
+
+pub(crate) use job::FILE_GROUP;
+pub(crate) use sections::{Database, History, Log, LogFormat, SchedulerSection, Server};
+
+/// Everything that can be configured.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) database: Database,
+    pub(crate) scheduler: SchedulerSection,
+    pub(crate) history: History,
+    pub(crate) log: Log,
+    jobs: BTreeMap<String, Spanned<job::Job>>,
+    #[serde(skip)]
+    source: Source,
+}
+
+/// Where the text came from, for messages.
+#[derive(Debug, Default)]
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+/// Something wrong at a place of the file.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// What is wrong: `key: problem`.
+    problem: String,
+    /// Where, in bytes of the file.
+    span: Option<std::ops::Range<usize>>,
+}
+
+impl Fault {
+    fn at(span: std::ops::Range<usize>, problem: impl Into<String>) -> Self {
+        Self { problem: problem.into(), span: Some(span) }
+    }
+
+    /// A fault of a schedule written as the string at `span`: points at the bad part within it.
+    fn schedule(key: &str, value: &Spanned<String>, error: &ScheduleError) -> Self {
+        let outer = value.span();
+        // The text begins behind the opening quote.
+        let inner = error.span().map(|part| outer.start + 1 + part.start..outer.start + 1 + part.end);
+        let span = inner.filter(|part| part.end <= outer.end).unwrap_or(outer);
+        Self::at(span, format!("{key}: {error}"))
+    }
+}
+
+impl Source {
+    fn error(&self, fault: &Fault) -> anyhow::Error {
+        let path = self.path.display();
+        let Some(span) = &fault.span else { return anyhow!("{path}: {}", fault.problem) };
+        let start = span.start.min(self.text.len());
+        let before = &self.text[..self.text.floor_char_boundary(start)];
+        let line_number = before.matches('\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text[line_start..].lines().next().unwrap_or_default();
+        let column = before[line_start..].chars().count();
+        let width = span.len().clamp(1, line.chars().count().saturating_sub(column).max(1));
+        let margin = " ".repeat(line_number.to_string().len());
+        anyhow!(
+            "{path}, line {line_number}: {}\n{margin} |\n{line_number} | {line}\n{margin} | {}{}",
+            fault.problem,
+            " ".repeat(column),
+            "^".repeat(width),
+        )
+    }
+}
+
+impl Config {
+    /// Reads a file (or nothing, for the defaults) and lays the environment over it.
+    pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Self> {
+        let text = match path {
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the configuration file {}", path.display()))?,
+            None => String::new(),
+        };
+        Self::from_text(path.unwrap_or(Path::new("(no file)")), text, std::env::vars())
+    }
+
+    fn from_text(
+        path: &Path,
+        text: String,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> anyhow::Result<Self> {
+        let mut config: Self =
+            toml::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+        let overlay: Vec<(String, String)> =
+            environment.filter(|(name, _)| name.starts_with("PUNCTUAL__")).collect();
+        if !overlay.is_empty() {
+            let jobs = std::mem::take(&mut config.jobs);
+            config = overlaid(&text, &overlay)?;
+            config.jobs = jobs;
+        }
+        config.source = Source { path: path.to_owned(), text };
+        config.server.check()?;
+        config.scheduler.settings()?;
+        Ok(config)
+    }
+
+    /// The jobs of the file as entries for the scheduler. Every one is checked completely.
+    pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+        self.jobs
+            .iter()
+            .map(|(name, job)| {
+                job.get_ref().entry(name, job.span()).map_err(|fault| self.source.error(&fault))
+            })
+            .collect()
+    }
+}
+
+/// The sections (not the jobs) with variables laid over them, each named in the message when it does not fit.
+fn overlaid(text: &str, overlay: &[(String, String)]) -> anyhow::Result<Config> {
+    let mut table: toml::Table = toml::from_str(text)?;
+    table.remove("jobs");
+    for (name, value) in overlay {
+        let path: Vec<String> = name["PUNCTUAL__".len()..].split("__").map(str::to_lowercase).collect();
+        let [section, key] = path.as_slice() else {
+            bail!("environment variable {name}: its form is PUNCTUAL__SECTION__KEY");
+        };
+        // Numbers and booleans are read as such, anything else as text.
+        let parsed = match (value.parse::<i64>(), value.parse::<bool>()) {
+            (Ok(number), _) => toml::Value::Integer(number),
+            (_, Ok(flag)) => toml::Value::Boolean(flag),
+            _ => toml::Value::String(value.clone()),
+        };
+        let slot = table.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let Some(slot) = slot.as_table_mut() else {
+            bail!("environment variable {name}: {section} is no section")
+        };
+        slot.insert(key.clone(), parsed);
+        let probe: Result<Config, _> = table.clone().try_into();
+        probe.map_err(|error| anyhow!("environment variable {name}={value}: {}", error.message()))?;
+    }
+    Ok(table.try_into()?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+//! `[jobs.NAME]`: a job with its triggers.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use punctual_core::schedule::{CronExpression, CronSchedule, DstPolicy, Repeat, SimpleSchedule, zone};
+use punctual_core::{
+    Data, JobDetail, JobKey, MisfirePolicy, Overlap, RetryPolicy, Schedule, Timestamp, Trigger, TriggerKey,
+};
+use punctual_engine::Entry;
+use punctual_jobs::command::CommandData;
+use punctual_jobs::http::{Expected, HttpData};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::Fault;
+use super::time::Span;
+
+/// The key group of jobs that a file declares; those that are no longer in the file are deleted at the next start.
+pub(crate) const FILE_GROUP: &str = "config";
+
+/// A job. Its trigger stands beside it (`cron`, `every` or `at`), or several stand under `triggers`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Job {
+    kind: Spanned<String>,
+    description: Option<String>,
+    #[serde(default)]
+    requests_recovery: bool,
+    #[serde(default = "yes")]
+    concurrent: bool,
+    overlap: Option<Overlap>,
+    retry: Option<Spanned<Retry>>,
+    timeout: Option<Span>,
+    #[serde(default = "yes")]
+    history: bool,
+    #[serde(default)]
+    triggers: Vec<Spanned<When>>,
+
+    // A trigger of the job's own.
+    cron: Option<Spanned<String>>,
+    every: Option<Spanned<Span>>,
+    repeat: Option<u32>,
+    at: Option<Spanned<String>>,
+    tz: Option<Spanned<String>>,
+    dst: Option<DstPolicy>,
+    start: Option<Spanned<String>>,
+    end: Option<Spanned<String>>,
+    priority: Option<i32>,
+    misfire: Option<Spanned<MisfirePolicy>>,
+    misfire_threshold: Option<Span>,
+
+    // Kind `command`.
+    command: Option<String>,
+    program: Option<String>,
+    args: Option<Vec<String>>,
+    working_dir: Option<PathBuf>,
+    env: Option<BTreeMap<String, String>>,
+    clear_env: Option<bool>,
+    success_exit_codes: Option<Vec<i32>>,
+    max_output_bytes: Option<usize>,
+
+    // Kind `http`.
+    url: Option<String>,
+    method: Option<String>,
+    headers: Option<BTreeMap<String, String>>,
+    body: Option<String>,
+    expected_status: Option<Vec<Expected>>,
+    request_timeout: Option<Span>,
+    ca_file: Option<PathBuf>,
+    max_body_bytes: Option<usize>,
+}
+
+/// One trigger.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct When {
+    name: Option<String>,
+    cron: Option<Spanned<String>>,
+    every: Option<Spanned<Span>>,
+    repeat: Option<u32>,
+    at: Option<Spanned<String>>,
+    tz: Option<Spanned<String>>,
+    dst: Option<DstPolicy>,
+    start: Option<Spanned<String>>,
+    end: Option<Spanned<String>>,
+    priority: Option<i32>,
+    misfire: Option<Spanned<MisfirePolicy>>,
+    misfire_threshold: Option<Span>,
+    data: Option<Data>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "policy", rename_all = "snake_case", deny_unknown_fields)]
+enum Retry {
+    None,
+    Immediate {
+        max_attempts: u32,
+    },
+    Exponential {
+        max_attempts: u32,
+        initial: Option<Span>,
+        multiplier: Option<f64>,
+        max: Option<Span>,
+        jitter: Option<f64>,
+    },
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Retry {
+    fn policy(&self) -> RetryPolicy {
+        match self {
+            Self::None => RetryPolicy::None,
+            Self::Immediate { max_attempts } => RetryPolicy::Immediate { max_attempts: *max_attempts },
+            Self::Exponential { max_attempts, initial, multiplier, max, jitter } => {
+                RetryPolicy::Exponential {
+                    max_attempts: *max_attempts,
+                    initial_ms: initial.as_ref().map_or(1_000, Span::millis),
+                    multiplier: multiplier.unwrap_or(2.0),
+                    max_ms: max.as_ref().map_or(300_000, Span::millis),
+                    jitter: jitter.unwrap_or(0.1),
+                }
+            }
+        }
+    }
+}
+
+impl Job {
+    /// The entry for the scheduler, checked completely.
+    pub(super) fn entry(&self, name: &str, span: Range<usize>) -> Result<Entry, Fault> {
+        let path = format!("jobs.{name}");
+        let fault = |problem: String| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
+        let key = JobKey::try_new(FILE_GROUP, name).map_err(|error| fault(error.to_string()))?;
+        let mut detail = JobDetail::new(key.clone(), self.kind.get_ref().as_str());
+        detail.description.clone_from(&self.description);
+        detail.requests_recovery = self.requests_recovery;
+        detail.concurrent = self.concurrent && self.overlap.is_none();
+        detail.overlap = self.overlap.unwrap_or_default();
+        detail.timeout_ms = self.timeout.as_ref().map(Span::millis);
+        detail.history = self.history;
+        if let Some(retry) = &self.retry {
+            detail.retry = retry.get_ref().policy();
+            let wrong = |problem| Fault::at(retry.span(), format!("{path}.retry: {problem}"));
+            detail.retry.check().map_err(wrong)?;
+        }
+        if detail.timeout_ms == Some(0) {
+            return Err(fault("timeout is 0: give at least 1ms, or leave it out for no limit".to_owned()));
+        }
+        detail.data = self.data(&path, &span)?;
+        let triggers = self.when(&path, &key, &span)?;
+        Ok(Entry { name: name.to_owned(), job: detail, triggers })
+    }
+
+    /// The job's data, from the keys of its kind; keys of another kind are refused.
+    fn data(&self, path: &str, span: &Range<usize>) -> Result<Data, Fault> {
+        let fault = |problem: String| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
+        let text = |error: punctual_core::data::DataError| fault(error.to_string());
+        match self.kind.get_ref().as_str() {
+            "command" => {
+                self.refuse_keys(path, "command", &self.http_keys())?;
+                let data = self.command_data();
+                data.check().map_err(fault)?;
+                Data::from_serialize(&data).map_err(text)
+            }
+            "http" => {
+                self.refuse_keys(path, "http", &self.command_keys())?;
+                let data = self.http_data().ok_or_else(|| fault("an http job needs a url".to_owned()))?;
+                data.check().map_err(fault)?;
+                Data::from_serialize(&data).map_err(text)
+            }
+            "noop" => {
+                self.refuse_keys(path, "noop", &[self.http_keys(), self.command_keys()].concat())?;
+                Ok(Data::empty())
+            }
+            other => Err(Fault::at(
+                self.kind.span(),
+                format!("{path}.kind: there is no kind {other:?}; the kinds are command, http and noop"),
+            )),
+        }
+    }
+
+    fn refuse_keys(&self, path: &str, kind: &str, keys: &[(&str, bool)]) -> Result<(), Fault> {
+        match keys.iter().find(|(_, given)| *given) {
+            Some((key, _)) => Err(Fault::at(
+                self.kind.span(),
+                format!("{path}.{key}: this key does not belong to a job of kind {kind}"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn command_keys(&self) -> Vec<(&'static str, bool)> {
+        vec![
+            ("command", self.command.is_some()),
+            ("program", self.program.is_some()),
+            ("args", self.args.is_some()),
+            ("working_dir", self.working_dir.is_some()),
+            ("env", self.env.is_some()),
+            ("clear_env", self.clear_env.is_some()),
+            ("success_exit_codes", self.success_exit_codes.is_some()),
+            ("max_output_bytes", self.max_output_bytes.is_some()),
+        ]
+    }
+
+    fn http_keys(&self) -> Vec<(&'static str, bool)> {
+        vec![
+            ("url", self.url.is_some()),
+            ("method", self.method.is_some()),
+            ("headers", self.headers.is_some()),
+            ("body", self.body.is_some()),
+            ("expected_status", self.expected_status.is_some()),
+            ("request_timeout", self.request_timeout.is_some()),
+            ("ca_file", self.ca_file.is_some()),
+            ("max_body_bytes", self.max_body_bytes.is_some()),
+        ]
+    }
+
+    fn command_data(&self) -> CommandData {
+        CommandData {
+            command: self.command.clone(),
+            program: self.program.clone(),
+            args: self.args.clone().unwrap_or_default(),
+            working_dir: self.working_dir.clone(),
+            env: self.env.clone().unwrap_or_default(),
+            clear_env: self.clear_env.unwrap_or(false),
+            success_exit_codes: self.success_exit_codes.clone().unwrap_or_default(),
+            max_output_bytes: self.max_output_bytes,
+        }
+    }
+
+    fn http_data(&self) -> Option<HttpData> {
+        Some(HttpData {
+            url: self.url.clone()?,
+            method: self.method.clone(),
+            headers: self.headers.clone().unwrap_or_default(),
+            body: self.body.clone(),
+            expected_status: self.expected_status.clone().unwrap_or_default(),
+            timeout_ms: self.request_timeout.as_ref().map(Span::millis),
+            ca_file: self.ca_file.clone(),
+            max_body_bytes: self.max_body_bytes,
+        })
+    }
+
+    /// The job's triggers.
+    fn when(&self, path: &str, job: &JobKey, span: &Range<usize>) -> Result<Vec<Trigger>, Fault> {
+        let own = When {
+            name: None,
+            cron: self.cron.clone(),
+            every: self.every.clone(),
+            repeat: self.repeat,
+            at: self.at.clone(),
+            tz: self.tz.clone(),
+            dst: self.dst,
+            start: self.start.clone(),
+            end: self.end.clone(),
+            priority: self.priority,
+            misfire: self.misfire.clone(),
+            misfire_threshold: self.misfire_threshold.clone(),
+            data: None,
+        };
+        let beside = own.cron.is_some() || own.every.is_some() || own.at.is_some();
+        let fault = |problem: &str| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
+        match (beside, self.triggers.as_slice()) {
+            (true, []) => Ok(vec![own.trigger(path, job, job.name(), span)?]),
+            (true, _) => Err(fault("has a schedule of its own and triggers: give one or the other")),
+            (false, []) => Err(fault("has no schedule: give cron, every or at")),
+            (false, list) => list
+                .iter()
+                .enumerate()
+                .map(|(position, when)| {
+                    let default = format!("{}-{}", job.name(), position + 1);
+                    let name = when.get_ref().name.clone().unwrap_or(default);
+                    let path = format!("{path}.triggers[{position}]");
+                    when.get_ref().trigger(&path, job, &name, &when.span())
+                })
+                .collect(),
+        }
+    }
+}
+
+impl When {
+    fn trigger(&self, path: &str, job: &JobKey, name: &str, span: &Range<usize>) -> Result<Trigger, Fault> {
+        let fault = |problem: String| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
+        let key = TriggerKey::try_new(FILE_GROUP, name).map_err(|error| fault(error.to_string()))?;
+        let (schedule, at) = match (&self.cron, &self.every, &self.at) {
+            (Some(cron), None, None) => (self.cron_schedule(path, cron)?, None),
+            (None, Some(every), None) => (self.interval(path, every)?, None),
+            (None, None, Some(at)) => (Schedule::Once, Some(instant(path, "at", at)?)),
+            _ => return Err(fault("give exactly one of cron, every and at".to_owned())),
+        };
+        if self.cron.is_none() && (self.tz.is_some() || self.dst.is_some()) {
+            return Err(fault("tz and dst belong to cron: an interval is elapsed time".to_owned()));
+        }
+        let mut trigger = Trigger::new(key, job.clone(), schedule);
+        trigger.start = match &self.start {
+            Some(start) => Some(instant(path, "start", start)?),
+            None => at,
+        };
+        trigger.end = self.end.as_ref().map(|end| instant(path, "end", end)).transpose()?;
+        if let (Some(start), Some(end)) = (trigger.start, trigger.end)
+            && end < start
+        {
+            return Err(fault(format!("end {end} is before start {start}")));
+        }
+        if let Some(priority) = self.priority {
+            trigger.priority = priority;
+        }
+        if let Some(misfire) = &self.misfire {
+            let wrong = |error: punctual_core::schedule::ScheduleError| {
+                Fault::at(misfire.span(), format!("{path}.misfire: {error}"))
+            };
+            misfire.get_ref().check(&trigger.schedule).map_err(wrong)?;
+            trigger.misfire = *misfire.get_ref();
+        }
+        trigger.misfire_threshold_ms = self.misfire_threshold.as_ref().map(Span::millis);
+        trigger.data = self.data.clone().unwrap_or_default();
+        Ok(trigger)
+    }
+
+    fn cron_schedule(&self, path: &str, cron: &Spanned<String>) -> Result<Schedule, Fault> {
+        let expression = CronExpression::parse(cron.get_ref())
+            .map_err(|error| Fault::schedule(&format!("{path}.cron"), cron, &error))?;
+        let zone = match &self.tz {
+            None => zone("UTC").map_err(|error| Fault { problem: error.to_string(), span: None })?,
+            Some(tz) => {
+                zone(tz.get_ref()).map_err(|error| Fault::at(tz.span(), format!("{path}.tz: {error}")))?
+            }
+        };
+        if self.repeat.is_some() {
+            return Err(Fault::at(cron.span(), format!("{path}.repeat: this key belongs to every")));
+        }
+        Ok(Schedule::Cron(CronSchedule::new(expression, zone, self.dst.unwrap_or_default())))
+    }
+
+    fn interval(&self, path: &str, every: &Spanned<Span>) -> Result<Schedule, Fault> {
+        let repeat = self.repeat.map_or(Repeat::Forever, Repeat::Times);
+        SimpleSchedule::new(every.get_ref().duration(), repeat)
+            .map(Schedule::Simple)
+            .map_err(|error| Fault::at(every.span(), format!("{path}.every: {error}")))
+    }
+}
+
+fn instant(path: &str, key: &str, text: &Spanned<String>) -> Result<Timestamp, Fault> {
+    text.get_ref().parse().map_err(|_| {
+        Fault::at(
+            text.span(),
+            format!(
+                "{path}.{key}: {:?} is no instant; write one with its offset, such as 2026-03-29T02:30:00+01:00 or \
+                 2026-03-29T01:30:00Z",
+                text.get_ref()
+            ),
+        )
+    })
+}

@@ -1,0 +1,155 @@
+//! The sections apart from jobs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{anyhow, bail};
+use punctual_engine::Settings;
+use serde::Deserialize;
+
+use super::time::Span;
+
+/// `[server]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    /// Where the API listens; a loopback address, since there are no accounts yet.
+    pub(crate) listen: String,
+    /// Where everything is kept; made with permissions for its owner alone.
+    pub(crate) data_dir: PathBuf,
+    /// How long a stopping server lets jobs go on.
+    pub(crate) shutdown_limit: Span,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            data_dir: PathBuf::from("punctual-data"),
+            shutdown_limit: Span::seconds(30),
+        }
+    }
+}
+
+impl Server {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.address().map(drop)
+    }
+
+    /// The address to listen on.
+    pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
+        let text = self.listen.replace("localhost", "127.0.0.1");
+        let address: SocketAddr = text.parse().map_err(|_| {
+            anyhow!("server.listen is {:?}: give an address and a port such as 127.0.0.1:8080", self.listen)
+        })?;
+        if !address.ip().is_loopback() {
+            bail!(
+                "server.listen is {:?}: there are no accounts yet, so the server listens on loopback addresses only \
+                 (127.0.0.1 or [::1]); put a proxy with authentication in front of it to reach it from elsewhere",
+                self.listen
+            );
+        }
+        Ok(address)
+    }
+}
+
+/// `[database]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Database {
+    /// `sqlite://PATH`; a file in the data directory unless set.
+    pub(crate) url: Option<String>,
+    /// `full` (a power cut loses nothing) or `normal`.
+    pub(crate) synchronous: Synchronous,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Synchronous {
+    #[default]
+    Full,
+    Normal,
+}
+
+impl From<Synchronous> for punctual_sqlite::Synchronous {
+    fn from(value: Synchronous) -> Self {
+        match value {
+            Synchronous::Full => Self::Full,
+            Synchronous::Normal => Self::Normal,
+        }
+    }
+}
+
+/// `[scheduler]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SchedulerSection {
+    /// The node's name; the host's unless set.
+    pub(crate) node_name: Option<String>,
+    /// How many jobs run at a time.
+    pub(crate) slots: Option<usize>,
+    /// Time between two signs of life.
+    pub(crate) heartbeat: Option<Span>,
+    /// After this long without one the node counts as lost.
+    pub(crate) lease: Option<Span>,
+    /// How often to look for work even when nothing says that there is some.
+    pub(crate) poll: Option<Span>,
+    /// How long a cancelled job may take to stop.
+    pub(crate) cancel_grace: Option<Span>,
+    /// Stores and answers, but fires nothing.
+    pub(crate) disabled: bool,
+}
+
+impl SchedulerSection {
+    /// The figures for the engine.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        let defaults = Settings::default();
+        let millis = |span: &Option<Span>, default: u64| span.as_ref().map_or(default, Span::millis);
+        let settings = Settings {
+            slots: self.slots.unwrap_or(defaults.slots),
+            heartbeat_ms: millis(&self.heartbeat, defaults.heartbeat_ms),
+            lease_ms: millis(&self.lease, defaults.lease_ms),
+            poll_ms: millis(&self.poll, defaults.poll_ms),
+            cancel_grace_ms: millis(&self.cancel_grace, defaults.cancel_grace_ms),
+            ..defaults
+        };
+        settings.check().map_err(|problem| anyhow!("[scheduler]: {problem}"))?;
+        Ok(settings)
+    }
+}
+
+/// `[history]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct History {
+    /// Keep this many rows.
+    pub(crate) keep_rows: u64,
+    /// Delete rows older than this.
+    pub(crate) keep_days: Option<u32>,
+    /// The zone of the midnight at which old rows are deleted.
+    pub(crate) cleanup_tz: String,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { keep_rows: 100_000, keep_days: None, cleanup_tz: "UTC".to_owned() }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// `text` or `json`.
+    pub(crate) format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,punctual_engine=debug`.
+    pub(crate) level: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}

@@ -1,0 +1,96 @@
+use super::*;
+
+fn read(text: &str) -> anyhow::Result<Vec<Entry>> {
+    Config::from_text(Path::new("jobs.toml"), text.to_owned(), std::iter::empty())?.entries()
+}
+
+fn refused(text: &str) -> String {
+    format!("{:#}", read(text).unwrap_err())
+}
+
+#[test]
+fn the_example_file_is_right() {
+    let text = include_str!("../../../../examples/punctual.toml");
+    let entries = read(text).unwrap();
+    assert_eq!(entries.len(), 3);
+    assert!(entries.iter().all(|entry| entry.job.key.group() == FILE_GROUP));
+}
+
+#[test]
+fn several_triggers_get_names_of_their_own() {
+    let entries = read(
+        "[jobs.a]\nkind = 'noop'\n[[jobs.a.triggers]]\nevery = '1m'\n[[jobs.a.triggers]]\nname = 'noon'\ncron = '0 0 \
+         12 * * ?'\ndata = { x = 1 }",
+    )
+    .unwrap();
+    let names: Vec<_> = entries[0].triggers.iter().map(|trigger| trigger.key.name().to_owned()).collect();
+    assert_eq!(names, ["a-1", "noon"]);
+    assert_eq!(entries[0].triggers[1].data.as_str(), r#"{"x":1}"#);
+}
+
+#[test]
+fn messages_name_the_file_the_line_and_the_key() {
+    for (text, words) in [
+        ("[server]\nlisten_on = 'x'", vec!["jobs.toml", "line 2", "listen_on", "expected one of"]),
+        (
+            "[jobs.a]\nkind = 'comand'\nevery = '1s'",
+            vec!["jobs.toml, line 2", "jobs.a.kind", "comand", "command, http"],
+        ),
+        ("[jobs.a]\nkind = 'noop'\n\ncron = '0 61 * * * ?'", vec!["line 4", "jobs.a.cron", "61", "^^"]),
+        (
+            "[jobs.a]\nkind = 'noop'\ncron = '0 0 12 * * ?'\ntz = 'Europe/Berln'",
+            vec!["line 4", "jobs.a.tz", "Berln"],
+        ),
+        ("[jobs.a]\nkind = 'noop'\nevery = 'often'", vec!["line 3", "often", "10s"]),
+        ("[jobs.a]\nkind = 'noop'\nevery = '0s'", vec!["line 3", "jobs.a.every"]),
+        ("[jobs.a]\nkind = 'noop'", vec!["jobs.a", "no schedule"]),
+        ("[jobs.a]\nkind = 'noop'\nevery = '1s'\nat = '2026-01-01T00:00:00Z'", vec!["jobs.a", "exactly one"]),
+        ("[jobs.a]\nkind = 'noop'\nat = 'noon'", vec!["jobs.a.at", "noon", "offset"]),
+        (
+            "[jobs.a]\nkind = 'noop'\nevery = '1s'\n[jobs.a]\nkind = 'noop'",
+            vec!["jobs.toml", "duplicate", "line 4"],
+        ),
+        ("[jobs.a]\nkind = 'command'\nevery = '1s'", vec!["jobs.a", "neither command nor program"]),
+        (
+            "[jobs.a]\nkind = 'command'\ncommand = 'x'\nurl = 'y'\nevery = '1s'",
+            vec!["jobs.a.url", "kind command"],
+        ),
+        (
+            "[jobs.a]\nkind = 'http'\nurl = 'ftp://x'\nevery = '1s'",
+            vec!["jobs.a", "ftp://x", "http or https"],
+        ),
+        (
+            "[jobs.a]\nkind = 'noop'\nevery = '1s'\nretry = { policy = 'immediate', max_attempts = 0 }",
+            vec!["jobs.a.retry", "line 4"],
+        ),
+        ("[jobs.a]\nkind = 'noop'\nevery = '1s'\nmisfire = 'shrug'", vec!["line 4", "shrug"]),
+        ("[jobs.a]\nkind = 'noop'\nevery = '1s'\ntz = 'UTC'", vec!["tz and dst belong to cron"]),
+        ("[scheduler]\nslots = 0", vec!["[scheduler]", "slots is 0"]),
+        ("[server]\nlisten = '0.0.0.0:80'", vec!["server.listen", "0.0.0.0:80", "loopback"]),
+        ("[server]\nlisten = '8080'", vec!["server.listen", "8080", "127.0.0.1:8080"]),
+        ("jobs = 3", vec!["jobs.toml", "line 1"]),
+    ] {
+        let error = refused(text);
+        for word in words {
+            assert!(error.contains(word), "{word:?} is missing for {text:?} in\n{error}");
+        }
+    }
+}
+
+#[test]
+fn the_environment_overlays_sections() {
+    let with = |name: &str, value: &str| {
+        let variable = (name.to_owned(), value.to_owned());
+        Config::from_text(Path::new("f"), "[scheduler]\nslots = 3".to_owned(), [variable].into_iter())
+    };
+    assert_eq!(with("PUNCTUAL__SCHEDULER__SLOTS", "7").unwrap().scheduler.slots, Some(7));
+    assert_eq!(with("PUNCTUAL__LOG__LEVEL", "debug").unwrap().log.level.as_deref(), Some("debug"));
+    for (name, value, word) in [
+        ("PUNCTUAL__SCHEDULER__SLOTS", "many", "PUNCTUAL__SCHEDULER__SLOTS=many"),
+        ("PUNCTUAL__SCHEDULER__SLOT", "7", "slot"),
+        ("PUNCTUAL__SLOTS", "7", "PUNCTUAL__SECTION__KEY"),
+    ] {
+        let error = format!("{:#}", with(name, value).unwrap_err());
+        assert!(error.contains(word), "{error}");
+    }
+}
