@@ -369,7 +369,11 @@ pub async fn a_released_fire_is_due_again_as_the_same_attempt(store: Store) {
     let again = other.claim(at(3), 5).await.fires.remove(0);
     assert_eq!((again.attempt, again.cause, &again.trigger), (1, Cause::Schedule, &fire.trigger));
     assert_eq!(again.scheduled_at, at(0));
-    assert_eq!(store.release(at(4), node.term, &[again.clone()]).await.unwrap(), 0, "it is another node's");
+    assert_eq!(
+        store.release(at(4), node.term, std::slice::from_ref(&again)).await.unwrap(),
+        0,
+        "it is another node's"
+    );
     other.succeed(&again, at(4)).await;
     account::assert_all(&store).await;
     assert_eq!(rows(&store).await.len(), 1);

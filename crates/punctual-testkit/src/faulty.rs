@@ -1,0 +1,134 @@
+//! A store that fails when it is told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use punctual_core::{
+    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
+    FireId, FiringStore, Heartbeat, HistoryQuery, HistoryStore, JobKey, JobQuery, JobStore, Page, Recovered,
+    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredJob, StoredTrigger, TaskHistory,
+    TaskRecord, Term, TriggerKey, TriggerQuery,
+};
+
+/// Passes every call on to another store, or fails it, as a database that cannot be reached would.
+#[derive(Debug)]
+pub struct FaultyStore {
+    inner: Arc<dyn JobStore>,
+    broken: AtomicBool,
+    calls: AtomicU64,
+}
+
+impl FaultyStore {
+    /// A store that works until [`Self::set_broken`].
+    pub fn new(inner: Arc<dyn JobStore>) -> Self {
+        Self { inner, broken: AtomicBool::new(false), calls: AtomicU64::new(0) }
+    }
+
+    /// Whether calls fail from now on.
+    pub fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// How many calls there were, failed ones included.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn pass(&self) -> Result<&dyn JobStore, StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the database cannot be reached".to_owned()));
+        }
+        Ok(&*self.inner)
+    }
+}
+
+#[async_trait]
+impl DefinitionStore for FaultyStore {
+    async fn apply(&self, now: Timestamp, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        self.pass()?.apply(now, changes).await
+    }
+
+    async fn job(&self, key: &JobKey) -> Result<Option<StoredJob>, StoreError> {
+        self.pass()?.job(key).await
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
+        self.pass()?.jobs(query).await
+    }
+
+    async fn trigger(&self, key: &TriggerKey) -> Result<Option<StoredTrigger>, StoreError> {
+        self.pass()?.trigger(key).await
+    }
+
+    async fn triggers(&self, query: &TriggerQuery) -> Result<Page<StoredTrigger>, StoreError> {
+        self.pass()?.triggers(query).await
+    }
+
+    async fn busy_jobs(&self, job_ids: &[i64]) -> Result<Vec<i64>, StoreError> {
+        self.pass()?.busy_jobs(job_ids).await
+    }
+
+    async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
+        self.pass()?.state_counts(now).await
+    }
+}
+
+#[async_trait]
+impl FiringStore for FaultyStore {
+    async fn claim_due(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        self.pass()?.claim_due(claim).await
+    }
+
+    async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError> {
+        self.pass()?.complete(now, done).await
+    }
+
+    async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
+        self.pass()?.release(now, term, fires).await
+    }
+}
+
+#[async_trait]
+impl HistoryStore for FaultyStore {
+    async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
+        self.pass()?.record(rows).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
+        self.pass()?.history(query).await
+    }
+
+    async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {
+        self.pass()?.history_entry(id).await
+    }
+
+    async fn unique_tasks(&self) -> Result<Vec<String>, StoreError> {
+        self.pass()?.unique_tasks().await
+    }
+
+    async fn skipped(&self, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError> {
+        self.pass()?.skipped(query).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<u64, StoreError> {
+        self.pass()?.prune(retention).await
+    }
+}
+
+#[async_trait]
+impl ClusterStore for FaultyStore {
+    async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
+        self.pass()?.heartbeat(beat).await
+    }
+
+    async fn retire(&self, now: Timestamp, term: Term) -> Result<(), StoreError> {
+        self.pass()?.retire(now, term).await
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+        self.pass()?.recover(now).await
+    }
+}

@@ -1,0 +1,35 @@
+//! What is checked before a change is taken.
+
+use crate::command::{cargo, has_cargo, run, run_cargo};
+use crate::{arch, examples};
+
+/// Every check, cheapest first; stops at the first that fails.
+pub(crate) fn ci() -> Result<(), String> {
+    run_cargo(&["fmt", "--all", "--check"])?;
+    arch::check()?;
+    run_cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    let mut doc = cargo();
+    doc.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
+    run(&mut doc)?;
+    if has_cargo("deny") {
+        run_cargo(&["deny", "check"])?;
+    }
+    test(&[])?;
+    examples::run_all()
+}
+
+/// All tests: by cargo-nextest where it is installed, which runs them in parallel and stops one that hangs, and
+/// otherwise by cargo alone. `args` go to the runner; documentation tests are left out when there are any.
+pub(crate) fn test(args: &[&str]) -> Result<(), String> {
+    let whole: &[&str] = if args.is_empty() { &["--workspace"] } else { args };
+    if !has_cargo("nextest") {
+        eprintln!("cargo-nextest is not installed: `cargo test` runs the tests");
+        return run(cargo().arg("test").args(whole));
+    }
+    let profile = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
+    run(cargo().args(["nextest", "run", "--no-tests", "pass", "--profile", profile]).args(whole))?;
+    if args.is_empty() {
+        run_cargo(&["test", "--workspace", "--doc"])?;
+    }
+    Ok(())
+}
