@@ -1,44 +1,46 @@
-//! The JSON API: [`router`] makes an axum router that an application can mount as well as the server does.
+//! The HTTP API of Punctual. `docs/api.md` describes it for those who call it.
 //!
-//! One file for each operation under `routes`; wire types under `types`, apart from the domain's, so that the domain
-//! can change without the wire changing. To add a route: a file, a line in [`router`], a test.
+//! [`router`] can be served alone or nested into an application's own. One file holds one operation, under
+//! `routes/<resource>/`; what goes over the wire has types of its own in `types`, so that the domain can change
+//! without the API.
+//!
+//! There are no accounts yet: serve it on a loopback address only. Requests whose `Host` is not a loopback name are
+//! refused, so that no web page can reach it by pointing its own name at 127.0.0.1.
 
-mod problem;
-mod query;
+mod error;
+mod guard;
+mod params;
 mod routes;
-mod security;
 mod types;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn;
-use axum::routing::get;
+use axum::middleware::{from_fn, map_response};
 use punctual_engine::Scheduler;
 use punctual_metrics::Metrics;
 
-/// What the routes share.
-#[derive(Clone, Debug)]
+/// What the API answers about.
+#[derive(Clone)]
 pub struct ApiState {
-    /// The scheduler that is asked.
+    /// The scheduler of this node, and through it the store.
     pub scheduler: Scheduler,
-    /// Its metrics.
+    /// The metrics that listen to the scheduler.
     pub metrics: Arc<Metrics>,
 }
 
-/// All routes. Requests must name a loopback host, since there are no accounts yet: see `security`.
+impl std::fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiState").field("scheduler", &self.scheduler).finish_non_exhaustive()
+    }
+}
+
+/// All routes, with the check of the `Host` header and the security headers.
 pub fn router(state: ApiState) -> Router {
-    Router::new()
-        .route("/api/task", get(routes::task::list::handler))
-        .route("/api/task/", get(routes::task::list::handler))
-        .route("/api/task/info", get(routes::task::info::handler))
-        .route("/api/task/unique-tasks", get(routes::task::unique_tasks::handler))
-        .route("/api/task/{id}", get(routes::task::get::handler))
-        .route("/api/v1/skipped", get(routes::skipped::handler))
-        .route("/api/v1/why", get(routes::why::handler))
-        .route("/health", get(routes::health::handler))
-        .route("/metrics", get(routes::metrics::handler))
-        .fallback(problem::no_such_route)
-        .layer(from_fn(security::guard))
+    routes::all()
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn(guard::refuse_foreign_hosts))
+        .layer(map_response(guard::add_security_headers))
         .with_state(state)
 }

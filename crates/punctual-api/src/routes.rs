@@ -1,7 +1,25 @@
-//! The operations, one file each.
+//! All paths. One file holds one operation.
 
-pub(crate) mod health;
-pub(crate) mod metrics;
-pub(crate) mod skipped;
-pub(crate) mod task;
-pub(crate) mod why;
+mod health;
+mod metrics;
+mod skipped;
+mod task;
+mod why;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::ApiState;
+
+pub(crate) fn all() -> Router<ApiState> {
+    Router::new()
+        .route("/api/task", get(task::list::handler))
+        .route("/api/task/", get(task::list::handler))
+        .route("/api/task/info", get(task::info::handler))
+        .route("/api/task/unique-tasks", get(task::unique_tasks::handler))
+        .route("/api/task/{id}", get(task::get::handler))
+        .route("/api/v1/skipped", get(skipped::list::handler))
+        .route("/api/v1/why", get(why::get::handler))
+        .route("/health", get(health::get::handler))
+        .route("/metrics", get(metrics::get::handler))
+}

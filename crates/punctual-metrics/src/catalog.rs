@@ -1,83 +1,123 @@
-//! Every metric: its name (without the prefix `punctual_`), its type, its labels, and what it tells.
+//! Every metric in one line: name, kind, labels, help. `docs/metrics.md` is generated from this list.
 
-/// One metric.
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// The name without `punctual_`; counters get `_total` on the page.
+/// What kind of metric an [`Entry`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Grows; its series end in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts values by size, in milliseconds; its series end in `_bucket`, `_sum` and `_count`.
+    Histogram,
+}
+
+impl Kind {
+    /// The word in the text format.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Counter => "_total",
+            Self::Gauge | Self::Histogram => "",
+        }
+    }
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name, without the suffix of its kind.
     pub name: &'static str,
-    /// `counter`, `gauge` or `histogram`.
-    pub kind: &'static str,
-    /// Its labels.
-    pub labels: &'static str,
-    /// What it tells.
+    /// What kind it is.
+    pub kind: Kind,
+    /// Its labels with their values.
+    pub labels: &'static [(&'static str, &'static str)],
+    /// What it tells, as a clause.
     pub help: &'static str,
 }
 
-const fn metric(name: &'static str, kind: &'static str, labels: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind, labels, help }
+const fn entry(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [(&'static str, &'static str)],
+    help: &'static str,
+) -> Entry {
+    Entry { name, kind, labels, help }
 }
 
-/// Upper bounds of the histograms' buckets, in milliseconds.
-pub const BUCKETS_MS: [f64; 14] = [
-    1.0,
-    2.0,
-    5.0,
-    10.0,
-    50.0,
-    100.0,
-    500.0,
-    1_000.0,
-    5_000.0,
-    10_000.0,
-    30_000.0,
-    60_000.0,
-    300_000.0,
-    3_600_000.0,
-];
+use Kind::{Counter, Gauge, Histogram};
 
-/// All of them. The first two keep the names of the design that they come from, so that its dashboards port by
-/// changing a prefix.
-pub const ALL: [Metric; 15] = [
-    metric("tasks_quartz_tasks_executed", "counter", "status, job_name", "Runs that ended on this node."),
-    metric(
-        "tasks_quartz_tasks_states",
-        "gauge",
-        "state",
-        "Triggers of the whole cluster by state, and open fires as EXECUTING.",
-    ),
-    metric("fire_lateness_ms", "histogram", "", "From the scheduled instant to the claim, in milliseconds."),
-    metric("run_duration_ms", "histogram", "", "How long runs took, in milliseconds."),
-    metric("instants_skipped", "counter", "reason", "Scheduled instants that this node gave up."),
-    metric("retries", "counter", "", "Failed runs that are tried again."),
-    metric("fires_recovered", "counter", "", "Open fires of lost nodes that this node closed."),
-    metric(
-        "completions_superseded",
-        "counter",
-        "",
-        "Runs that ended after recovery had taken their fire away.",
-    ),
-    metric("leases_lost", "counter", "", "How often this node's lease had run out."),
-    metric("store_failures", "counter", "operation", "Store calls that failed and are tried again."),
-    metric("history_rows_pruned", "counter", "", "Rows of the task history that were deleted."),
-    metric("slots", "gauge", "", "How many runs this node has under way at most."),
-    metric("running", "gauge", "", "Runs under way on this node."),
-    metric("lease_valid", "gauge", "", "1 while this node may claim."),
-    metric("build_info", "gauge", "version", "1, with the version of this node."),
-];
+const STATUSES: (&str, &str) = ("status", "succeeded, failed");
+const JOBS: (&str, &str) = ("job_name", "GROUP.name of the job; `other` beyond 1000 jobs");
+const STATES: (&str, &str) = ("state", "EXECUTING, WAITING, PAUSED, BLOCKED, ERROR");
+const REASONS: (&str, &str) = ("reason", "misfire, coalesced, overlap, paused, expired, ended, replaced");
+const OPERATIONS: (&str, &str) = ("operation", "what the node tried");
 
-/// What a metric tells.
-pub(crate) fn help(name: &str) -> &'static str {
-    ALL.iter().find(|metric| metric.name == name).map_or("", |metric| metric.help)
+// One line for each metric.
+#[rustfmt::skip]
+mod entries {
+    use super::*;
+    pub(crate) const EXECUTED: Entry = entry("punctual_tasks_quartz_tasks_executed", Counter, &[STATUSES, JOBS], "Runs that ended on this node");
+    pub(crate) const TRIGGER_STATES: Entry = entry("punctual_tasks_quartz_tasks_states", Gauge, &[STATES], "Open runs (EXECUTING) and triggers by state in the whole store, counted when scraped");
+    pub(crate) const LATENESS: Entry = entry("punctual_fire_lateness_ms", Histogram, &[], "Milliseconds from a scheduled instant to its start on this node; runs by schedule only, no retries");
+    pub(crate) const DURATION: Entry = entry("punctual_run_duration_ms", Histogram, &[], "Milliseconds that runs took on this node, by its monotonic clock");
+    pub(crate) const RETRIES: Entry = entry("punctual_retries", Counter, &[], "Failed runs after which another attempt follows");
+    pub(crate) const SKIPPED: Entry = entry("punctual_instants_skipped", Counter, &[REASONS], "Scheduled instants that this node recorded as not run");
+    pub(crate) const TRIGGER_FAILURES: Entry = entry("punctual_trigger_failures", Counter, &[], "Triggers that could not be understood and were put into the error state");
+    pub(crate) const STORE_FAILURES: Entry = entry("punctual_store_failures", Counter, &[OPERATIONS], "Calls of the store that failed");
+    pub(crate) const RECOVERED: Entry = entry("punctual_fires_recovered", Counter, &[("refired", "true, false")], "Runs of lost nodes that this node closed, by whether they run again");
+    pub(crate) const SUPERSEDED: Entry = entry("punctual_completions_superseded", Counter, &[], "Runs that ended here after recovery had taken them away");
+    pub(crate) const LEASES_LOST: Entry = entry("punctual_leases_lost", Counter, &[], "Times that this node found its lease run out");
+    pub(crate) const PRUNED: Entry = entry("punctual_history_rows_pruned", Counter, &[], "Rows of the task history that this node deleted as too old");
+    pub(crate) const SLOTS: Entry = entry("punctual_slots", Gauge, &[], "Runs that this node may have under way");
+    pub(crate) const RUNNING: Entry = entry("punctual_running", Gauge, &[], "Runs that this node has under way");
+    pub(crate) const LEASE_VALID: Entry = entry("punctual_lease_valid", Gauge, &[], "1 while this node may take due work; 0 when its lease has run out");
+    pub(crate) const BUILD: Entry = entry("punctual_build_info", Gauge, &[("version", "the program's"), ("node", "the node's name")], "Always 1; tells what runs here");
 }
+pub(crate) use entries::*;
 
-/// The table of all metrics in Markdown, as in `docs/metrics.md`.
+/// Upper bounds of the histograms' buckets, in milliseconds: 1 ms to 1 h.
+#[rustfmt::skip]
+pub const BUCKETS_MS: [f64; 16] = [
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0,
+    1_000.0, 5_000.0, 10_000.0, 60_000.0, 300_000.0, 900_000.0, 3_600_000.0,
+];
+
+/// All metrics.
+pub const ALL: [Entry; 16] = [
+    EXECUTED,
+    TRIGGER_STATES,
+    LATENESS,
+    DURATION,
+    RETRIES,
+    SKIPPED,
+    TRIGGER_FAILURES,
+    STORE_FAILURES,
+    RECOVERED,
+    SUPERSEDED,
+    LEASES_LOST,
+    PRUNED,
+    SLOTS,
+    RUNNING,
+    LEASE_VALID,
+    BUILD,
+];
+
+/// The catalogue in Markdown: the table in `docs/metrics.md`.
 pub fn markdown() -> String {
-    let rows = ALL.iter().map(|metric| {
-        let name = match metric.kind {
-            "counter" => format!("punctual_{}_total", metric.name),
-            _ => format!("punctual_{}", metric.name),
-        };
-        format!("| `{name}` | {} | {} | {} |\n", metric.kind, metric.labels, metric.help)
-    });
-    format!("| metric | type | labels | tells |\n| --- | --- | --- | --- |\n{}", rows.collect::<String>())
+    let mut table = String::from("| series | kind | labels | meaning |\n| --- | --- | --- | --- |\n");
+    for entry in ALL {
+        let labels: Vec<String> =
+            entry.labels.iter().map(|(name, values)| format!("`{name}` ({values})")).collect();
+        let (name, suffix, kind) = (entry.name, entry.kind.suffix(), entry.kind.as_str());
+        table += &format!("| `{name}{suffix}` | {kind} | {} | {} |\n", labels.join("; "), entry.help);
+    }
+    let buckets = BUCKETS_MS.map(|bound| bound.to_string()).join(", ");
+    table + &format!("\nThe buckets of the histograms end at {buckets} ms.\n")
 }

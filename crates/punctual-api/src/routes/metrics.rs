@@ -1,12 +1,3 @@
-//! `GET /metrics`: Prometheus.
+//! Prometheus.
 
-use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
-
-use crate::ApiState;
-
-pub(crate) async fn handler(State(state): State<ApiState>) -> impl IntoResponse {
-    let page = state.metrics.render(&state.scheduler).await;
-    ([(header::CONTENT_TYPE, punctual_metrics::CONTENT_TYPE)], page)
-}
+pub(super) mod get;

@@ -1,6 +1,6 @@
-//! `/api/task`: the compatible read-only view of history and jobs.
+//! The task history and the scheduler.
 
-pub(crate) mod get;
-pub(crate) mod info;
-pub(crate) mod list;
-pub(crate) mod unique_tasks;
+pub(super) mod get;
+pub(super) mod info;
+pub(super) mod list;
+pub(super) mod unique_tasks;

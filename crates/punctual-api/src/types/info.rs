@@ -1,66 +1,40 @@
-//! The scheduler with its jobs and triggers.
+//! The scheduler with its jobs and triggers, with the names and meanings that Quartz's users know.
 
-use punctual_core::{MisfirePolicy, Schedule, StoredTrigger};
+use punctual_core::{MisfirePolicy, Schedule};
 use punctual_engine::{JobInfo, SchedulerInfo, ShownState, TriggerInfo};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::instant;
+use super::Instant;
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Info {
     scheduler: Vec<String>,
     jobs: Vec<Job>,
 }
 
-#[derive(Serialize)]
+impl From<SchedulerInfo> for Info {
+    fn from(info: SchedulerInfo) -> Self {
+        let mut jobs: Vec<Job> = info.jobs.into_iter().map(Job::from).collect();
+        // Stable, and they come ordered by group.
+        jobs.sort_by(|one, two| one.key.cmp(&two.key));
+        Self { scheduler: info.scheduler, jobs }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Job {
     key: String,
     class: String,
     description: Option<String>,
     #[serde(rename = "concurrent-execution-disallowed?")]
-    exclusive: bool,
+    concurrent_execution_disallowed: bool,
     #[serde(rename = "durable?")]
     durable: bool,
     #[serde(rename = "requests-recovery?")]
     requests_recovery: bool,
     triggers: Vec<Trigger>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Trigger {
-    key: String,
-    description: Option<String>,
-    state: &'static str,
-    priority: i32,
-    start_time: Option<String>,
-    end_time: Option<String>,
-    next_fire_time: Option<String>,
-    previous_fire_time: Option<String>,
-    final_fire_time: Option<String>,
-    #[serde(rename = "may-fire-again?")]
-    may_fire_again: bool,
-    data: Value,
-    #[serde(flatten)]
-    cron: Option<Cron>,
-}
-
-/// The members that only cron triggers have.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Cron {
-    schedule: String,
-    timezone: String,
-    misfire_instruction: &'static str,
-}
-
-impl From<SchedulerInfo> for Info {
-    fn from(info: SchedulerInfo) -> Self {
-        let mut jobs: Vec<Job> = info.jobs.into_iter().map(Job::from).collect();
-        jobs.sort_by(|one, two| one.key.cmp(&two.key));
-        Self { scheduler: info.scheduler, jobs }
-    }
 }
 
 impl From<JobInfo> for Job {
@@ -72,7 +46,7 @@ impl From<JobInfo> for Job {
             key: detail.key.name().to_owned(),
             class: detail.kind.to_string(),
             description: detail.description.clone(),
-            exclusive: !detail.concurrent,
+            concurrent_execution_disallowed: !detail.concurrent,
             durable: detail.durable,
             requests_recovery: detail.requests_recovery,
             triggers,
@@ -80,38 +54,71 @@ impl From<JobInfo> for Job {
     }
 }
 
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Trigger {
+    key: String,
+    description: Option<String>,
+    state: &'static str,
+    priority: i32,
+    start_time: Instant,
+    end_time: Option<Instant>,
+    next_fire_time: Option<Instant>,
+    previous_fire_time: Option<Instant>,
+    final_fire_time: Option<Instant>,
+    #[serde(rename = "may-fire-again?")]
+    may_fire_again: bool,
+    data: Value,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    cron: Option<Cron>,
+}
+
+/// The members that only cron triggers have.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Cron {
+    schedule: String,
+    timezone: String,
+    misfire_instruction: &'static str,
+}
+
 impl From<TriggerInfo> for Trigger {
     fn from(info: TriggerInfo) -> Self {
-        let cron = (info.state != ShownState::Error).then(|| cron(&info.trigger)).flatten();
-        let trigger = info.trigger;
+        let stored = info.trigger;
+        let definition = stored.definition;
+        let cron = match &definition.schedule {
+            // What a trigger in the error state holds is no schedule of its own.
+            Schedule::Cron(cron) if info.state != ShownState::Error => Some(Cron {
+                schedule: cron.expression().to_string(),
+                timezone: cron.time_zone().iana_name().unwrap_or("UTC").to_owned(),
+                misfire_instruction: instruction(definition.misfire),
+            }),
+            _ => None,
+        };
         Self {
-            key: trigger.definition.key.name().to_owned(),
-            description: trigger.definition.description,
+            key: definition.key.name().to_owned(),
+            description: definition.description,
             state: info.state.as_str(),
-            priority: trigger.definition.priority,
-            start_time: Some(instant(trigger.anchor)),
-            end_time: trigger.definition.end.map(instant),
-            next_fire_time: trigger.next_fire_at.map(instant),
-            previous_fire_time: trigger.previous_fire_at.map(instant),
-            final_fire_time: info.final_fire_at.map(instant),
-            may_fire_again: trigger.next_fire_at.is_some(),
-            data: trigger.definition.data.to_map().map_or(Value::Null, Value::Object),
+            priority: definition.priority,
+            start_time: stored.anchor.into(),
+            end_time: definition.end.map(Instant),
+            next_fire_time: stored.next_fire_at.map(Instant),
+            previous_fire_time: stored.previous_fire_at.map(Instant),
+            final_fire_time: info.final_fire_at.map(Instant),
+            may_fire_again: stored.next_fire_at.is_some(),
+            data: definition.data.to_map().map_or(Value::Null, Value::Object),
             cron,
         }
     }
 }
 
-fn cron(trigger: &StoredTrigger) -> Option<Cron> {
-    let Schedule::Cron(cron) = &trigger.definition.schedule else { return None };
-    Some(Cron {
-        schedule: cron.expression().to_string(),
-        timezone: cron.time_zone().iana_name().unwrap_or("UTC").to_owned(),
-        misfire_instruction: match trigger.definition.misfire {
-            MisfirePolicy::Smart => "SMART_POLICY",
-            MisfirePolicy::IgnoreMisfires => "IGNORE_MISFIRE_POLICY",
-            MisfirePolicy::DoNothing => "DO_NOTHING",
-            MisfirePolicy::FireOnceNow | MisfirePolicy::FireNow => "FIRE_ONCE_NOW",
-            _ => "UNKNOWN: 0",
-        },
-    })
+fn instruction(policy: MisfirePolicy) -> &'static str {
+    match policy {
+        MisfirePolicy::Smart => "SMART_POLICY",
+        MisfirePolicy::FireOnceNow => "FIRE_ONCE_NOW",
+        MisfirePolicy::DoNothing => "DO_NOTHING",
+        MisfirePolicy::IgnoreMisfires => "IGNORE_MISFIRE_POLICY",
+        // None that a cron schedule accepts.
+        _ => "UNKNOWN: 0",
+    }
 }

@@ -2,17 +2,26 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
 use punctual_core::FireId;
 
 use crate::ApiState;
-use crate::problem::Problem;
+use crate::error::{ApiError, no_such_path};
+use crate::params::Params;
 use crate::types::task::Task;
 
 pub(crate) async fn handler(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-) -> Result<Json<Task>, Problem> {
-    let id: i64 = id.parse().ok().filter(|id| *id > 0).ok_or(Problem::NotFound)?;
-    let row = state.scheduler.store().history_entry(FireId(id)).await?;
-    row.map(|row| Json(Task::from(row))).ok_or(Problem::NotFound)
+    uri: Uri,
+    params: Params,
+) -> Result<Response, ApiError> {
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(no_such_path(uri).await);
+    }
+    params.finish()?;
+    let id = id.parse().map_err(|_| ApiError::NotFound)?;
+    let row = state.scheduler.store().history_entry(FireId(id)).await?.ok_or(ApiError::NotFound)?;
+    Ok(Json(Task::from(row)).into_response())
 }

@@ -1,12 +1,14 @@
-//! `GET /api/task/info`: the scheduler, its jobs and their triggers.
+//! `GET /api/task/info`: the scheduler with all its jobs and their triggers.
 
 use axum::Json;
 use axum::extract::State;
 
 use crate::ApiState;
-use crate::problem::Problem;
+use crate::error::ApiError;
+use crate::params::Params;
 use crate::types::info::Info;
 
-pub(crate) async fn handler(State(state): State<ApiState>) -> Result<Json<Info>, Problem> {
+pub(crate) async fn handler(State(state): State<ApiState>, params: Params) -> Result<Json<Info>, ApiError> {
+    params.finish()?;
     Ok(Json(state.scheduler.scheduler_info().await?.into()))
 }

@@ -1,45 +1,35 @@
-//! `GET /api/task`: the task history, filtered, sorted, paged.
+//! `GET /api/task`: rows of the task history.
 
-use std::collections::HashMap;
-
-use axum::Json;
-use axum::extract::{Query, State};
-use punctual_core::{HistoryQuery, HistorySort};
+use axum::extract::State;
+use axum::response::Response;
+use punctual_core::{HistoryQuery, HistorySort, TaskStatus};
 
 use crate::ApiState;
-use crate::problem::Problem;
-use crate::query::Parameters;
-use crate::types::task::{List, Task};
+use crate::error::ApiError;
+use crate::params::{PAGE, Params, page};
+use crate::types::{page, task::Task};
 
-const KNOWN: [&str; 6] = ["limit", "offset", "status", "task", "sort_column", "sort_direction"];
+const SORTS: [(&str, HistorySort); 3] = [
+    ("started_at", HistorySort::StartedAt),
+    ("ended_at", HistorySort::EndedAt),
+    ("duration", HistorySort::Duration),
+];
 
-pub(crate) async fn handler(
-    State(state): State<ApiState>,
-    Query(values): Query<HashMap<String, String>>,
-) -> Result<Json<List<Task>>, Problem> {
-    let mut parameters = Parameters::new(values, &KNOWN);
-    let (limit, offset, paging) = parameters.paging();
-    let status = parameters.parsed("status", "must be one of: started, success, failed, unknown");
-    let task = parameters.filled("task");
-    let sort = match parameters.text("sort_column").as_deref() {
-        None | Some("started_at") => HistorySort::StartedAt,
-        Some("ended_at") => HistorySort::EndedAt,
-        Some("duration") => HistorySort::Duration,
-        Some(_) => {
-            parameters.refuse("sort_column", "must be one of: started_at, ended_at, duration");
-            HistorySort::StartedAt
-        }
+pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -> Result<Response, ApiError> {
+    let (limit, offset) = match params.paging(u32::MAX) {
+        (None, None) => (None, None),
+        (limit, offset) => (Some(limit.unwrap_or(PAGE)), Some(offset.unwrap_or(0))),
     };
-    let descending = match parameters.text("sort_direction").as_deref() {
-        None | Some("desc") => true,
-        Some("asc") => false,
-        Some(_) => {
-            parameters.refuse("sort_direction", "must be one of: asc, desc");
-            true
-        }
+    let statuses = TaskStatus::ALL.map(|status| (status.as_str(), status));
+    let query = HistoryQuery {
+        status: params.word("status", &statuses),
+        task: params.text("task"),
+        sort: params.word("sort_column", &SORTS).unwrap_or_default(),
+        descending: params.word("sort_direction", &[("asc", false), ("desc", true)]).unwrap_or(true),
+        paging: page(limit, offset),
+        ..HistoryQuery::default()
     };
-    parameters.finish()?;
-    let query = HistoryQuery { task, status, sort, descending, paging, ..HistoryQuery::default() };
-    let page = state.scheduler.store().history(&query).await?;
-    Ok(Json(List { total: page.total, limit, offset, data: page.rows.into_iter().map(Task::from).collect() }))
+    params.finish()?;
+    let rows = state.scheduler.store().history(&query).await?;
+    Ok(page::respond::<_, Task>(rows, limit, offset).await)
 }

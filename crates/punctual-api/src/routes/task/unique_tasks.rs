@@ -1,11 +1,16 @@
-//! `GET /api/task/unique-tasks`: the distinct task names, ascending.
+//! `GET /api/task/unique-tasks`: the names in the task history.
 
 use axum::Json;
 use axum::extract::State;
 
 use crate::ApiState;
-use crate::problem::Problem;
+use crate::error::ApiError;
+use crate::params::Params;
 
-pub(crate) async fn handler(State(state): State<ApiState>) -> Result<Json<Vec<String>>, Problem> {
+pub(crate) async fn handler(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<Json<Vec<String>>, ApiError> {
+    params.finish()?;
     Ok(Json(state.scheduler.store().unique_tasks().await?))
 }

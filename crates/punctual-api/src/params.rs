@@ -1,0 +1,156 @@
+//! The parameters of a request: each is read by name, and all that is wrong is told at once.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use punctual_core::{JobKey, KeyError, Paging, Timestamp, TriggerKey};
+
+use crate::error::{ApiError, Errors};
+
+/// How many rows a page has when only its offset is given.
+pub(crate) const PAGE: u32 = 50;
+
+#[derive(Debug)]
+pub(crate) struct Params {
+    values: BTreeMap<String, String>,
+    known: Vec<&'static str>,
+    errors: Errors,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // Any query is a list of pairs, whatever it holds.
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|query| query.0);
+        Ok(Self::new(pairs.unwrap_or_default()))
+    }
+}
+
+impl Params {
+    fn new(pairs: Vec<(String, String)>) -> Self {
+        let mut params = Self { values: BTreeMap::new(), known: Vec::new(), errors: Errors::new() };
+        for (name, value) in pairs {
+            if params.values.insert(name.clone(), value).is_some() {
+                params.errors.insert(name, "is given more than once".to_owned());
+            }
+        }
+        params
+    }
+
+    /// Reads a parameter, if it is given; what `read` says against its value becomes its message.
+    pub(crate) fn read<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.known.push(name);
+        let value = self.values.remove(name)?;
+        match read(&value) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.errors.entry(name.to_owned()).or_insert(message);
+                None
+            }
+        }
+    }
+
+    /// A text that is not blank.
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
+        self.read(name, |value| match value.trim() {
+            "" => Err("is blank: leave it out, or give a text".to_owned()),
+            _ => Ok(value.to_owned()),
+        })
+    }
+
+    /// One of some words.
+    pub(crate) fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
+        self.read(name, |value| {
+            let found = words.iter().find(|(word, _)| *word == value);
+            found.map(|(_, meaning)| *meaning).ok_or_else(|| {
+                let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+                format!("must be one of {}, not {value:?}", words.join(", "))
+            })
+        })
+    }
+
+    fn whole(&mut self, name: &'static str, least: u32, most: u32) -> Option<u32> {
+        self.read(name, |value| {
+            let number = value.parse().ok().filter(|number| (least..=most).contains(number));
+            number.ok_or_else(|| format!("must be a whole number from {least} to {most}, not {value:?}"))
+        })
+    }
+
+    /// `limit` and `offset` as given.
+    pub(crate) fn paging(&mut self, most: u32) -> (Option<u32>, Option<u32>) {
+        (self.whole("limit", 1, most), self.whole("offset", 0, u32::MAX))
+    }
+
+    /// An instant with its offset from UTC.
+    pub(crate) fn instant(&mut self, name: &'static str) -> Option<Timestamp> {
+        self.read(name, |value| {
+            value.parse().map_err(|_| {
+                format!(
+                    "must be an instant like 2026-11-21T05:00:00Z, not {value:?} (in a URL, write + as %2B)"
+                )
+            })
+        })
+    }
+
+    pub(crate) fn trigger(&mut self) -> Option<TriggerKey> {
+        self.key("trigger", "trigger_group", TriggerKey::try_new)
+    }
+
+    pub(crate) fn job(&mut self) -> Option<JobKey> {
+        self.key("job", "job_group", JobKey::try_new)
+    }
+
+    /// A key: `GROUP.NAME` cut at the first dot, a bare name in DEFAULT, or a name whose group is a parameter of
+    /// its own, which may then hold dots.
+    fn key<K>(
+        &mut self,
+        name: &'static str,
+        group: &'static str,
+        make: impl FnOnce(String, String) -> Result<K, KeyError>,
+    ) -> Option<K> {
+        let given = self.text(group);
+        if given.is_some() && !self.values.contains_key(name) {
+            self.errors.insert(group.to_owned(), format!("needs {name} with the name"));
+        }
+        self.read(name, |value| {
+            let (group, name) = match (given, value.split_once('.')) {
+                (Some(group), _) => (group, value.to_owned()),
+                (None, Some((group, name))) => (group.to_owned(), name.to_owned()),
+                (None, None) => (punctual_core::key::DEFAULT_GROUP.to_owned(), value.to_owned()),
+            };
+            make(group, name).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Says of each absent one that it is required, unless its value is what is wrong.
+    pub(crate) fn missing(mut self, required: [(&str, bool); 2]) -> ApiError {
+        for (name, _) in required.into_iter().filter(|(_, absent)| *absent) {
+            self.errors.entry(name.to_owned()).or_insert_with(|| "is required".to_owned());
+        }
+        ApiError::Parameters(self.errors)
+    }
+
+    /// Fails with all that was wrong, parameters that nobody asked for included.
+    pub(crate) fn finish(mut self) -> Result<(), ApiError> {
+        let known = match self.known.as_slice() {
+            [] => "there are none here".to_owned(),
+            known => format!("use {}", known.join(", ")),
+        };
+        for (name, _) in self.values {
+            self.errors.insert(name, format!("is no parameter of this path: {known}"));
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(ApiError::Parameters(self.errors)) }
+    }
+}
+
+/// The part of a list that was asked for.
+pub(crate) fn page(limit: Option<u32>, offset: Option<u32>) -> Paging {
+    Paging { limit: limit.map(u64::from), offset: offset.map_or(0, u64::from) }
+}

@@ -1,0 +1,14 @@
+//! `GET /health`: 200 while the node does its work (or waits in standby), 503 with the reasons otherwise.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::ApiState;
+use crate::types::health::Health;
+
+pub(crate) async fn handler(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
+    let health = Health::from(state.scheduler.status());
+    let status = if health.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health))
+}

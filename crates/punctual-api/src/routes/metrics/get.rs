@@ -1,0 +1,12 @@
+//! `GET /metrics`: for Prometheus.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+
+use crate::ApiState;
+
+pub(crate) async fn handler(State(state): State<ApiState>) -> impl IntoResponse {
+    let text = state.metrics.render(&state.scheduler).await;
+    ([(header::CONTENT_TYPE, punctual_metrics::CONTENT_TYPE)], text)
+}

@@ -1,0 +1,70 @@
+//! How a node is doing.
+
+use punctual_core::NodeState;
+use punctual_engine::Status;
+use serde::Serialize;
+
+use super::Instant;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Health {
+    status: &'static str,
+    node: String,
+    version: String,
+    state: &'static str,
+    lease_valid: bool,
+    last_heartbeat_at: Option<Instant>,
+    term: Option<i64>,
+    running: usize,
+    slots: usize,
+    executed: u64,
+    started_at: Option<Instant>,
+    last_store_error: Option<String>,
+    /// What is wrong, in words; empty when nothing is.
+    problems: Vec<String>,
+}
+
+impl Health {
+    pub(crate) fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+impl From<Status> for Health {
+    fn from(status: Status) -> Self {
+        let problems = problems(&status);
+        Self {
+            status: match (problems.is_empty(), status.state) {
+                (true, _) => "ok",
+                (false, NodeState::Draining) => "stopping",
+                (false, _) => "degraded",
+            },
+            node: status.name,
+            version: status.version,
+            state: status.state.as_str(),
+            lease_valid: status.lease_valid,
+            last_heartbeat_at: status.last_heartbeat.map(Instant),
+            term: status.term.map(|term| term.0),
+            running: status.running,
+            slots: status.slots,
+            executed: status.executed,
+            started_at: status.started_at.map(Instant),
+            last_store_error: status.last_store_error,
+            problems,
+        }
+    }
+}
+
+fn problems(status: &Status) -> Vec<String> {
+    let mut problems = Vec::new();
+    match status.state {
+        NodeState::Starting => problems.push("the node has not registered yet".to_owned()),
+        NodeState::Draining => problems.push("the node is shutting down".to_owned()),
+        NodeState::Running | NodeState::Standby if !status.lease_valid => problems.push(
+            "the node's lease has run out: it claims nothing until the store answers a heartbeat".to_owned(),
+        ),
+        NodeState::Running | NodeState::Standby => {}
+    }
+    problems.extend(status.last_store_error.iter().map(|error| format!("the store failed last: {error}")));
+    problems
+}

@@ -1,0 +1,104 @@
+//! What holds for every path: hosts, headers, methods, unknown paths.
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+
+use crate::support::{Answer, World};
+
+const PATHS: [&str; 5] =
+    ["/api/task/", "/api/task/info", "/api/task/unique-tasks", "/api/v1/skipped", "/health"];
+
+async fn with_host(world: &World, host: &str) -> Answer {
+    world.send(Request::get("/health").header(header::HOST, host).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn only_loopback_names_are_answered() {
+    let world = World::new().await;
+    for host in ["localhost", "localhost:1234", "127.0.0.1:8080", "[::1]:8080"] {
+        assert_eq!(with_host(&world, host).await.status, StatusCode::OK, "{host}");
+    }
+    for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "10.0.0.1:8080"] {
+        let answer = with_host(&world, host).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{host}");
+        assert_eq!(answer.json()["code"], "foreign-host");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_name_anywhere_in_the_request_is_refused() {
+    let world = World::new().await;
+    let twice =
+        Request::get("/health").header(header::HOST, "localhost").header(header::HOST, "evil.example");
+    assert_eq!(world.send(twice.body(Body::empty()).unwrap()).await.status, StatusCode::FORBIDDEN);
+    let absolute = Request::get("http://evil.example/health").header(header::HOST, "localhost");
+    assert_eq!(world.send(absolute.body(Body::empty()).unwrap()).await.status, StatusCode::FORBIDDEN);
+    let unknown = Request::get("/nothing").header(header::HOST, "evil.example");
+    assert_eq!(world.send(unknown.body(Body::empty()).unwrap()).await.status, StatusCode::FORBIDDEN);
+    let without = Request::get("/health").body(Body::empty()).unwrap();
+    assert_eq!(world.send(without).await.status, StatusCode::OK, "HTTP/1.0 probes send none");
+}
+
+#[tokio::test]
+async fn every_answer_has_the_security_headers() {
+    let world = World::new().await;
+    let mut answers = vec![with_host(&world, "evil.example").await, world.get("/nothing").await];
+    for path in PATHS {
+        answers.push(world.get(path).await);
+    }
+    for answer in answers {
+        assert_eq!(answer.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(answer.headers[header::X_FRAME_OPTIONS], "DENY");
+        assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
+        assert_eq!(answer.headers[header::REFERRER_POLICY], "no-referrer");
+        assert!(answer.headers.contains_key(header::CONTENT_SECURITY_POLICY));
+        assert!(!answer.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+    }
+}
+
+#[tokio::test]
+async fn head_answers_like_get_without_a_body() {
+    let world = World::new().await;
+    for path in PATHS {
+        let request = Request::head(path).header(header::HOST, "localhost").body(Body::empty()).unwrap();
+        let answer = world.send(request).await;
+        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, ""), "{path}");
+        assert_eq!(answer.content_type(), world.get(path).await.content_type());
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_refused_with_those_that_work() {
+    let world = World::new().await;
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
+        let request = Request::builder().method(&method).uri("/api/task/").header(header::HOST, "localhost");
+        let answer = world.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        assert_eq!(answer.headers[header::ALLOW], "GET,HEAD");
+        assert_eq!(answer.json()["code"], "method-not-allowed");
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_answer_with_json() {
+    let world = World::new().await;
+    for path in ["/", "/api/", "/api/tasks", "/api/task/1/2", "/api/v1/", "/metrics/", "/%2e%2e/etc/passwd"] {
+        let answer = world.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(answer.content_type(), "application/problem+json");
+        assert_eq!(answer.json()["code"], "no-such-route");
+    }
+}
+
+#[tokio::test]
+async fn the_paths_of_the_documentation_are_there() {
+    let world = World::new().await;
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md")).unwrap();
+    let paths: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("### `GET ")?.strip_suffix('`')).collect();
+    assert_eq!(paths.len(), 8);
+    for path in paths {
+        let answer = world.get(&path.replace("{id}", "1")).await;
+        assert!(!answer.text.contains("no-such-route"), "{path}: {}", answer.text);
+    }
+}

@@ -1,0 +1,10 @@
+//! The API in process, over a store in memory and a clock that stands still.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod account;
+mod guard;
+mod info;
+mod node;
+mod support;
+mod tasks;

@@ -1,0 +1,111 @@
+//! A scheduler with a hand crank, and the API in front of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use punctual_api::ApiState;
+use punctual_core::{JobDetail, Trigger};
+use punctual_engine::{Job, JobContext, JobError, JobResult, ManualScheduler};
+use punctual_memory::MemoryStore;
+use punctual_metrics::Metrics;
+use punctual_testkit::factory::{at, every};
+use punctual_testkit::faulty::FaultyStore;
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// Fails when its job's name begins with `bad`.
+struct ByName;
+
+impl Job for ByName {
+    const KIND: &'static str = "test";
+    type Data = Value;
+
+    async fn run(&self, ctx: JobContext<Value>) -> JobResult {
+        ctx.detail("rows", 3);
+        if ctx.job().name().starts_with("bad") {
+            return Err(JobError::fatal("as its name says"));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) manual: ManualScheduler,
+    pub(crate) store: Arc<FaultyStore>,
+    router: Router,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub(crate) fn content_type(&self) -> &str {
+        self.headers[header::CONTENT_TYPE].to_str().unwrap()
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
+        let listener = Arc::clone(&metrics);
+        let manual = ManualScheduler::new(store.clone(), at(0), |builder| {
+            builder.job(ByName).listener(listener).without_log().node_name("north").version("1.2.3")
+        });
+        let manual = manual.await.unwrap();
+        let router = punctual_api::router(ApiState { scheduler: manual.scheduler().clone(), metrics });
+        Self { manual, store, router }
+    }
+
+    /// Stores a job with one trigger of the same name, every minute from the start on.
+    pub(crate) async fn add(&self, name: &str) {
+        self.schedule(JobDetail::new(name, "test"), Trigger::new(name, name, every(60))).await;
+    }
+
+    pub(crate) async fn schedule(&self, job: JobDetail, trigger: Trigger) {
+        self.manual.scheduler().schedule(job, vec![trigger]).await.unwrap();
+    }
+
+    pub(crate) async fn tick(&self, seconds: u64) {
+        self.manual.tick(Duration::from_secs(seconds)).await.unwrap();
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let request = Request::get(path).header(header::HOST, "localhost:8080");
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// The JSON of a path that answers with 200.
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+        assert_eq!(answer.content_type(), "application/json");
+        answer.json()
+    }
+
+    /// The messages of a path that answers with 400.
+    pub(crate) async fn errors(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {}", answer.text);
+        answer.json()["errors"].clone()
+    }
+}

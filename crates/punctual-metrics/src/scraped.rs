@@ -1,0 +1,103 @@
+//! Metrics that are computed when they are scraped.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use punctual_core::StateCounts;
+use punctual_engine::{Scheduler, Status};
+use tokio::sync::Mutex;
+
+use crate::counted::Counted;
+use crate::{Labels, catalog, register};
+
+/// How long the counted states are kept at least.
+const KEEP: Duration = Duration::from_secs(1);
+
+/// How many times as long as the count took they are kept at least: scrapes keep the store busy for a twentieth
+/// of the time at most.
+const KEEP_FACTOR: u32 = 20;
+
+#[derive(Debug)]
+pub(crate) struct Scraped {
+    states: Family<Labels, Gauge>,
+    slots: Gauge,
+    running: Gauge,
+    lease_valid: Gauge,
+    build: Family<Labels, Gauge>,
+    cache: Mutex<Option<Cached>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cached {
+    /// On the scheduler's monotonic clock.
+    until: Duration,
+    /// `None` when the store failed.
+    counts: Option<StateCounts>,
+}
+
+impl Scraped {
+    pub(crate) fn new(registry: &mut Registry) -> Self {
+        let states = Family::default();
+        register(registry, &catalog::TRIGGER_STATES, states.clone());
+        let build = Family::default();
+        register(registry, &catalog::BUILD, build.clone());
+        let mut gauge = |entry| {
+            let gauge = Gauge::default();
+            register(registry, entry, gauge.clone());
+            gauge
+        };
+        Self {
+            states,
+            slots: gauge(&catalog::SLOTS),
+            running: gauge(&catalog::RUNNING),
+            lease_valid: gauge(&catalog::LEASE_VALID),
+            build,
+            cache: Mutex::default(),
+        }
+    }
+
+    /// The states of all triggers, counted or remembered. Scrapes at the same time wait for one count.
+    pub(crate) async fn states(&self, scheduler: &Scheduler, counted: &Counted) -> Option<StateCounts> {
+        let clock = scheduler.clock();
+        let mut cache = self.cache.lock().await;
+        let before = clock.monotonic();
+        if let Some(cached) = cache.filter(|cached| before < cached.until) {
+            return cached.counts;
+        }
+        let result = scheduler.store().state_counts(clock.now()).await;
+        if result.is_err() {
+            counted.store_failed("count trigger states");
+        }
+        let counts = result.ok();
+        let after = clock.monotonic();
+        let keep = KEEP.max(after.saturating_sub(before).saturating_mul(KEEP_FACTOR));
+        *cache = Some(Cached { until: after.saturating_add(keep), counts });
+        counts
+    }
+
+    pub(crate) fn set(&self, status: &Status, states: Option<StateCounts>) {
+        let whole = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.slots.set(whole(status.slots as u64));
+        self.running.set(whole(status.running as u64));
+        self.lease_valid.set(i64::from(status.lease_valid));
+        let build = vec![("version", status.version.clone()), ("node", status.name.clone())];
+        self.build.get_or_create(&build).set(1);
+        let Some(counts) = states else {
+            // No number is better than an old one.
+            self.states.clear();
+            return;
+        };
+        let named = [
+            ("EXECUTING", counts.executing),
+            ("WAITING", counts.waiting),
+            ("PAUSED", counts.paused),
+            ("BLOCKED", counts.blocked),
+            ("ERROR", counts.error),
+        ];
+        for (state, count) in named {
+            self.states.get_or_create(&vec![("state", state.to_owned())]).set(whole(count));
+        }
+    }
+}
