@@ -20,6 +20,8 @@ mod lists;
 mod open;
 mod rows;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod writer;
 

@@ -47,8 +47,9 @@
 //! | `metrics` | a Prometheus listener |
 
 pub use punctual_core::data::DataError;
-pub use punctual_core::*;
-pub use punctual_engine::*;
+// Both crates have a `Node` and a `clock`: the values that stores tell about, and the clocks that there are.
+pub use punctual_core::{Node, *};
+pub use punctual_engine::{clock, *};
 pub use punctual_memory::MemoryStore;
 #[cfg(feature = "metrics")]
 pub use punctual_metrics as metrics;

@@ -1,6 +1,7 @@
 //! A scheduler over a memory store with a manual clock, and a channel of what happens on it.
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,33 +12,33 @@ use punctual_engine::{Job, JobContext, JobError, JobResult, ManualClock, Schedul
 use punctual_memory::MemoryStore;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-pub const START: &str = "2026-01-01T00:00:00Z";
+pub(crate) const START: &str = "2026-01-01T00:00:00Z";
 
-pub fn start() -> Timestamp {
+pub(crate) fn start() -> Timestamp {
     START.parse().unwrap()
 }
 
-pub fn after(seconds: i64) -> Timestamp {
+pub(crate) fn after(seconds: i64) -> Timestamp {
     Timestamp::from_second(start().as_second() + seconds).unwrap()
 }
 
-pub fn every(seconds: u64) -> Schedule {
+pub(crate) fn every(seconds: u64) -> Schedule {
     Schedule::Simple(SimpleSchedule::new(Duration::from_secs(seconds), Repeat::Forever).unwrap())
 }
 
-pub struct World {
-    pub scheduler: Scheduler,
-    pub store: Arc<dyn JobStore>,
-    pub clock: ManualClock,
-    pub events: UnboundedReceiver<Event>,
+pub(crate) struct World {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) store: Arc<dyn JobStore>,
+    pub(crate) clock: ManualClock,
+    pub(crate) events: UnboundedReceiver<Event>,
 }
 
 impl World {
-    pub fn new(configure: impl FnOnce(SchedulerBuilder) -> SchedulerBuilder) -> Self {
+    pub(crate) fn new(configure: impl FnOnce(SchedulerBuilder) -> SchedulerBuilder) -> Self {
         Self::over(Arc::new(MemoryStore::new()), configure)
     }
 
-    pub fn over(
+    pub(crate) fn over(
         store: Arc<dyn JobStore>,
         configure: impl FnOnce(SchedulerBuilder) -> SchedulerBuilder,
     ) -> Self {
@@ -56,7 +57,7 @@ impl World {
     }
 
     /// Waits until something happens that `pick` picks, and returns that.
-    pub async fn until<T>(&mut self, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&mut self, mut pick: impl FnMut(Event) -> Option<T>) -> T {
         loop {
             let event = self.events.recv().await.expect("the scheduler is gone");
             if let Some(found) = pick(event) {
@@ -66,7 +67,7 @@ impl World {
     }
 
     /// Waits until a run ends; returns its job's name and the error's message.
-    pub async fn finished(&mut self) -> (String, Option<String>) {
+    pub(crate) async fn finished(&mut self) -> (String, Option<String>) {
         self.until(|event| match event {
             Event::JobFinished { fire, error, .. } => Some((fire.job.key.name().to_owned(), error)),
             _ => None,
@@ -75,7 +76,7 @@ impl World {
     }
 
     /// Waits until no history row is open, and returns all rows, oldest first.
-    pub async fn closed_history(&self) -> Vec<TaskHistory> {
+    pub(crate) async fn closed_history(&self) -> Vec<TaskHistory> {
         let query = HistoryQuery { descending: false, ..HistoryQuery::default() };
         loop {
             let rows = self.store.history(&query).await.unwrap().rows;
@@ -87,7 +88,7 @@ impl World {
     }
 
     /// Waits until somebody sleeps, and moves the clock to when the first sleeper wakes.
-    pub async fn to_next_wake(&self) -> Timestamp {
+    pub(crate) async fn to_next_wake(&self) -> Timestamp {
         let at = loop {
             match self.clock.next_wake() {
                 Some(at) => break at,
@@ -100,7 +101,7 @@ impl World {
 }
 
 /// Succeeds at once.
-pub struct Quick;
+pub(crate) struct Quick;
 
 impl Job for Quick {
     const KIND: &'static str = "quick";
@@ -113,14 +114,14 @@ impl Job for Quick {
 }
 
 #[derive(serde::Deserialize)]
-pub struct FailData {
-    pub times: u32,
+pub(crate) struct FailData {
+    pub(crate) times: u32,
     #[serde(default)]
-    pub fatal: bool,
+    pub(crate) fatal: bool,
 }
 
 /// Fails its first `times` attempts.
-pub struct Failing;
+pub(crate) struct Failing;
 
 impl Job for Failing {
     const KIND: &'static str = "failing";
@@ -136,8 +137,8 @@ impl Job for Failing {
 }
 
 /// Waits until it is told to go on, or stops when asked if its data says so.
-pub struct Held {
-    pub gate: Arc<tokio::sync::Semaphore>,
+pub(crate) struct Held {
+    pub(crate) gate: Arc<tokio::sync::Semaphore>,
 }
 
 impl Job for Held {
@@ -154,6 +155,6 @@ impl Job for Held {
     }
 }
 
-pub fn data(json: serde_json::Value) -> Data {
+pub(crate) fn data(json: serde_json::Value) -> Data {
     Data::from_serialize(&json).unwrap()
 }

@@ -17,7 +17,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Next {
-    /// The expression: second minute hour day-of-month month day-of-week [year].
+    /// The expression: second minute hour day-of-month month day-of-week, and a year if you like.
     expression: String,
     /// The time zone, by its IANA name.
     #[arg(long, default_value = "UTC")]

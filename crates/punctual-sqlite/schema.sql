@@ -1,0 +1,155 @@
+-- Built by the files in migrations/, in their order.
+
+CREATE TABLE gates (
+    job_id        INTEGER PRIMARY KEY,
+    kind_id       INTEGER NOT NULL,
+    next_fire_at  INTEGER NOT NULL,
+    priority_rank INTEGER NOT NULL,
+    trigger_id    INTEGER NOT NULL
+);
+
+CREATE INDEX gates_due ON gates (kind_id, next_fire_at, priority_rank);
+
+CREATE TABLE jobs (
+    id            INTEGER PRIMARY KEY,
+    job_group     TEXT NOT NULL,
+    job_name      TEXT NOT NULL,
+    kind_id       INTEGER NOT NULL,
+    definition    TEXT NOT NULL,
+    exclusive     INTEGER NOT NULL, -- 1: at most one open fire
+    skips_overlap INTEGER NOT NULL, -- 1: due schedules of the busy job are given up, not queued
+    version       INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL,
+    UNIQUE (job_group, job_name)
+);
+
+CREATE TABLE kinds (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+
+CREATE TABLE nodes (
+    term        INTEGER PRIMARY KEY,
+    name        TEXT NOT NULL,
+    version     TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    kinds       TEXT NOT NULL, -- JSON array
+    started_at  INTEGER NOT NULL,
+    seen_at     INTEGER NOT NULL,
+    lease_until INTEGER NOT NULL
+);
+
+CREATE TABLE paused_groups (name TEXT PRIMARY KEY) WITHOUT ROWID;
+
+CREATE TABLE sequences (
+    name TEXT PRIMARY KEY,
+    next INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE skipped_ranges (
+    id            INTEGER PRIMARY KEY,
+    trigger_group TEXT NOT NULL,
+    trigger_name  TEXT NOT NULL,
+    job_group     TEXT NOT NULL,
+    job_name      TEXT NOT NULL,
+    first_at      INTEGER NOT NULL,
+    last_at       INTEGER NOT NULL,
+    count         INTEGER NOT NULL,
+    reason        TEXT NOT NULL,
+    recorded_at   INTEGER NOT NULL,
+    fire_id       INTEGER
+);
+
+CREATE INDEX skipped_ranges_trigger ON skipped_ranges (trigger_group, trigger_name, last_at);
+
+CREATE TABLE task_history (
+    id            INTEGER PRIMARY KEY,
+    task          TEXT NOT NULL,
+    status        INTEGER NOT NULL, -- 0 started, 1 success, 2 failed, 3 unknown
+    started_at    INTEGER NOT NULL,
+    ended_at      INTEGER,
+    duration_ms   INTEGER,
+    details       TEXT,             -- JSON
+    db_id         INTEGER,
+    job_id        INTEGER NOT NULL, -- 0: recorded outside of jobs
+    job_group     TEXT,
+    job_name      TEXT,
+    trigger_id    INTEGER NOT NULL,
+    trigger_group TEXT,
+    trigger_name  TEXT,
+    scheduled_at  INTEGER,
+    term          INTEGER NOT NULL,
+    node          TEXT NOT NULL,
+    attempt       INTEGER NOT NULL,
+    origin        INTEGER NOT NULL,
+    cause         INTEGER NOT NULL,
+    data          TEXT              -- the trigger's data, while the fire is open and may be recovered
+);
+
+CREATE INDEX task_history_open ON task_history (job_id) WHERE status = 0;
+
+CREATE INDEX task_history_started_at ON task_history (started_at);
+
+CREATE TABLE task_names (name TEXT PRIMARY KEY) WITHOUT ROWID;
+
+CREATE TABLE triggers (
+    id                   INTEGER PRIMARY KEY,
+    trigger_group        TEXT NOT NULL,
+    trigger_name         TEXT NOT NULL,
+    job_id               INTEGER NOT NULL,
+    kind_id              INTEGER NOT NULL, -- of the job
+    exclusive            INTEGER NOT NULL, -- of the job
+    description          TEXT,
+    schedule             TEXT NOT NULL,    -- JSON
+    start_at             INTEGER,
+    end_at               INTEGER,
+    priority_rank        INTEGER NOT NULL, -- the negative priority, so that all orders ascend
+    calendar             TEXT,
+    misfire              TEXT NOT NULL,    -- JSON
+    misfire_threshold_ms INTEGER,
+    data                 TEXT NOT NULL,    -- JSON object
+    state                INTEGER NOT NULL, -- 0 waiting, 1 paused, 2 complete, 3 error
+    anchor               INTEGER NOT NULL,
+    rebased              TEXT,             -- JSON schedule that a misfire instruction put in place
+    next_fire_at         INTEGER,
+    previous_fire_at     INTEGER,
+    fired                INTEGER NOT NULL,
+    skipped              INTEGER NOT NULL,
+    accounted_from       INTEGER NOT NULL,
+    cause                INTEGER NOT NULL, -- 0 schedule; 1 manual, 2 retry, 3 recovery: a pending run
+    pending              INTEGER NOT NULL, -- 1: a single pending run (a released fire has cause 0)
+    attempt              INTEGER NOT NULL,
+    origin               INTEGER,
+    scheduled_at         INTEGER,
+    for_group            TEXT,
+    for_name             TEXT,
+    error                TEXT,
+    created_at           INTEGER NOT NULL,
+    updated_at           INTEGER NOT NULL,
+    UNIQUE (trigger_group, trigger_name)
+);
+
+CREATE INDEX triggers_due ON triggers (kind_id, next_fire_at, priority_rank)
+    WHERE state = 0 AND exclusive = 0 AND next_fire_at IS NOT NULL;
+
+CREATE INDEX triggers_job ON triggers (job_id);
+
+CREATE INDEX triggers_lane ON triggers (job_id, next_fire_at, priority_rank)
+    WHERE state = 0 AND exclusive = 1 AND next_fire_at IS NOT NULL;
+
+CREATE VIEW task_history_readable AS
+SELECT id, task, CASE status WHEN 0 THEN 'started' WHEN 1 THEN 'success' WHEN 2 THEN 'failed' ELSE 'unknown' END AS status,
+       datetime(started_at / 1000.0, 'unixepoch', 'subsec') AS started_at,
+       datetime(ended_at / 1000.0, 'unixepoch', 'subsec') AS ended_at,
+       duration_ms, job_group || '.' || job_name AS job, trigger_group || '.' || trigger_name AS trigger_key,
+       datetime(scheduled_at / 1000.0, 'unixepoch', 'subsec') AS scheduled_at, node, attempt, details
+FROM task_history;
+
+CREATE VIEW triggers_readable AS
+SELECT t.id, t.trigger_group || '.' || t.trigger_name AS trigger_key, j.job_group || '.' || j.job_name AS job,
+       CASE t.state WHEN 0 THEN 'waiting' WHEN 1 THEN 'paused' WHEN 2 THEN 'complete' ELSE 'error' END AS state,
+       datetime(t.next_fire_at / 1000.0, 'unixepoch', 'subsec') AS next_fire_at,
+       datetime(t.previous_fire_at / 1000.0, 'unixepoch', 'subsec') AS previous_fire_at,
+       t.schedule, t.fired, t.skipped, t.error
+FROM triggers t JOIN jobs j ON j.id = t.job_id;

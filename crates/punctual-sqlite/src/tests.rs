@@ -1,0 +1,102 @@
+//! The statements, the schema, and files that cannot be opened.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::{Options, SqliteStore, open, sql};
+
+fn migrated() -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    open::migrate(&mut connection).unwrap();
+    connection
+}
+
+#[test]
+fn every_statement_prepares() {
+    let connection = migrated();
+    for (name, text) in sql::ALL {
+        if let Err(error) = connection.prepare(text) {
+            panic!("sql/{name}.sql: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_file_is_a_statement() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
+    let files: BTreeSet<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let listed: BTreeSet<String> = sql::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(files, listed);
+}
+
+#[test]
+fn the_committed_schema_is_what_the_migrations_build() {
+    let connection = migrated();
+    let mut statement = connection
+        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type = 'view', tbl_name, type DESC, name")
+        .unwrap();
+    let parts: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let built =
+        format!("-- Built by the files in migrations/, in their order.\n\n{};\n", parts.join(";\n\n"));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.sql");
+    if std::env::var_os("PUNCTUAL_UPDATE").is_some() {
+        std::fs::write(path, &built).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(path).unwrap_or_default() == built,
+        "schema.sql differs from what the migrations build: run `PUNCTUAL_UPDATE=1 cargo test -p punctual-sqlite`"
+    );
+}
+
+fn refusal(path: &Path) -> String {
+    SqliteStore::open(path, Options::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_file_of_a_newer_program_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    drop(SqliteStore::open(&path, Options::default()).unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 999).unwrap();
+    let message = refusal(&path);
+    assert!(message.contains("schema version 999") && message.contains("jobs.db"), "{message}");
+}
+
+#[test]
+fn what_is_no_database_is_refused_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    std::fs::write(&path, "a shopping list, much longer than the header of a database ".repeat(100)).unwrap();
+    let message = refusal(&path);
+    assert!(message.contains("notes.txt"), "{message}");
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("a shopping list"));
+    let message = refusal(folder.path());
+    assert!(message.contains("directory"), "{message}");
+}
+
+#[test]
+fn a_file_is_used_by_one_store_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let first = SqliteStore::open(&path, Options::default()).unwrap();
+    assert!(refusal(&path).contains("another process uses this database"));
+    drop(first);
+    SqliteStore::open(&path, Options::default()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_file_is_readable_by_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let _store = SqliteStore::open(&path, Options::default()).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+}
