@@ -4,7 +4,7 @@
 //! punctual_testkit::conformance!(std::sync::Arc::new(MyStore::temporary()));
 //! ```
 //!
-//! expands to one test for each case of [`conformance`], each on a store of its own. The expression is evaluated
+//! expands to one test for each case of [`mod@conformance`], each on a store of its own. The expression is evaluated
 //! inside an async test and gives an `Arc<dyn JobStore>` (or something that coerces to one).
 
 #![expect(clippy::unwrap_used, reason = "a test kit fails by panicking")]
