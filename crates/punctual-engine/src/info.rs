@@ -106,7 +106,7 @@ impl Scheduler {
         ];
         lines.push(match status.started_at {
             None => "NOT STARTED.".to_owned(),
-            Some(at) => format!("Running since: {at}"),
+            Some(at) => format!("Running since: {at:.3}"),
         });
         lines.push(match status.state {
             NodeState::Running => "Not in standby mode.".to_owned(),

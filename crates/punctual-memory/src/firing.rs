@@ -137,12 +137,8 @@ fn collect(state: &mut State, job_id: i64) {
 /// After a fire has ended: its finished trigger goes, and its job too when nothing is left of it.
 fn settle(state: &mut State, row: &Row) {
     state.shut_fire(row.job_id, row.entry.id);
-    let finished =
-        state.triggers.get(&row.trigger_id).is_some_and(|trigger| trigger.state == TriggerState::Complete);
-    let others_open = state.open.get(&row.job_id).is_some_and(|open| {
-        open.iter().any(|id| state.history.get(id).is_some_and(|other| other.trigger_id == row.trigger_id))
-    });
-    if finished && !others_open {
+    let finished = |trigger: &StoredTrigger| trigger.state == TriggerState::Complete;
+    if state.triggers.get(&row.trigger_id).is_some_and(finished) {
         state.set_trigger(row.trigger_id, None);
     }
     collect(state, row.job_id);

@@ -1,8 +1,52 @@
-//! x
-#[derive(Debug, clap::Subcommand)]
+//! `punctual bench`: what this machine can do. Every figure is printed only after each trigger was seen to have run
+//! exactly once.
+
+mod drain;
+mod idle;
+mod lateness;
+mod world;
+
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Drain,
+    /// Run many one-shot triggers that are all due now: fires a second.
+    Drain(drain::Args),
+    /// Fire at a steady rate: how late runs start.
+    Lateness(lateness::Args),
+    /// Store cron triggers and wait: time to ready, memory, commits a second.
+    Idle(idle::Args),
+    /// The measured half of `idle`, in a process of its own so that its memory is its own.
+    #[command(hide = true)]
+    IdleMeasure(idle::MeasureArgs),
 }
-pub(crate) fn run(_: &Command) -> anyhow::Result<()> {
-    Ok(())
+
+/// Which store to measure.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct StoreArgs {
+    /// sqlite://PATH or memory://; a temporary SQLite file unless given.
+    #[arg(long)]
+    database: Option<String>,
+    /// Whether each commit reaches the disk before it is acknowledged (SQLite).
+    #[arg(long, value_enum, default_value = "full")]
+    synchronous: Sync,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Sync {
+    Full,
+    Normal,
+}
+
+pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match command {
+        Command::Drain(args) => runtime.block_on(drain::run(args)),
+        Command::Lateness(args) => runtime.block_on(lateness::run(args)),
+        Command::Idle(args) => runtime.block_on(idle::run(args)),
+        Command::IdleMeasure(args) => runtime.block_on(idle::measure(args)),
+    }
 }

@@ -10,6 +10,7 @@ use punctual_core::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::open::Synchronous;
 use crate::writer::Writer;
 
 type Work<C> = Box<dyn FnOnce(&mut C) + Send>;
@@ -52,8 +53,12 @@ impl<C: 'static> Actor<C> {
 }
 
 /// Starts the thread that writes.
-pub(crate) fn writer(connection: Connection, commits: Arc<AtomicU64>) -> Result<Actor<Writer>, StoreError> {
-    Actor::start("punctual-sqlite", move || Writer::new(connection, commits))
+pub(crate) fn writer(
+    connection: Connection,
+    synchronous: Synchronous,
+    commits: Arc<AtomicU64>,
+) -> Result<Actor<Writer>, StoreError> {
+    Actor::start("punctual-sqlite", move || Writer::new(connection, synchronous, commits))
 }
 
 /// Starts the thread that reads.

@@ -45,7 +45,7 @@ use crate::actor::Actor;
 use crate::error::Sql;
 pub use crate::open::{Options, Synchronous};
 use crate::rows::{instant, integer};
-use crate::writer::Writer;
+use crate::writer::{Durability, Writer};
 
 /// A store in an SQLite file.
 pub struct SqliteStore {
@@ -70,7 +70,7 @@ impl SqliteStore {
         let connection = open::writer(&path, &options)?;
         connection.execute(sql::NODES_CLEAR, []).sql()?;
         let commits = Arc::new(AtomicU64::new(0));
-        let writer = actor::writer(connection, Arc::clone(&commits))?;
+        let writer = actor::writer(connection, options.synchronous, Arc::clone(&commits))?;
         let reader = actor::reader(&path)?;
         Ok(Self { path, writer, reader, commits, _lock: lock })
     }
@@ -84,7 +84,7 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.call(move |writer| writer.transaction(work)).await
+        self.writer.call(move |writer| writer.transaction(Durability::Waited, work)).await
     }
 
     async fn read<T: Send + 'static>(
@@ -179,7 +179,11 @@ impl FiringStore for SqliteStore {
 
     async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError> {
         let done = done.to_vec();
-        self.write(move |writer| finish::complete(writer, now, &done)).await
+        self.writer
+            .call(move |writer| {
+                writer.transaction(Durability::Ordered, |writer| finish::complete(writer, now, &done))
+            })
+            .await
     }
 
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {

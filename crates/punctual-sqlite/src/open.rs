@@ -11,7 +11,8 @@ use crate::error::Sql;
 /// How sure a commit is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Synchronous {
-    /// Each commit reaches the disk before it is acknowledged: a power cut loses nothing and runs nothing twice.
+    /// Edits and claims reach the disk before they are acknowledged: a power cut loses no definition and runs nothing
+    /// twice. (How the very last runs ended may be lost; they are then `unknown`.)
     #[default]
     Full,
     /// A killed process loses nothing; a power cut may take back the last commits, so that what ran just before
@@ -99,15 +100,19 @@ pub(crate) fn reader(path: &Path) -> Result<Connection, StoreError> {
 fn configure(connection: &Connection, options: &Options) -> Result<(), StoreError> {
     connection.busy_timeout(std::time::Duration::from_secs(5)).sql()?;
     connection.pragma_update(None, "journal_mode", "wal").sql()?;
-    let synchronous = match options.synchronous {
-        Synchronous::Full => "full",
-        Synchronous::Normal => "normal",
-    };
-    connection.pragma_update(None, "synchronous", synchronous).sql()?;
+    connection.pragma_update(None, "synchronous", synchronous_word(options.synchronous)).sql()?;
     connection.pragma_update(None, "cache_size", -8_192).sql()?;
     connection.pragma_update(None, "temp_store", "memory").sql()?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(())
+}
+
+/// SQLite's word.
+pub(crate) fn synchronous_word(synchronous: Synchronous) -> &'static str {
+    match synchronous {
+        Synchronous::Full => "full",
+        Synchronous::Normal => "normal",
+    }
 }
 
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

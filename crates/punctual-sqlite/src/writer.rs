@@ -11,6 +11,7 @@ use punctual_core::{FireId, JobDetail, JobKey, JobKind, Schedule, StoreError, St
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::Sql;
+use crate::open::Synchronous;
 use crate::rows::instant;
 use crate::sql;
 
@@ -19,8 +20,19 @@ const ID_BLOCK: i64 = 10_000;
 /// How many schedules are kept parsed.
 const SCHEDULES: usize = 4_096;
 
+/// Whether a commit is waited for until it has reached the disk (where the store's options ask for that at all).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Definitions and claims: an acknowledged edit must not be lost, nor a fire that is about to start run again.
+    Waited,
+    /// Completions: one that a power cut takes back leaves its fire open, and recovery closes it as `unknown`.
+    Ordered,
+}
+
 pub(crate) struct Writer {
     pub(crate) connection: Connection,
+    synchronous: Synchronous,
+    set: Synchronous,
     commits: Arc<AtomicU64>,
     ids: std::ops::Range<i64>,
     jobs: HashMap<i64, StoredJob>,
@@ -30,9 +42,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Connection, commits: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(connection: Connection, synchronous: Synchronous, commits: Arc<AtomicU64>) -> Self {
         Self {
             connection,
+            synchronous,
+            set: synchronous,
             commits,
             ids: 0..0,
             jobs: HashMap::new(),
@@ -43,10 +57,23 @@ impl Writer {
     }
 
     /// Runs a closure in one transaction: all of it, or nothing.
+    ///
+    /// What is only [`Durability::Ordered`] is not waited for on its way to the disk; the next commit that is waited
+    /// for takes it along.
     pub(crate) fn transaction<T>(
         &mut self,
+        durability: Durability,
         work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let synchronous = match durability {
+            Durability::Waited => self.synchronous,
+            Durability::Ordered => Synchronous::Normal,
+        };
+        if synchronous != self.set {
+            let word = crate::open::synchronous_word(synchronous);
+            self.connection.pragma_update(None, "synchronous", word).sql()?;
+            self.set = synchronous;
+        }
         let before = self.connection.total_changes();
         self.connection.execute_batch("BEGIN IMMEDIATE").sql()?;
         let result = work(self).and_then(|value| {

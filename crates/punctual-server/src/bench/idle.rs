@@ -1,0 +1,114 @@
+//! What stored triggers cost while none is due.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail, ensure};
+use punctual_core::schedule::{CronSchedule, Schedule};
+use punctual_core::{Clock, JobDetail, Trigger};
+use punctual_engine::SystemClock;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::world::{Place, Tally, job_key, key, node, put_job, put_triggers};
+use super::{StoreArgs, Sync};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// How many cron triggers are stored.
+    #[arg(long, default_value_t = 1_000)]
+    triggers: usize,
+    /// How long to watch.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct MeasureArgs {
+    #[arg(long)]
+    database: String,
+    #[arg(long, value_enum, default_value = "full")]
+    synchronous: Sync,
+    #[arg(long)]
+    seconds: u64,
+}
+
+pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
+    ensure!(args.seconds > 0, "--seconds is 0: give at least 1");
+    let place = Place::of(&args.store)?;
+    let opened = place.open()?;
+    let now = SystemClock::new().now();
+    put_job(&opened.store, now, JobDetail::new(job_key("idle"), "bench")).await?;
+    // Spread over the last hours of the year 2098, so that none is due while this is measured.
+    let triggers = (0..args.triggers)
+        .map(|n| {
+            let text = format!("{} {} {} ? 12 1#{} 2098", n % 60, n / 60 % 60, n / 3_600 % 24, n % 4 + 1);
+            let cron = CronSchedule::parse(&text, "Europe/Berlin")?;
+            Ok(Trigger::new(key(format!("idle-{n}")), job_key("idle"), Schedule::Cron(cron)))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    put_triggers(&opened.store, now, triggers.into_iter()).await?;
+    drop(opened);
+    let output = tokio::task::block_in_place(|| {
+        std::process::Command::new(std::env::current_exe()?)
+            .args(["bench", "idle-measure", "--database"])
+            .arg(format!("sqlite://{}", place.path().map_err(std::io::Error::other)?.display()))
+            .args(["--seconds", &args.seconds.to_string()])
+            .args([
+                "--synchronous",
+                if matches!(args.store.synchronous, Sync::Full) { "full" } else { "normal" },
+            ])
+            .output()
+    })
+    .context("cannot start the measured process")?;
+    if !output.status.success() {
+        bail!("the measured process failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    if args.store.json {
+        print!("{text}");
+        return Ok(());
+    }
+    let figures: serde_json::Value = serde_json::from_str(&text)?;
+    println!(
+        "{} cron triggers: ready in {} ms, {} MiB resident, {} commits/s",
+        args.triggers, figures["ready_ms"], figures["rss_mib"], figures["commits_per_s"]
+    );
+    Ok(())
+}
+
+pub(crate) async fn measure(args: &MeasureArgs) -> anyhow::Result<()> {
+    let store =
+        StoreArgs { database: Some(args.database.clone()), synchronous: args.synchronous, json: true };
+    let place = Place::of(&store)?;
+    let clock = SystemClock::new();
+    let begun = clock.monotonic();
+    let opened = place.open()?;
+    let tally = Tally::new(0, false);
+    let scheduler = node(&opened, "bench-1".to_owned(), 10, &tally, &CancellationToken::new())?;
+    scheduler.start().await?;
+    let ready = clock.monotonic() - begun;
+    let before = opened.commits();
+    clock.sleep_until(clock.now() + Duration::from_secs(args.seconds)).await;
+    let commits = opened.commits() - before;
+    ensure!(tally.total() == 0, "a trigger that was not due has run: no figure");
+    let figures = json!({
+        "ready_ms": (ready.as_secs_f64() * 10_000.0).round() / 10.0,
+        "rss_mib": resident_mib()?,
+        "commits_per_s": commits as f64 / args.seconds as f64,
+    });
+    println!("{figures}");
+    scheduler.shutdown(Duration::from_secs(1)).await;
+    Ok(())
+}
+
+fn resident_mib() -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("cannot read this process's memory")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: f64 = line
+        .and_then(|line| line.trim().strip_suffix("kB"))
+        .and_then(|text| text.trim().parse().ok())
+        .ok_or_else(|| anyhow!("/proc/self/status has no VmRSS line"))?;
+    Ok((kib / 102.4).round() / 10.0)
+}

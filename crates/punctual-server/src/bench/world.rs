@@ -1,0 +1,241 @@
+//! What the measurements share: stores, jobs that count their runs, waiting.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use punctual_core::{
+    Change, Clock, Data, JobDetail, JobKey, JobStore, StoreError, Timestamp, Trigger, TriggerKey,
+};
+use punctual_engine::{Job, JobContext, JobResult, Scheduler, Settings, SystemClock};
+use punctual_memory::MemoryStore;
+use punctual_sqlite::{Options, SqliteStore, Synchronous};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{StoreArgs, Sync};
+use crate::commands::serve::sqlite_path;
+
+/// How many edits go into one transaction while a bench prepares.
+const CHUNK: usize = 2_000;
+
+/// Where a bench keeps its data.
+pub(super) enum Place {
+    Memory,
+    File { path: PathBuf, options: Options, _directory: Option<tempfile::TempDir> },
+}
+
+impl Place {
+    pub(super) fn of(args: &StoreArgs) -> anyhow::Result<Self> {
+        let synchronous = match args.synchronous {
+            Sync::Full => Synchronous::Full,
+            Sync::Normal => Synchronous::Normal,
+        };
+        let options = Options { synchronous };
+        match args.database.as_deref() {
+            None => {
+                let directory = tempfile::tempdir()?;
+                Ok(Self::File {
+                    path: directory.path().join("bench.db"),
+                    options,
+                    _directory: Some(directory),
+                })
+            }
+            Some("memory://") => Ok(Self::Memory),
+            Some(url) => Ok(Self::File { path: sqlite_path(url)?, options, _directory: None }),
+        }
+    }
+
+    pub(super) fn open(&self) -> Result<Opened, StoreError> {
+        match self {
+            Self::Memory => Ok(Opened { store: Arc::new(MemoryStore::new()), sqlite: None }),
+            Self::File { path, options, .. } => {
+                let sqlite = Arc::new(SqliteStore::open(path, *options)?);
+                Ok(Opened { store: Arc::clone(&sqlite) as Arc<dyn JobStore>, sqlite: Some(sqlite) })
+            }
+        }
+    }
+
+    pub(super) fn path(&self) -> anyhow::Result<&std::path::Path> {
+        match self {
+            Self::File { path, .. } => Ok(path),
+            Self::Memory => {
+                bail!("this measurement needs a database file: give sqlite://PATH, or no --database")
+            }
+        }
+    }
+}
+
+/// An open store.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn JobStore>,
+    sqlite: Option<Arc<SqliteStore>>,
+}
+
+impl Opened {
+    pub(super) fn commits(&self) -> u64 {
+        self.sqlite.as_ref().map_or(0, |store| store.commits())
+    }
+}
+
+/// About a hundred bytes of arguments, which say which trigger of the measurement this is.
+#[derive(Deserialize)]
+pub(super) struct BenchData {
+    n: usize,
+    #[serde(rename = "pad")]
+    _pad: serde::de::IgnoredAny,
+}
+
+/// The arguments of trigger `n`.
+pub(super) fn data(n: usize) -> Data {
+    Data::stored(format!(
+        r#"{{"n":{n},"pad":"0123456789012345678901234567890123456789012345678901234567890123456789012345678"}}"#
+    ))
+}
+
+/// Counts the runs of each trigger, and how late each was.
+pub(super) struct Tally {
+    runs: Vec<AtomicU8>,
+    total: AtomicU64,
+    late_micros: std::sync::Mutex<Vec<u32>>,
+    record_lateness: bool,
+}
+
+impl Tally {
+    pub(super) fn new(triggers: usize, record_lateness: bool) -> Arc<Self> {
+        let runs = (0..triggers).map(|_| AtomicU8::new(0)).collect();
+        Arc::new(Self {
+            runs,
+            total: AtomicU64::new(0),
+            late_micros: std::sync::Mutex::default(),
+            record_lateness,
+        })
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Every trigger has run so many times, no more and no less.
+    pub(super) fn verify(&self, times: u8) -> anyhow::Result<()> {
+        let wrong = self.runs.iter().enumerate().find(|(_, runs)| runs.load(Ordering::Relaxed) != times);
+        match wrong {
+            None => Ok(()),
+            Some((n, runs)) => {
+                bail!("trigger {n} ran {} times instead of {times}: no figure", runs.load(Ordering::Relaxed))
+            }
+        }
+    }
+
+    pub(super) fn sorted_lateness(&self) -> Vec<u32> {
+        let mut all = self.late_micros.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        all.sort_unstable();
+        all
+    }
+}
+
+/// The job that is measured.
+pub(super) struct Counted(pub(super) Arc<Tally>);
+
+impl Job for Counted {
+    const KIND: &'static str = "bench";
+    type Data = BenchData;
+
+    async fn run(&self, ctx: JobContext<BenchData>) -> JobResult {
+        if self.0.record_lateness {
+            let late = ctx.now().duration_since(ctx.scheduled_at()).as_micros();
+            let late = u32::try_from(late.max(0)).unwrap_or(u32::MAX);
+            self.0.late_micros.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(late);
+        }
+        if let Some(runs) = self.0.runs.get(ctx.data().n) {
+            runs.fetch_add(1, Ordering::Relaxed);
+        }
+        self.0.total.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// A job that stays busy until it is let go.
+pub(super) struct Busy(pub(super) CancellationToken);
+
+impl Job for Busy {
+    const KIND: &'static str = "bench-busy";
+    type Data = serde_json::Value;
+
+    async fn run(&self, _: JobContext<serde_json::Value>) -> JobResult {
+        self.0.cancelled().await;
+        Ok(())
+    }
+}
+
+/// Stores a durable job.
+pub(super) async fn put_job(store: &Arc<dyn JobStore>, now: Timestamp, job: JobDetail) -> anyhow::Result<()> {
+    store.apply(now, &[Change::PutJob(job.durable())]).await?;
+    Ok(())
+}
+
+/// Stores triggers in large transactions.
+pub(super) async fn put_triggers(
+    store: &Arc<dyn JobStore>,
+    now: Timestamp,
+    triggers: impl Iterator<Item = Trigger>,
+) -> anyhow::Result<()> {
+    let mut triggers = triggers.peekable();
+    while triggers.peek().is_some() {
+        let changes: Vec<Change> = triggers.by_ref().take(CHUNK).map(Change::PutTrigger).collect();
+        store.apply(now, &changes).await?;
+    }
+    Ok(())
+}
+
+pub(super) fn key(name: String) -> TriggerKey {
+    TriggerKey::stored("bench", name)
+}
+
+pub(super) fn job_key(name: &str) -> JobKey {
+    JobKey::stored("bench", name)
+}
+
+/// A node over a store.
+pub(super) fn node(
+    opened: &Opened,
+    name: String,
+    slots: usize,
+    tally: &Arc<Tally>,
+    busy: &CancellationToken,
+) -> anyhow::Result<Scheduler> {
+    let settings = Settings { slots, ..Settings::default() };
+    let builder = Scheduler::builder(Arc::clone(&opened.store))
+        .disabled(false)
+        .without_log()
+        .settings(settings)
+        .node_name(name)
+        .job(Counted(Arc::clone(tally)))
+        .job_limited(Busy(busy.clone()), 1);
+    Ok(builder.build()?)
+}
+
+/// Waits until `done` holds; fails when nothing has moved for half a minute.
+pub(super) async fn wait_until(
+    clock: &SystemClock,
+    mut done: impl FnMut() -> (bool, u64),
+) -> anyhow::Result<()> {
+    let step = Duration::from_millis(1);
+    let mut last = (clock.monotonic(), 0);
+    loop {
+        let (finished, progress) = done();
+        if finished {
+            return Ok(());
+        }
+        if progress != last.1 {
+            last = (clock.monotonic(), progress);
+        }
+        ensure!(
+            clock.monotonic() - last.0 < Duration::from_secs(30),
+            "nothing has moved for 30 s, at {progress}: no figure"
+        );
+        clock.sleep_until(clock.now() + step).await;
+    }
+}
