@@ -7,10 +7,11 @@ use crate::{arch, examples};
 pub(crate) fn ci() -> Result<(), String> {
     run_cargo(&["fmt", "--all", "--check"])?;
     arch::check()?;
-    run_cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
-    let mut doc = cargo();
-    doc.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
-    run(&mut doc)?;
+    let everything = ["--workspace", "--all-features", "--locked"];
+    run(cargo().arg("clippy").args(everything).args(["--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo().arg("doc").args(everything).arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings"))?;
+    // What an application gets that asks for no feature.
+    run_cargo(&["check", "-p", "punctual", "--no-default-features", "--locked"])?;
     if has_cargo("deny") {
         run_cargo(&["deny", "check"])?;
     }
@@ -21,7 +22,7 @@ pub(crate) fn ci() -> Result<(), String> {
 /// All tests: by cargo-nextest where it is installed, which runs them in parallel and stops one that hangs, and
 /// otherwise by cargo alone. `args` go to the runner; documentation tests are left out when there are any.
 pub(crate) fn test(args: &[&str]) -> Result<(), String> {
-    let whole: &[&str] = if args.is_empty() { &["--workspace"] } else { args };
+    let whole: &[&str] = if args.is_empty() { &["--workspace", "--all-features"] } else { args };
     if !has_cargo("nextest") {
         eprintln!("cargo-nextest is not installed: `cargo test` runs the tests");
         return run(cargo().arg("test").args(whole));
@@ -29,7 +30,7 @@ pub(crate) fn test(args: &[&str]) -> Result<(), String> {
     let profile = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
     run(cargo().args(["nextest", "run", "--no-tests", "pass", "--profile", profile]).args(whole))?;
     if args.is_empty() {
-        run_cargo(&["test", "--workspace", "--doc"])?;
+        run_cargo(&["test", "--workspace", "--all-features", "--doc"])?;
     }
     Ok(())
 }
