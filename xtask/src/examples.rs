@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Builds all examples, and runs one after the other in an empty directory of its own.
 pub(crate) fn run_all() -> Result<(), String> {
     // Built together with everything else, so that nothing is compiled a second time with other features.
-    run_cargo(&["build", "--workspace", "--all-features", "--examples"])?;
+    run_cargo(&["build", "--workspace", "--all-features", "--bins", "--examples"])?;
     let names = names(&packages()?);
     for name in &names {
         eprintln!("+ example {name}");
