@@ -265,7 +265,8 @@ fn insert_trigger<T: DefinitionTx>(
         previous_fire_at: None,
         fired: 0,
         skipped: 0,
-        accounted_from: anchor,
+        // A cron schedule drops the milliseconds of its start, so its first instant may lie before the anchor.
+        accounted_from: first.min(anchor),
         pending: None,
         error: None,
         created_at: now,
@@ -400,8 +401,8 @@ fn go_on<T: DefinitionTx>(
     }
     firing::advance(trigger, plan);
     trigger.updated_at = now;
-    if trigger.next_fire_at.is_none() && !tx.has_open_fires(trigger.job_id)? {
-        // Nothing is left to fire and no fire is open that would take the trigger along at its end.
+    if trigger.next_fire_at.is_none() {
+        // Nothing is left to fire. Fires that are open know all they need of their trigger.
         tx.delete_trigger(trigger)?;
         let mut applied = Applied { deleted: 1, ..Applied::default() };
         applied.merge(&collect_job(tx, trigger.job_id)?);

@@ -92,6 +92,8 @@ pub struct Rebase {
     pub start: Timestamp,
     /// The schedule from there, with its repeat count adjusted.
     pub schedule: Schedule,
+    /// The first instant of the moved schedule that is still to be accounted for lies at or after this.
+    pub accounted_from: Timestamp,
 }
 
 impl FiringPlan {
@@ -160,7 +162,7 @@ fn plan_misfire(
         now,
     );
     let fires_now = moved.next.is_some_and(|next| next <= now);
-    let rebase = rebase_of(trigger, &moved);
+    let rebase = rebase_of(trigger, &moved, fires_now, now);
     let Some(last) = occurrences.count(due, now).last else {
         // The stored fire time is no instant of the schedule any more (its calendar changed): move on.
         return FiringPlan::quiet(moved.next);
@@ -184,13 +186,24 @@ fn plan_misfire(
     }
 }
 
-fn rebase_of(trigger: &StoredTrigger, moved: &misfire::Misfired) -> Option<Rebase> {
+fn rebase_of(
+    trigger: &StoredTrigger,
+    moved: &misfire::Misfired,
+    fires_now: bool,
+    now: Timestamp,
+) -> Option<Rebase> {
     let Schedule::Simple(simple) = trigger.schedule() else { return None };
     let repeat = moved.repeat.unwrap_or(simple.repeat());
     if moved.start == trigger.anchor && repeat == simple.repeat() {
         return None;
     }
-    Some(Rebase { start: moved.start, schedule: Schedule::Simple(simple.with_repeat(repeat)) })
+    // The moved schedule's instant at `now`, if it has one, is the fire that is made for what was missed.
+    let accounted_from = if fires_now { crate::time::plus_millis(now, 1) } else { moved.start };
+    Some(Rebase {
+        start: moved.start,
+        schedule: Schedule::Simple(simple.with_repeat(repeat)),
+        accounted_from,
+    })
 }
 
 /// Decides what a due trigger does while its job is busy and the job's overlap policy is to skip: the instants
@@ -249,7 +262,7 @@ pub fn advance(trigger: &mut StoredTrigger, plan: &FiringPlan) {
     trigger.state = plan.state();
     if let Some(rebase) = &plan.rebase {
         trigger.anchor = rebase.start;
-        trigger.accounted_from = rebase.start;
+        trigger.accounted_from = rebase.accounted_from;
         trigger.rebased = Some(rebase.schedule.clone());
         trigger.fired = 0;
         trigger.skipped = 0;

@@ -53,7 +53,7 @@ fn take(
     firing::advance(&mut trigger, &plan);
     let id = trigger.id;
     let is_last = pending.is_none() && trigger.state == TriggerState::Complete;
-    let gone = pending.is_some() || (is_last && plan.fire.is_none() && !state.has_open_fires(job.id));
+    let gone = pending.is_some() || (is_last && plan.fire.is_none());
     let fire_id = plan.fire.map(|_| FireId(state.next_id()));
     for skip in &plan.skipped {
         let fire = fire_id.filter(|_| skip.reason == SkipReason::Coalesced);

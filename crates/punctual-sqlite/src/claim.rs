@@ -237,7 +237,7 @@ fn fire(
     }
     firing::advance(&mut trigger, plan);
     let is_last = pending.is_none() && trigger.state == TriggerState::Complete;
-    let over = is_last && fire_id.is_none() && !writer.has_open_fires(job.id)?;
+    let over = is_last && fire_id.is_none();
     if pending.is_some() || over {
         writer.run(sql::TRIGGER_DELETE, [trigger.id])?;
     } else {

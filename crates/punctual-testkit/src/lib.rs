@@ -13,6 +13,7 @@ pub mod account;
 pub mod conformance;
 pub mod factory;
 pub mod faulty;
+pub mod simulation;
 
 /// One test for each case of the suite; see the crate's text. Needs tokio with `macros` and `rt` in the
 /// dev-dependencies of the crate that calls it.

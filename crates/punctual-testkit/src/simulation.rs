@@ -1,0 +1,427 @@
+//! A seeded simulation of a cluster: several nodes over one store, in virtual time, with crashes, lost leases, leaps of
+//! the clock, lost answers to completions, and edits in between.
+//!
+//! It calls the engine's own steps ([`Node`]) in an order that depends on the seed alone. At every step and at the end
+//! it checks
+//!
+//! * that no fire runs twice: a first attempt of an instant is handed out once, and a further attempt exists only after
+//!   a failure, or where the job requests recovery;
+//! * that two runs of a non-concurrent job never overlap on nodes that hold their lease;
+//! * that every instant is accounted for ([`crate::account`]);
+//! * that every row of the history is closed in the end.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use punctual_core::time::plus_millis;
+use punctual_core::{
+    Cause, Change, Clock, Completion, Data, Fire, HistoryQuery, JobDetail, JobKey, JobKind, JobStore,
+    KindSlots, MisfirePolicy, Outcome, Overlap, Retry, SleepFuture, StoreError, TaskStatus, Term, Trigger,
+    TriggerKey, TriggerQuery, TriggerState,
+};
+use punctual_engine::{Ended, JobRegistry, Node, Settings};
+
+use crate::account;
+use crate::factory::{at, cron, every, every_times};
+
+/// Random numbers that depend on the seed alone (SplitMix64, public domain, Sebastiano Vigna).
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// A sequence of its own for each seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+struct Unpark(std::thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future to its end on this thread.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// The steps of a node are told the time; its clock is only there because a node has one.
+#[derive(Debug)]
+struct NoClock;
+
+impl Clock for NoClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep_until(&self, _: Timestamp) -> SleepFuture {
+        Box::pin(std::future::pending())
+    }
+}
+
+struct Running {
+    fire: Arc<Fire>,
+    term: Term,
+}
+
+/// One simulated process.
+struct Process {
+    node: Node,
+    running: Vec<Running>,
+    ended: Vec<Ended>,
+}
+
+/// One simulation.
+struct World {
+    seed: u64,
+    random: Random,
+    store: Arc<dyn JobStore>,
+    now: Timestamp,
+    processes: Vec<Process>,
+    lives: u64,
+    jobs: BTreeMap<JobKey, JobDetail>,
+    /// Attempts that were handed out, by trigger and instant.
+    handed: HashMap<(TriggerKey, Timestamp), u32>,
+    /// Fires that ended as failed, and may therefore be tried again.
+    failed: HashSet<(TriggerKey, Timestamp)>,
+}
+
+/// Runs the simulation of one seed over a store; panics, naming the seed, when something is wrong.
+pub fn run(seed: u64, store: Arc<dyn JobStore>) {
+    let mut random = Random::new(seed);
+    let steps = 60 + random.below(120);
+    let mut world = World {
+        seed,
+        random,
+        store,
+        now: at(0),
+        processes: Vec::new(),
+        lives: 0,
+        jobs: BTreeMap::new(),
+        handed: HashMap::new(),
+        failed: HashSet::new(),
+    };
+    world.define_jobs();
+    for _ in 0..2 + world.random.below(3) {
+        let process = world.start_process();
+        world.processes.push(process);
+    }
+    for _ in 0..steps {
+        world.step();
+    }
+    world.settle();
+    world.check_end();
+}
+
+impl World {
+    fn fail(&self, what: &str) -> ! {
+        panic!("simulation with seed {}: {what} (at {})", self.seed, self.now)
+    }
+
+    fn define_jobs(&mut self) {
+        for number in 0..2 + self.random.below(4) {
+            let name = format!("job-{number}");
+            let mut job = JobDetail::new(name.as_str(), "test").durable();
+            if self.random.chance(40) {
+                job = job.non_concurrent();
+                if self.random.chance(40) {
+                    job = job.overlap(Overlap::Skip);
+                }
+            }
+            if self.random.chance(50) {
+                job = job.requests_recovery();
+            }
+            let triggers = (0..1 + self.random.below(3)).map(|n| self.trigger(&job.key, n)).collect();
+            self.jobs.insert(job.key.clone(), job.clone());
+            self.apply(Change::Schedule { job, triggers });
+        }
+    }
+
+    fn trigger(&mut self, job: &JobKey, number: u64) -> Trigger {
+        let schedule = match self.random.below(4) {
+            0 => cron("0 * * * * ?"),
+            1 => cron("*/20 * * * * ?"),
+            2 => every(7 + self.random.below(40)),
+            _ => every_times(5 + self.random.below(30), self.random.below(6) as u32),
+        };
+        let policy = match self.random.below(4) {
+            0 => MisfirePolicy::IgnoreMisfires,
+            1 if schedule.kind() == "cron" => MisfirePolicy::DoNothing,
+            _ => MisfirePolicy::Smart,
+        };
+        let key = TriggerKey::stored("sim", format!("{}-{number}", job.name()));
+        Trigger::new(key, job.clone(), schedule)
+            .misfire(policy)
+            .misfire_threshold_ms(1_000 * self.random.below(90))
+            .data(Data::stored(format!(r#"{{"n":{number}}}"#)))
+    }
+
+    fn apply(&mut self, change: Change) {
+        match block_on(self.store.apply(self.now, &[change])) {
+            // A schedule that has ended, or a job that is gone, is refused; that is an answer like any other.
+            Ok(_) | Err(StoreError::Change(_)) => {}
+            Err(error) => self.fail(&format!("an edit failed: {error}")),
+        }
+    }
+
+    fn start_process(&mut self) -> Process {
+        self.lives += 1;
+        let settings = Settings { heartbeat_ms: 5_000, lease_ms: 15_000, ..Settings::default() };
+        let node = Node::new(
+            format!("node-{}", self.lives),
+            "1".to_owned(),
+            Arc::clone(&self.store),
+            Arc::new(NoClock),
+            settings,
+            JobRegistry::new(),
+        );
+        if let Err(error) = block_on(node.heartbeat(self.now)) {
+            self.fail(&format!("a node could not register: {error}"));
+        }
+        Process { node, running: Vec::new(), ended: Vec::new() }
+    }
+
+    fn step(&mut self) {
+        let which = self.random.below(self.processes.len() as u64) as usize;
+        match self.random.below(100) {
+            0..25 => self.claim(which),
+            25..45 => self.finish(which),
+            45..60 => self.report(which),
+            60..75 => self.heartbeat(which),
+            75..90 => self.now = plus_millis(self.now, 100 + self.random.below(12_000) as i64),
+            90..92 => self.now = plus_millis(self.now, self.random.below(600_000) as i64),
+            92..95 => self.crash(which),
+            _ => self.edit(),
+        }
+    }
+
+    fn claim(&mut self, which: usize) {
+        let limit = 1 + self.random.below(6) as usize;
+        let kinds = [KindSlots { kind: JobKind::new("test"), free: limit }];
+        let claimed = block_on(self.processes[which].node.claim(self.now, limit, &kinds));
+        let (term, claimed) = match claimed {
+            Ok(claimed) => claimed,
+            Err(StoreError::StaleTerm) => return,
+            Err(error) => self.fail(&format!("a claim failed: {error}")),
+        };
+        if claimed.fires.len() > limit {
+            self.fail("a claim brought more than was asked for");
+        }
+        for fire in claimed.fires {
+            self.check_fire(&fire);
+            self.processes[which].running.push(Running { fire: Arc::new(fire), term });
+        }
+    }
+
+    fn check_fire(&mut self, fire: &Fire) {
+        if fire.scheduled_at > self.now {
+            self.fail(&format!("{} was fired before its time {}", fire.trigger, fire.scheduled_at));
+        }
+        if !fire.job.concurrent {
+            let trusted = |process: &&Process| process.node.trusts_lease(self.now);
+            let live = self.processes.iter().filter(trusted).flat_map(|process| {
+                process.running.iter().filter(|running| Some(running.term) == process.node.term())
+            });
+            if live.map(|running| &running.fire).any(|other| other.job.key == fire.job.key) {
+                self.fail(&format!("two runs of the non-concurrent job {} overlap", fire.job.key));
+            }
+        }
+        let instant = (fire.trigger.clone(), fire.scheduled_at);
+        let before = self.handed.insert(instant.clone(), fire.attempt);
+        match (before, fire.cause) {
+            (None, Cause::Schedule | Cause::Manual) if fire.attempt == 1 => {}
+            (Some(_), Cause::Retry) if self.failed.contains(&instant) => {}
+            (Some(_), Cause::Recovery) if fire.job.requests_recovery => {}
+            _ => self.fail(&format!("{} of {} runs again: {fire:?}", fire.scheduled_at, fire.trigger)),
+        }
+    }
+
+    /// Some of what runs on a node ends.
+    fn finish(&mut self, which: usize) {
+        let running = std::mem::take(&mut self.processes[which].running);
+        for run in running {
+            if self.random.chance(40) {
+                self.processes[which].running.push(run);
+                continue;
+            }
+            let ended = self.end(run);
+            self.processes[which].ended.push(ended);
+        }
+    }
+
+    fn end(&mut self, run: Running) -> Ended {
+        let fire = run.fire;
+        let failed = self.random.chance(25);
+        let retry = (failed && fire.attempt < 4 && self.random.chance(60)).then(|| Retry {
+            at: plus_millis(self.now, self.random.below(20_000) as i64),
+            data: fire.trigger_data.clone(),
+        });
+        if retry.is_some() {
+            self.failed.insert((fire.trigger.clone(), fire.scheduled_at));
+        }
+        let outcome = if failed {
+            Outcome::Failed(serde_json::json!({ "message": "simulated" }))
+        } else {
+            Outcome::Success(None)
+        };
+        let completion = Completion {
+            id: fire.id,
+            term: run.term,
+            outcome,
+            ended_at: self.now,
+            duration_ms: 1,
+            retry,
+            keep: fire.job.history,
+            is_last: fire.is_last,
+        };
+        Ended { fire, completion, error: failed.then(|| "simulated".to_owned()) }
+    }
+
+    /// A node reports what has ended. Sometimes the answer is lost, and it reports the same again later.
+    fn report(&mut self, which: usize) {
+        let process = &mut self.processes[which];
+        if process.ended.is_empty() {
+            return;
+        }
+        let lost = self.random.chance(15);
+        if let Err(error) = block_on(process.node.complete(self.now, &process.ended)) {
+            self.fail(&format!("a completion failed: {error}"));
+        }
+        if !lost {
+            self.processes[which].ended.clear();
+        }
+    }
+
+    fn heartbeat(&mut self, which: usize) {
+        let beat = match block_on(self.processes[which].node.heartbeat(self.now)) {
+            Ok(beat) => beat,
+            Err(error) => self.fail(&format!("a heartbeat failed: {error}")),
+        };
+        if beat.lost_lease {
+            // The engine cancels what ran under the lost term; here it just stops.
+            self.processes[which].running.retain(|running| running.term == beat.term);
+        }
+        if let Err(error) = block_on(self.processes[which].node.recover(self.now)) {
+            self.fail(&format!("recovery failed: {error}"));
+        }
+    }
+
+    /// `kill -9`: everything the process knew is gone, and another one starts.
+    fn crash(&mut self, which: usize) {
+        let process = self.start_process();
+        self.processes[which] = process;
+    }
+
+    fn edit(&mut self) {
+        let jobs: Vec<JobDetail> = self.jobs.values().cloned().collect();
+        let job = jobs[self.random.below(jobs.len() as u64) as usize].clone();
+        let number = self.random.below(3);
+        let key = TriggerKey::stored("sim", format!("{}-{number}", job.key.name()));
+        let change = match self.random.below(8) {
+            0 => Change::PauseTrigger(key),
+            1 | 2 => Change::ResumeTrigger(key),
+            3 => Change::PauseJob(job.key),
+            4 => Change::ResumeJob(job.key),
+            5 => Change::TriggerNow { job: job.key, data: Data::empty() },
+            6 => Change::DeleteTrigger(key),
+            // A trigger of a key that existed before would make old rows look like its own.
+            _ => {
+                let fresh = 1_000 + self.random.below(1_000_000);
+                Change::PutTrigger(self.trigger(&job.key, fresh))
+            }
+        };
+        self.apply(change);
+    }
+
+    /// Lets everything come to an end: no more crashes, no more edits, every trigger paused.
+    fn settle(&mut self) {
+        for _ in 0..400 {
+            for which in 0..self.processes.len() {
+                self.heartbeat(which);
+                self.claim(which);
+                let running = std::mem::take(&mut self.processes[which].running);
+                for run in running {
+                    let ended = self.end(run);
+                    self.processes[which].ended.push(ended);
+                }
+                if let Err(error) =
+                    block_on(self.processes[which].node.complete(self.now, &self.processes[which].ended))
+                {
+                    self.fail(&format!("a completion failed: {error}"));
+                }
+                self.processes[which].ended.clear();
+            }
+            self.now = plus_millis(self.now, 2_000);
+            if self.is_quiet() {
+                return;
+            }
+        }
+        self.fail("work is still open after everything had time to end");
+    }
+
+    /// Nothing is open, nothing waits to be tried again, and nothing is due.
+    fn is_quiet(&self) -> bool {
+        let open = HistoryQuery { status: Some(TaskStatus::Started), ..HistoryQuery::default() };
+        let triggers = block_on(self.store.triggers(&TriggerQuery::default())).unwrap().rows;
+        let now = self.now;
+        block_on(self.store.history(&open)).unwrap().total == 0
+            && triggers.iter().all(|trigger| {
+                trigger.state != TriggerState::Waiting
+                    || (trigger.pending.is_none() && trigger.next_fire_at.is_some_and(|next| next > now))
+                    || trigger.definition.schedule.kind() != "once" && trigger.pending.is_none()
+            })
+    }
+
+    fn check_end(&self) {
+        for trigger in block_on(self.store.triggers(&TriggerQuery::default())).unwrap().rows {
+            if let Err(problem) = block_on(account::check(&self.store, &trigger)) {
+                self.fail(&problem);
+            }
+            if trigger.state == TriggerState::Complete {
+                self.fail(&format!("the finished trigger {} is still there", trigger.definition.key));
+            }
+        }
+        for row in block_on(self.store.history(&HistoryQuery::default())).unwrap().rows {
+            if row.ended_at.is_none() {
+                self.fail(&format!("row {} is still open", row.id));
+            }
+        }
+    }
+}
