@@ -33,6 +33,7 @@ statements! {
     JOB_DELETE = "job_delete",
     JOB_HAS_OPEN_FIRES = "job_has_open_fires",
     JOB_HAS_TRIGGERS = "job_has_triggers",
+    JOB_ID = "job_id",
     JOB_INSERT = "job_insert",
     JOB_UPDATE = "job_update",
     JOB_UPDATE_TRIGGERS = "job_update_triggers",

@@ -187,7 +187,8 @@ impl Writer {
     }
 
     pub(crate) fn job_by_key(&mut self, key: &JobKey) -> Result<Option<StoredJob>, StoreError> {
-        self.one(sql::JOB_BY_KEY, [key.group(), key.name()], read_job)?.transpose()
+        let id: Option<i64> = self.one(sql::JOB_ID, [key.group(), key.name()], |row| row.get(0))?;
+        id.map_or(Ok(None), |id| self.job_by_id(id))
     }
 
     pub(crate) fn forget_job(&mut self, id: i64) {
