@@ -42,7 +42,7 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
         let Some((limit, kinds)) = free_slots(&inner) else {
             inner.wake.notified().await;
             // Many runs tend to end together: let those that are ready do so, and claim for all at once.
-            tokio::task::yield_now().await;
+            linger(&inner).await;
             continue;
         };
         let now = inner.node.clock.now();
@@ -68,6 +68,21 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
                 });
                 inner.node.clock.sleep_until(later(now, pause)).await;
             }
+        }
+    }
+}
+
+/// Lets tasks that are ready to run do so, for as long as that makes more room.
+async fn linger(inner: &Inner) {
+    let mut running = usize::MAX;
+    loop {
+        let now = inner.running.load(Ordering::SeqCst);
+        if now >= running || now == 0 {
+            return;
+        }
+        running = now;
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
         }
     }
 }

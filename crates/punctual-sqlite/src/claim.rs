@@ -7,6 +7,7 @@ use punctual_core::{
     TriggerState, definition, firing,
 };
 
+use crate::error::Sql;
 use crate::rows::{self, integer, json, millis};
 use crate::sql;
 use crate::writer::Writer;
@@ -48,6 +49,7 @@ pub(crate) fn claim(writer: &mut Writer, request: &Request) -> Result<Claimed, S
     let kinds: Vec<Option<i64>> =
         request.kinds.iter().map(|slots| writer.known_kind(&slots.kind)).collect::<Result<_, _>>()?;
     let mut free: Vec<usize> = request.kinds.iter().map(|slots| slots.free).collect();
+    let mut taken = Taken { now, node: &node, term: request.term, rows: Vec::new() };
     // A plan that only skips takes no slot, and an exclusive job's next trigger shows only once its gate has moved:
     // look again until nothing more is found or the limit is reached.
     loop {
@@ -63,9 +65,11 @@ pub(crate) fn claim(writer: &mut Writer, request: &Request) -> Result<Claimed, S
             }
             let kind = candidate.kind;
             let before = claimed.fires.len();
-            progress |= take(writer, candidate, now, &node, request.term, &mut claimed)?;
+            progress |= take(writer, candidate, &mut taken, &mut claimed)?;
             free[kind] -= claimed.fires.len() - before;
         }
+        // Before looking again, so that what was taken is not seen as due.
+        taken.write(writer)?;
         if claimed.fires.len() == request.limit || !progress {
             break;
         }
@@ -161,11 +165,10 @@ fn fail(writer: &mut Writer, bad: &Unreadable, claimed: &mut Claimed) -> Result<
 fn take(
     writer: &mut Writer,
     due: Due,
-    now: Timestamp,
-    node: &str,
-    term: Term,
+    taken: &mut Taken<'_>,
     claimed: &mut Claimed,
 ) -> Result<bool, StoreError> {
+    let now = taken.now;
     let gated = matches!(due.trigger, Candidate::Gate(_));
     let mut trigger = match due.trigger {
         Candidate::Read(trigger) => *trigger,
@@ -197,8 +200,9 @@ fn take(
     let busy = gated && writer.has_open_fires(job.id)?;
     let plan =
         if busy { firing::plan_overlap(&trigger, None, now) } else { firing::plan(&trigger, None, now) };
-    fire(writer, trigger, &job, &plan, Taken { now, node, term }, claimed)?;
+    fire(writer, trigger, &job, &plan, taken, claimed)?;
     if gated {
+        taken.write(writer)?;
         writer.refresh_gate(job.id)?;
     }
     Ok(true)
@@ -212,11 +216,21 @@ fn read_gated(writer: &mut Writer, id: i64) -> Result<Option<StoredTrigger>, Sto
     })
 }
 
-/// By whom and when.
+/// By whom and when, and the rows that are still to be written: they are written together, so that the statements are
+/// looked up once a batch.
 struct Taken<'a> {
     now: Timestamp,
     node: &'a str,
     term: Term,
+    rows: Vec<TakenRow>,
+}
+
+/// A trigger that has moved on, and the fire that it made.
+struct TakenRow {
+    trigger: StoredTrigger,
+    rebased: bool,
+    gone: bool,
+    fire: Option<Fire>,
 }
 
 fn fire(
@@ -224,7 +238,7 @@ fn fire(
     mut trigger: StoredTrigger,
     job: &StoredJob,
     plan: &firing::FiringPlan,
-    by: Taken<'_>,
+    taken: &mut Taken<'_>,
     claimed: &mut Claimed,
 ) -> Result<(), StoreError> {
     let fire_id = plan.fire.map(|_| writer.next_fire_id()).transpose()?;
@@ -232,98 +246,102 @@ fn fire(
     let key = pending.as_ref().and_then(|run| run.trigger.clone()).unwrap_or(trigger.definition.key.clone());
     for skip in &plan.skipped {
         let into = fire_id.filter(|_| skip.reason == SkipReason::Coalesced);
-        writer.write_skip(&key, &job.detail.key, skip, by.now, into)?;
+        writer.write_skip(&key, &job.detail.key, skip, taken.now, into)?;
         claimed.skipped.push((key.clone(), *skip));
     }
     firing::advance(&mut trigger, plan);
     let is_last = pending.is_none() && trigger.state == TriggerState::Complete;
     let over = is_last && fire_id.is_none();
-    if pending.is_some() || over {
-        writer.run(sql::TRIGGER_DELETE, [trigger.id])?;
-    } else {
-        write_advance(writer, &trigger, plan)?;
-    }
-    let (Some(id), Some(planned)) = (fire_id, plan.fire) else {
-        if over {
-            definition::collect_job(writer, job.id)?;
-        }
-        return Ok(());
-    };
-    let fire = Fire {
+    let fire = fire_id.zip(plan.fire).map(|(id, planned)| Fire {
         id,
         job: job.detail.clone(),
         trigger: key,
-        trigger_data: trigger.definition.data,
+        trigger_data: trigger.definition.data.clone(),
         cause: pending.as_ref().map_or(Cause::Schedule, |run| run.cause),
         attempt: pending.as_ref().map_or(1, |run| run.attempt),
         origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(id),
         scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
-        fired_at: by.now,
+        fired_at: taken.now,
         is_last,
-    };
-    write_fire(writer, &fire, job.id, trigger.id, &by)?;
-    claimed.fires.push(fire);
-    Ok(())
-}
-
-fn write_advance(
-    writer: &mut Writer,
-    trigger: &StoredTrigger,
-    plan: &firing::FiringPlan,
-) -> Result<(), StoreError> {
-    writer.run(
-        sql::TRIGGER_ADVANCE,
-        (
-            trigger.id,
-            trigger.state.code(),
-            millis(trigger.next_fire_at),
-            millis(trigger.previous_fire_at),
-            integer(trigger.fired),
-            integer(trigger.skipped),
-        ),
-    )?;
-    if plan.rebase.is_some() {
-        let rebased = trigger.rebased.as_ref().map(json).transpose()?;
-        let (anchor, from) = (to_millis(trigger.anchor), to_millis(trigger.accounted_from));
-        writer.run(sql::TRIGGER_REBASE, (trigger.id, anchor, rebased, from))?;
+    });
+    if job.detail.history && fire.is_some() {
+        writer.note_task_name(job.detail.key.name())?;
+    }
+    claimed.fires.extend(fire.clone());
+    let gone = pending.is_some() || over;
+    taken.rows.push(TakenRow { trigger, rebased: plan.rebase.is_some(), gone, fire });
+    if over {
+        taken.write(writer)?;
+        definition::collect_job(writer, job.id)?;
     }
     Ok(())
 }
 
-fn write_fire(
-    writer: &mut Writer,
-    fire: &Fire,
-    job_id: i64,
-    trigger_id: i64,
-    by: &Taken<'_>,
-) -> Result<(), StoreError> {
-    let task = fire.job.key.name();
-    if fire.job.history {
-        writer.note_task_name(task)?;
+impl Taken<'_> {
+    /// Writes the rows that are still to be written.
+    fn write(&mut self, writer: &mut Writer) -> Result<(), StoreError> {
+        let rows = std::mem::take(&mut self.rows);
+        for row in rows.iter().filter(|row| row.rebased && !row.gone) {
+            let trigger = &row.trigger;
+            let rebased = trigger.rebased.as_ref().map(json).transpose()?;
+            let (anchor, from) = (to_millis(trigger.anchor), to_millis(trigger.accounted_from));
+            writer.run(sql::TRIGGER_REBASE, (trigger.id, anchor, rebased, from))?;
+        }
+        self.write_all(&writer.connection, &rows).sql()
     }
-    // Only recovery reads it back, and only for jobs that ask for recovery.
-    let data =
-        (fire.job.requests_recovery && !fire.trigger_data.is_empty()).then(|| fire.trigger_data.as_str());
-    writer.run(
-        sql::FIRE_OPEN,
-        (
+
+    fn write_all(&self, connection: &rusqlite::Connection, rows: &[TakenRow]) -> rusqlite::Result<()> {
+        let mut advance = connection.prepare_cached(sql::TRIGGER_ADVANCE)?;
+        let mut delete = connection.prepare_cached(sql::TRIGGER_DELETE)?;
+        let mut open = connection.prepare_cached(sql::FIRE_OPEN)?;
+        for row in rows {
+            let trigger = &row.trigger;
+            if row.gone {
+                delete.execute([trigger.id])?;
+            } else {
+                advance.execute((
+                    trigger.id,
+                    trigger.state.code(),
+                    millis(trigger.next_fire_at),
+                    millis(trigger.previous_fire_at),
+                    integer(trigger.fired),
+                    integer(trigger.skipped),
+                ))?;
+            }
+            if let Some(fire) = &row.fire {
+                self.write_fire(&mut open, fire, trigger)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_fire(
+        &self,
+        open: &mut rusqlite::Statement<'_>,
+        fire: &Fire,
+        trigger: &StoredTrigger,
+    ) -> rusqlite::Result<()> {
+        // Only recovery reads it back, and only for jobs that ask for recovery.
+        let data =
+            (fire.job.requests_recovery && !fire.trigger_data.is_empty()).then(|| fire.trigger_data.as_str());
+        open.execute((
             fire.id.0,
-            task,
+            fire.job.key.name(),
             to_millis(fire.fired_at),
-            job_id,
+            trigger.job_id,
             fire.job.key.group(),
             fire.job.key.name(),
-            trigger_id,
+            trigger.id,
             fire.trigger.group(),
             fire.trigger.name(),
             to_millis(fire.scheduled_at),
-            by.term.0,
-            by.node,
+            self.term.0,
+            self.node,
             fire.attempt,
             fire.origin.0,
             fire.cause.code(),
             data,
-        ),
-    )?;
-    Ok(())
+        ))?;
+        Ok(())
+    }
 }

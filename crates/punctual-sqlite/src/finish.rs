@@ -10,8 +10,9 @@ use punctual_core::{
     Cause, Completed, Completion, Data, Fire, FireId, JobKey, Outcome, Recovered, StoreError, TaskStatus,
     Term, TriggerKey,
 };
-use rusqlite::Row;
+use rusqlite::{OptionalExtension, Row};
 
+use crate::error::Sql;
 use crate::rows::{instant, integer};
 use crate::sql;
 use crate::writer::Writer;
@@ -52,6 +53,13 @@ fn read_open(row: &Row<'_>) -> rusqlite::Result<Open> {
 struct Touched(BTreeSet<i64>);
 
 impl Touched {
+    fn note(&mut self, job_id: i64) {
+        // Mostly the same job again.
+        if self.0.last() != Some(&job_id) {
+            self.0.insert(job_id);
+        }
+    }
+
     fn settle(self, writer: &mut Writer) -> Result<(), StoreError> {
         for job_id in self.0 {
             let Some(job) = writer.job_by_id(job_id)? else { continue };
@@ -72,63 +80,74 @@ pub(crate) fn complete(
     done: &[Completion],
 ) -> Result<Vec<Completed>, StoreError> {
     let mut touched = Touched::default();
-    let mut answers = Vec::with_capacity(done.len());
-    for completion in done {
-        answers.push(complete_one(writer, now, completion, &mut touched)?);
+    for completion in done.iter().filter(|completion| completion.retry.is_some()) {
+        store_retry(writer, now, completion)?;
     }
+    let answers = close_all(&writer.connection, done, &mut touched).sql()?;
     touched.settle(writer)?;
     Ok(answers)
 }
 
-fn complete_one(
-    writer: &mut Writer,
-    now: Timestamp,
-    done: &Completion,
-    touched: &mut Touched,
-) -> Result<Completed, StoreError> {
-    let Some((job_id, trigger_id)) = writer.one(sql::FIRE_OWNER, (done.id.0, done.term.0), |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-    })?
-    else {
-        return Ok(Completed::Superseded);
-    };
-    if let Some(retry) = &done.retry {
-        let open = writer.one(sql::FIRE_READ, (done.id.0, done.term.0), read_open)?;
-        // A job that was deleted while it ran has nothing that could be tried again.
-        if let (Some(open), Some(job)) = (open, writer.job_by_id(job_id)?) {
-            let again =
-                definition::retried(&open.fire, &job, retry.data.clone(), retry.at, whole_millis(now));
-            writer.insert_trigger(&again)?;
-        }
-    }
-    if done.keep {
-        let (status, details) = match &done.outcome {
-            Outcome::Success(details) => (TaskStatus::Success, details.as_ref()),
-            Outcome::Failed(details) => (TaskStatus::Failed, Some(details)),
-        };
-        close(writer, done.id, done.term, status, done.ended_at, Some(done.duration_ms), details)?;
-    } else {
-        writer.run(sql::FIRE_REMOVE, (done.id.0, done.term.0))?;
-    }
-    if done.is_last {
-        writer.run(sql::TRIGGER_DELETE_COMPLETE, [trigger_id])?;
-    }
-    touched.0.insert(job_id);
-    Ok(Completed::Closed)
+/// Stores the next attempt of a fire that is still open.
+fn store_retry(writer: &mut Writer, now: Timestamp, done: &Completion) -> Result<(), StoreError> {
+    let Some(retry) = &done.retry else { return Ok(()) };
+    let Some(open) = writer.one(sql::FIRE_READ, (done.id.0, done.term.0), read_open)? else { return Ok(()) };
+    // A job that was deleted while it ran has nothing that could be tried again.
+    let Some(job) = writer.job_by_id(open.job_id)? else { return Ok(()) };
+    let again = definition::retried(&open.fire, &job, retry.data.clone(), retry.at, whole_millis(now));
+    writer.insert_trigger(&again)
 }
 
-fn close(
+/// Closes the rows of a batch. The statements are looked up once a batch: at thousands of rows a second, looking them
+/// up for each row would cost as much as a statement itself.
+fn close_all(
+    connection: &rusqlite::Connection,
+    done: &[Completion],
+    touched: &mut Touched,
+) -> rusqlite::Result<Vec<Completed>> {
+    let mut owner = connection.prepare_cached(sql::FIRE_OWNER)?;
+    let mut close = connection.prepare_cached(sql::FIRE_CLOSE)?;
+    let mut remove = connection.prepare_cached(sql::FIRE_REMOVE)?;
+    let mut delete_trigger = connection.prepare_cached(sql::TRIGGER_DELETE_COMPLETE)?;
+    let mut answers = Vec::with_capacity(done.len());
+    for completion in done {
+        let (id, term) = (completion.id.0, completion.term.0);
+        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let Some((job_id, trigger_id)) = owner.query_row((id, term), read).optional()? else {
+            answers.push(Completed::Superseded);
+            continue;
+        };
+        if completion.keep {
+            let (status, details) = match &completion.outcome {
+                Outcome::Success(details) => (TaskStatus::Success, details.as_ref()),
+                Outcome::Failed(details) => (TaskStatus::Failed, Some(details)),
+            };
+            let details = details.map(serde_json::Value::to_string);
+            let (ended_at, duration) = (to_millis(completion.ended_at), integer(completion.duration_ms));
+            close.execute((id, term, status.code(), ended_at, Some(duration), details))?;
+        } else {
+            remove.execute((id, term))?;
+        }
+        if completion.is_last {
+            delete_trigger.execute([trigger_id])?;
+        }
+        touched.note(job_id);
+        answers.push(Completed::Closed);
+    }
+    Ok(answers)
+}
+
+/// Closes one row of a lost node.
+fn close_lost(
     writer: &mut Writer,
-    id: FireId,
-    term: Term,
-    status: TaskStatus,
+    open: &Open,
     ended_at: Timestamp,
-    duration_ms: Option<u64>,
-    details: Option<&serde_json::Value>,
+    details: &serde_json::Value,
 ) -> Result<(), StoreError> {
-    let details = details.map(serde_json::Value::to_string);
-    let duration = duration_ms.map(integer);
-    writer.run(sql::FIRE_CLOSE, (id.0, term.0, status.code(), to_millis(ended_at), duration, details))?;
+    let (id, term) = (open.fire.id.0, open.term.0);
+    let duration: Option<i64> = None;
+    let status = TaskStatus::Unknown.code();
+    writer.run(sql::FIRE_CLOSE, (id, term, status, to_millis(ended_at), duration, details.to_string()))?;
     Ok(())
 }
 
@@ -175,7 +194,7 @@ pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recover
         if let (true, Some(job)) = (plan.refire, &job) {
             writer.insert_trigger(&definition::recovered(&open.fire, job, open.data.clone(), now))?;
         }
-        close(writer, open.fire.id, open.term, TaskStatus::Unknown, now, None, Some(&plan.details))?;
+        close_lost(writer, &open, now, &plan.details)?;
         writer.run(sql::TRIGGER_DELETE_COMPLETE, [open.trigger_id])?;
         touched.0.insert(open.job_id);
         recovered.push(Recovered {

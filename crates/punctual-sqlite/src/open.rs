@@ -104,6 +104,8 @@ fn configure(connection: &Connection, options: &Options) -> Result<(), StoreErro
     connection.pragma_update(None, "synchronous", synchronous_word(options.synchronous)).sql()?;
     connection.pragma_update(None, "cache_size", -8_192).sql()?;
     connection.pragma_update(None, "temp_store", "memory").sql()?;
+    // 16 MiB: a busy writer would otherwise move its pages into the file, and wait for the disk, many times a second.
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000).sql()?;
     // Without this, SQLite built with STAT4 compiles a statement anew whenever other values are bound to it, to look at
     // its statistics; there are none here, and the indexes are made for the statements.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).sql()?;

@@ -1,7 +1,5 @@
 //! The simulated cluster over a file. Fewer seeds than over memory, since each step is a real transaction.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 
 use punctual_sqlite::{Options, SqliteStore, Synchronous};

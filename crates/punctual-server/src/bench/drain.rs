@@ -44,6 +44,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     for node in &nodes {
         node.init().await?;
     }
+    let commits = opened.commits();
     let started = clock.monotonic();
     for node in &nodes {
         node.start().await?;
@@ -55,6 +56,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     })
     .await?;
     let seconds = (clock.monotonic() - started).as_secs_f64();
+    let commits = opened.commits() - commits;
     tally.verify(1)?;
     let query = HistoryQuery {
         job: Some(job_key("drain")),
@@ -71,9 +73,14 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let rate = wanted as f64 / seconds;
     let executed = tally.total();
     if args.store.json {
-        println!("{}", json!({ "fires_per_s": rate.round(), "executed": executed, "seconds": seconds }));
+        println!(
+            "{}",
+            json!({ "fires_per_s": rate.round(), "executed": executed, "seconds": seconds, "commits": commits })
+        );
     } else {
-        println!("{rate:.0} fires/s: {executed} fires in {seconds:.3} s, each exactly once");
+        println!(
+            "{rate:.0} fires/s: {executed} fires in {seconds:.3} s and {commits} commits, each exactly once"
+        );
     }
     Ok(())
 }
