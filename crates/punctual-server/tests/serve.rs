@@ -1,0 +1,266 @@
+//! The real binary: started, asked, killed, started again.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Waits between two looks at a process of its own, which no event of this one can announce.
+#[expect(clippy::disallowed_methods, reason = "another process is watched from outside")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(50));
+}
+
+/// Looks again and again, for at most a minute.
+fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1_200 {
+        if let Some(found) = look() {
+            return found;
+        }
+        pause();
+    }
+    panic!("{what} did not happen within a minute")
+}
+
+fn punctual(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_punctual"));
+    command.args(args).env_remove("PUNCTUAL_DISABLE_SCHEDULER").stdin(Stdio::null());
+    command
+}
+
+fn output(args: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = punctual(args).output().unwrap();
+    (status.code(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
+}
+
+/// A running server, killed when it is dropped.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(directory: &Path, config: &str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let file = directory.join("jobs.toml");
+        std::fs::write(&file, config).unwrap();
+        let child = punctual(&["serve", "--log-format", "json"])
+            .args(["--config", file.to_str().unwrap()])
+            .args(["--listen", &format!("127.0.0.1:{port}")])
+            .args(["--data-dir", directory.join("data").to_str().unwrap()])
+            .stderr(std::fs::File::create(directory.join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let server = Self { child, port };
+        eventually("the server's answer", || server.get("/health"));
+        server
+    }
+
+    fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", self.port)
+            .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.starts_with("HTTP/1.1 200").then(|| answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+
+    fn json(&self, path: &str) -> Value {
+        let body = eventually(path, || self.get(path));
+        // A chunked body has its lengths around it.
+        let (from, to) = (body.find(['{', '[']).unwrap(), body.rfind(['}', ']']).unwrap());
+        serde_json::from_str(&body[from..=to]).unwrap()
+    }
+
+    fn rows(&self, query: &str) -> Vec<Value> {
+        self.json(&format!("/api/task?{query}"))["data"].as_array().unwrap().clone()
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn terminate(mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already where a test ended it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const EVERY_SECOND: &str = "[jobs.tick]\nkind = 'command'\ncommand = 'echo tock'\nevery = '1s'\n";
+
+#[test]
+fn a_command_runs_and_its_history_can_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), EVERY_SECOND);
+    let rows = eventually("two successful runs", || {
+        let rows = server.rows("status=success&task=tick");
+        (rows.len() >= 2).then_some(rows)
+    });
+    assert_eq!(rows[0]["task_details"]["stdout"], "tock\n");
+    assert_eq!(rows[0]["job"], "config.tick");
+    let page = server.get("/metrics").unwrap();
+    assert!(page.contains(
+        r#"punctual_tasks_quartz_tasks_executed_total{status="succeeded",job_name="config.tick"}"#
+    ));
+    assert_eq!(server.json("/api/task/info")["jobs"][1]["key"], "tick");
+    let mode = |path: &Path| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!(mode(&directory.path().join("data")), 0o700);
+    assert_eq!(mode(&directory.path().join("data/punctual.db")), 0o600);
+}
+
+#[test]
+fn after_kill_nine_every_instant_is_accounted_for_and_open_work_is_recovered() {
+    let config = format!(
+        "{EVERY_SECOND}misfire_threshold = '1s'\n\
+         [jobs.plain]\nkind = 'command'\ncommand = 'sleep 60'\nat = '2026-01-01T00:00:00Z'\n\
+         [jobs.again]\nkind = 'command'\ncommand = 'sleep 60'\nat = '2026-01-01T00:00:00Z'\nrequests_recovery = true\n"
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &config);
+    eventually("the long jobs to start", || (server.rows("status=started").len() >= 2).then_some(()));
+    eventually("a tick", || (!server.rows("task=tick&status=success").is_empty()).then_some(()));
+    server.kill();
+    for _ in 0..100 {
+        pause();
+    }
+    let server = Server::start(directory.path(), &config);
+    let plain = eventually("the recovery", || {
+        server.rows("task=plain").into_iter().find(|row| row["status"] == "unknown")
+    });
+    assert!(plain["task_details"]["message"].as_str().unwrap().contains("was lost while this ran"));
+    let again = eventually("the second attempt", || {
+        server.rows("task=again").into_iter().find(|row| row["attempt"] == 2)
+    });
+    assert_eq!((&again["cause"], &again["status"]), (&Value::from("recovery"), &Value::from("started")));
+    let before = server.rows("task=tick").len();
+    eventually("another tick", || (server.rows("task=tick").len() > before + 1).then_some(()));
+    check_ticks(&server);
+    server.kill();
+}
+
+/// Between the first tick and the last, each second has a run or lies in a skipped range.
+fn check_ticks(server: &Server) {
+    let millis = |text: &Value| -> i64 {
+        let at: jiff::Timestamp = text.as_str().unwrap().parse().unwrap();
+        at.as_millisecond()
+    };
+    // First the ranges: what is skipped after that is not missed, it is just not looked at.
+    let ranges = server.json("/api/v1/skipped?trigger=config.tick")["data"].as_array().unwrap().clone();
+    let rows = server.rows("task=tick");
+    let mut instants: Vec<i64> = rows.iter().map(|row| millis(&row["scheduled_at"])).collect();
+    let last = *instants.iter().max().unwrap();
+    for range in &ranges {
+        let count = i64::try_from(range["count"].as_u64().unwrap()).unwrap();
+        let first = millis(&range["first"]);
+        assert_eq!(millis(&range["last"]), first + (count - 1) * 1_000, "{range}");
+        instants.extend((0..count).map(|n| first + n * 1_000).filter(|at| *at <= last));
+    }
+    assert!(!ranges.is_empty(), "five seconds without a server leave something to skip");
+    instants.sort_unstable();
+    let gaps: Vec<_> = instants.windows(2).filter(|pair| pair[1] - pair[0] != 1_000).collect();
+    assert!(gaps.is_empty(), "unaccounted or doubled: {gaps:?}");
+}
+
+#[test]
+fn a_terminated_server_lets_its_job_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let config =
+        "[jobs.nap]\nkind = 'command'\ncommand = 'sleep 1; echo rested'\nat = '2026-01-01T00:00:00Z'\n";
+    let server = Server::start(directory.path(), config);
+    let id = eventually("the nap", || server.rows("status=started").first().map(|row| row["id"].clone()));
+    assert_eq!(server.terminate(), Some(0));
+    let server = Server::start(directory.path(), "");
+    let row = server.json(&format!("/api/task/{id}"));
+    assert_eq!(
+        (&row["status"], &row["task_details"]["stdout"]),
+        (&Value::from("success"), &Value::from("rested\n"))
+    );
+    let jobs = server.json("/api/task/info")["jobs"].as_array().unwrap().len();
+    assert_eq!(jobs, 1, "only the clean-up is left: the job is no longer in the file");
+}
+
+#[test]
+fn what_stops_the_start_is_said_clearly() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), "");
+    let taken = format!("127.0.0.1:{}", server.port);
+    let data = directory.path().join("data");
+    let data = data.to_str().unwrap();
+    let (code, text) = output(&["serve", "--listen", &taken, "--data-dir", data]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains(&taken) && text.contains("another server"), "{text}");
+    let (code, text) = output(&["serve", "--listen", "127.0.0.1:0", "--data-dir", data]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("punctual.db") && text.contains("another process uses this database"), "{text}");
+    server.kill();
+    let broken = directory.path().join("broken");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("punctual.db"), [0x5a_u8; 8_192]).unwrap();
+    let (code, text) = output(&["serve", "--listen", "127.0.0.1:0", "--data-dir", broken.to_str().unwrap()]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("broken/punctual.db") && text.contains("not a database"), "{text}");
+    let (code, text) = output(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("loopback"), "{text}");
+    let (code, text) = output(&["serve", "--config", "/no/such/file.toml"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("/no/such/file.toml"), "{text}");
+    let bad = directory.path().join("bad.toml");
+    std::fs::write(&bad, "[jobs.a]\nkind = 'noop'\ncron = '0 0 25 * * ?'\n").unwrap();
+    let (code, text) = output(&["check", bad.to_str().unwrap()]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("bad.toml, line 3: jobs.a.cron") && text.contains("25"), "{text}");
+}
+
+#[test]
+fn files_and_expressions_can_be_looked_at_without_a_server() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/punctual.toml");
+    let (code, text) = output(&["check", example, "--count", "2"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("cron 0 30 6 ? * MON-FRI in Europe/Berlin"), "{text}");
+    let args = ["schedule", "next", "0 30 2 * * ?", "--tz", "Europe/Berlin", "--count", "1"];
+    let (code, text) = output(&[&args[..], &["--from", "2026-03-28T12:00:00Z"]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(text.trim(), "Sun 2026-03-29 03:00:00 CEST (+02:00)  =  2026-03-29T01:00:00Z");
+    let (code, text) = output(&["schedule", "next", "0 0 12 * * *"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains('^'), "{text}");
+}
+
+#[test]
+fn the_bench_counts_each_run_once() {
+    for database in [&[][..], &["--database", "memory://"][..]] {
+        let args = ["bench", "drain", "--n", "2000", "--blocked", "10", "--stored", "10", "--json"];
+        let (code, text) = output(&[&args[..], database].concat());
+        assert_eq!(code, Some(0), "{text}");
+        let figures: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(figures["executed"], 2_000);
+        assert!(figures["fires_per_s"].as_f64().unwrap() > 0.0 && figures["seconds"].as_f64().unwrap() > 0.0);
+    }
+    let (code, text) = output(&["bench", "lateness", "--rate", "20", "--seconds", "1", "--json"]);
+    assert_eq!(code, Some(0), "{text}");
+    let figures: Value = serde_json::from_str(&text).unwrap();
+    assert!(["p50_ms", "p95_ms", "p99_ms", "max_ms"].iter().all(|name| figures[name].is_number()), "{text}");
+    let (code, text) = output(&["bench", "idle", "--triggers", "20", "--seconds", "1", "--json"]);
+    assert_eq!(code, Some(0), "{text}");
+    let figures: Value = serde_json::from_str(&text).unwrap();
+    assert!(["ready_ms", "rss_mib", "commits_per_s"].iter().all(|name| figures[name].is_number()), "{text}");
+}
