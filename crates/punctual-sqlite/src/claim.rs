@@ -287,7 +287,10 @@ impl Taken<'_> {
             let (anchor, from) = (to_millis(trigger.anchor), to_millis(trigger.accounted_from));
             writer.run(sql::TRIGGER_REBASE, (trigger.id, anchor, rebased, from))?;
         }
-        self.write_all(&writer.connection, &rows).sql()
+        self.write_all(&writer.connection, &rows).sql()?;
+        let opened = rows.iter().filter_map(|row| row.fire.as_ref().zip(Some(&row.trigger)));
+        writer.open_fires.extend(opened.map(|(fire, trigger)| (fire.id.0, (trigger.job_id, trigger.id))));
+        Ok(())
     }
 
     fn write_all(&self, connection: &rusqlite::Connection, rows: &[TakenRow]) -> rusqlite::Result<()> {

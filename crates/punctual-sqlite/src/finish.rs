@@ -1,6 +1,6 @@
 //! The end of fires: completed, handed back, recovered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use punctual_core::definition::{self, DefinitionTx, OpenFire};
@@ -83,7 +83,10 @@ pub(crate) fn complete(
     for completion in done.iter().filter(|completion| completion.retry.is_some()) {
         store_retry(writer, now, completion)?;
     }
-    let answers = close_all(&writer.connection, done, &mut touched).sql()?;
+    let answers = close_all(&writer.connection, &writer.open_fires, done, &mut touched).sql()?;
+    for completion in done {
+        writer.open_fires.remove(&completion.id.0);
+    }
     touched.settle(writer)?;
     Ok(answers)
 }
@@ -102,6 +105,7 @@ fn store_retry(writer: &mut Writer, now: Timestamp, done: &Completion) -> Result
 /// up for each row would cost as much as a statement itself.
 fn close_all(
     connection: &rusqlite::Connection,
+    known: &HashMap<i64, (i64, i64)>,
     done: &[Completion],
     touched: &mut Touched,
 ) -> rusqlite::Result<Vec<Completed>> {
@@ -113,20 +117,28 @@ fn close_all(
     for completion in done {
         let (id, term) = (completion.id.0, completion.term.0);
         let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-        let Some((job_id, trigger_id)) = owner.query_row((id, term), read).optional()? else {
+        let found = match known.get(&id) {
+            Some(found) => Some(*found),
+            None => owner.query_row((id, term), read).optional()?,
+        };
+        let Some((job_id, trigger_id)) = found else {
             answers.push(Completed::Superseded);
             continue;
         };
-        if completion.keep {
+        let closed = if completion.keep {
             let (status, details) = match &completion.outcome {
                 Outcome::Success(details) => (TaskStatus::Success, details.as_ref()),
                 Outcome::Failed(details) => (TaskStatus::Failed, Some(details)),
             };
             let details = details.map(serde_json::Value::to_string);
             let (ended_at, duration) = (to_millis(completion.ended_at), integer(completion.duration_ms));
-            close.execute((id, term, status.code(), ended_at, Some(duration), details))?;
+            close.execute((id, term, status.code(), ended_at, Some(duration), details))?
         } else {
-            remove.execute((id, term))?;
+            remove.execute((id, term))?
+        };
+        if closed == 0 {
+            answers.push(Completed::Superseded);
+            continue;
         }
         if completion.is_last {
             delete_trigger.execute([trigger_id])?;
@@ -167,6 +179,7 @@ pub(crate) fn release(
         }
         writer.run(sql::FIRE_REMOVE, (fire.id.0, term.0))?;
         writer.run(sql::TRIGGER_DELETE_COMPLETE, [open.trigger_id])?;
+        writer.open_fires.remove(&fire.id.0);
         touched.0.insert(open.job_id);
         released += 1;
     }
@@ -196,6 +209,7 @@ pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recover
         }
         close_lost(writer, &open, now, &plan.details)?;
         writer.run(sql::TRIGGER_DELETE_COMPLETE, [open.trigger_id])?;
+        writer.open_fires.remove(&open.fire.id.0);
         touched.0.insert(open.job_id);
         recovered.push(Recovered {
             id: open.fire.id,

@@ -39,6 +39,8 @@ pub(crate) struct Writer {
     kinds: HashMap<JobKind, i64>,
     schedules: HashMap<String, Schedule>,
     task_names: HashSet<Arc<str>>,
+    /// Job and trigger of fires that this process opened, to spare a look at the row when they end.
+    pub(crate) open_fires: HashMap<i64, (i64, i64)>,
 }
 
 impl Writer {
@@ -53,6 +55,7 @@ impl Writer {
             kinds: HashMap::new(),
             schedules: HashMap::new(),
             task_names: HashSet::new(),
+            open_fires: HashMap::new(),
         }
     }
 
@@ -101,6 +104,7 @@ impl Writer {
         self.jobs.clear();
         self.kinds.clear();
         self.task_names.clear();
+        self.open_fires.clear();
     }
 
     pub(crate) fn run(&self, statement: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
