@@ -23,14 +23,15 @@ pub(crate) fn ci() -> Result<(), String> {
 /// otherwise by cargo alone. `args` go to the runner; documentation tests are left out when there are any.
 pub(crate) fn test(args: &[&str]) -> Result<(), String> {
     let whole: &[&str] = if args.is_empty() { &["--workspace", "--all-features"] } else { args };
-    if !has_cargo("nextest") {
-        eprintln!("cargo-nextest is not installed: `cargo test` runs the tests");
-        return run(cargo().arg("test").args(whole));
-    }
-    let profile = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
-    run(cargo().args(["nextest", "run", "--no-tests", "pass", "--profile", profile]).args(whole))?;
     if args.is_empty() {
         run_cargo(&["test", "--workspace", "--all-features", "--doc"])?;
     }
+    if !has_cargo("nextest") {
+        eprintln!("cargo-nextest is not installed: `cargo test` runs the tests");
+        let targets: &[&str] = if args.is_empty() { &["--lib", "--bins", "--tests"] } else { &[] };
+        return run(cargo().arg("test").args(whole).args(targets));
+    }
+    let profile = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
+    run(cargo().args(["nextest", "run", "--no-tests", "pass", "--profile", profile]).args(whole))?;
     Ok(())
 }

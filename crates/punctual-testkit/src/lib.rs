@@ -1,6 +1,6 @@
 //! What defines a store.
 //!
-//! ```ignore
+//! ```text
 //! punctual_testkit::conformance!(std::sync::Arc::new(MyStore::temporary()));
 //! ```
 //!
