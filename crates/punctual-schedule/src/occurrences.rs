@@ -174,8 +174,8 @@ impl<'a> Occurrences<'a> {
     }
 
     /// The instants from `t` on, in order.
-    pub fn upcoming(&self, t: Timestamp) -> Upcoming<'_> {
-        Upcoming { occurrences: self, from: Some(ceil_millis(t)) }
+    pub fn upcoming(&self, t: Timestamp) -> Upcoming<'a> {
+        Upcoming { occurrences: self.clone(), from: Some(ceil_millis(t)) }
     }
 
     /// The instants in `from..=to`.
@@ -280,7 +280,7 @@ impl Base<'_> {
 /// The instants of [`Occurrences`] in order; see [`Occurrences::upcoming`].
 #[derive(Clone, Debug)]
 pub struct Upcoming<'a> {
-    occurrences: &'a Occurrences<'a>,
+    occurrences: Occurrences<'a>,
     /// Where to go on, in milliseconds.
     from: Option<i64>,
 }
