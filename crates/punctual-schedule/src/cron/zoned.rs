@@ -155,7 +155,7 @@ impl CronSchedule {
         if at < FIRST_SECOND {
             return None;
         }
-        let limit = at - 2 * CYCLE;
+        let mut limit = at - CYCLE;
         let mut segment = self.table.segment(at);
         loop {
             let whole = at == segment.end - 1;
@@ -165,7 +165,7 @@ impl CronSchedule {
                 let found = found - segment.offset;
                 return (found >= FIRST_SECOND).then_some(found);
             }
-            if segment.start <= limit.max(FIRST_SECOND) {
+            if segment.start <= FIRST_SECOND {
                 return None;
             }
             if self.fires_for_gap(&segment) {
@@ -173,6 +173,10 @@ impl CronSchedule {
             }
             // The mirror image of the search forwards.
             at = if whole { (segment.start - 1).min(found? + 2 * DAY) } else { segment.start - 1 };
+            if at < limit && at > RULES_ONLY + 2 * DAY {
+                // A whole cycle held nothing, so neither does the rest of what follows rules only.
+                (at, limit) = (RULES_ONLY + 2 * DAY, i64::MIN);
+            }
             segment = self.table.segment(at);
         }
     }

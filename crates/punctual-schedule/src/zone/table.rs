@@ -91,13 +91,17 @@ impl ZoneTable {
         }
         let shift = ((at - FOLD_START) / CYCLE + 1) * CYCLE;
         let mut segment = self.nth(self.index(at - shift));
+        if segment.end == i64::MAX {
+            // Nothing changes any more: one segment, which is not to be cut in pieces.
+            return segment;
+        }
         if segment.start < FOLD_START - CYCLE {
             // It began before the repeating part: cut it there, so that no change is invented.
             segment.start = FOLD_START - CYCLE;
             segment.before = segment.offset;
         }
         segment.start += shift;
-        segment.end = segment.end.saturating_add(shift);
+        segment.end += shift;
         segment
     }
 
