@@ -21,6 +21,18 @@ pub enum ScheduleError {
         /// What is wrong and what would be right, with the field named.
         message: String,
     },
+    /// A recurrence rule that cannot be read or would flood the scheduler.
+    #[error("{message}")]
+    Rrule {
+        /// The part at fault, for example `BYDAY`; `part` where a part itself is malformed.
+        part: &'static str,
+        /// The whole text as it was given.
+        input: String,
+        /// The bad part of `input`, in bytes.
+        span: Range<usize>,
+        /// What is wrong and what would be right, with the part named.
+        message: String,
+    },
     /// A time zone name that is not an IANA name.
     #[error("time zone {name:?}: {message}")]
     Zone {
@@ -59,7 +71,7 @@ impl ScheduleError {
     /// The field at fault, in the words of the JSON form (or `minute`, `hour`, ... for a cron field).
     pub fn field(&self) -> &'static str {
         match self {
-            Self::Cron { field, .. } | Self::Value { field, .. } => field,
+            Self::Cron { field, .. } | Self::Value { field, .. } | Self::Rrule { part: field, .. } => field,
             Self::Zone { .. } => "tz",
             Self::Misfire { .. } => "misfire_policy",
         }
@@ -68,7 +80,7 @@ impl ScheduleError {
     /// The text that was refused, where the input was text.
     pub fn input(&self) -> Option<&str> {
         match self {
-            Self::Cron { input, .. } => Some(input),
+            Self::Cron { input, .. } | Self::Rrule { input, .. } => Some(input),
             Self::Zone { name, .. } => Some(name),
             Self::Value { .. } | Self::Misfire { .. } => None,
         }
@@ -77,7 +89,7 @@ impl ScheduleError {
     /// The bad part of [`ScheduleError::input`], in bytes.
     pub fn span(&self) -> Option<Range<usize>> {
         match self {
-            Self::Cron { span, .. } => Some(span.clone()),
+            Self::Cron { span, .. } | Self::Rrule { span, .. } => Some(span.clone()),
             Self::Zone { name, .. } => Some(0..name.len()),
             Self::Value { .. } | Self::Misfire { .. } => None,
         }

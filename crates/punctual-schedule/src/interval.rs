@@ -2,11 +2,13 @@
 
 mod calendar;
 mod daily;
+mod delay;
 mod simple;
 
 pub use calendar::CalendarInterval;
 pub(crate) use calendar::Series;
 pub use daily::DailyTimeInterval;
+pub use delay::FixedDelay;
 pub use simple::SimpleSchedule;
 
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@
 //!
 //! - [`Schedule`]: once, [`SimpleSchedule`] (a fixed interval), [`CronSchedule`] (the Quartz dialect),
 //!   [`CalendarInterval`] (days, months, ... of the local calendar), [`DailyTimeInterval`] (an interval within a part
-//!   of the day).
+//!   of the day), [`RecurrenceRule`] (iCalendar), [`FixedDelay`] (so long after the last run has ended).
 //! - [`Occurrences`]: the set of instants of a schedule within a [`Window`], less what a [`Calendar`] excludes.
 //! - [`MisfirePolicy`] and [`misfire`]: what becomes of instants that nobody ran in time.
 //! - [`ScheduleError`]: what is wrong with an input, where, and what would be right.
@@ -29,16 +29,18 @@ mod error;
 mod interval;
 pub mod misfire;
 mod occurrences;
+mod rrule;
 mod schedule;
 mod zone;
 
 pub use calendar::Calendar;
 pub use cron::{CronExpression, CronSchedule, DstPolicy};
 pub use error::ScheduleError;
-pub use interval::{CalendarInterval, DailyTimeInterval, IntervalUnit, Repeat, SimpleSchedule};
+pub use interval::{CalendarInterval, DailyTimeInterval, FixedDelay, IntervalUnit, Repeat, SimpleSchedule};
 pub use jiff::civil::{Date, Time, Weekday};
 pub use jiff::{Timestamp, tz::TimeZone};
 pub use misfire::MisfirePolicy;
 pub use occurrences::{Occurrences, Span, Upcoming, Window};
+pub use rrule::RecurrenceRule;
 pub use schedule::Schedule;
 pub use zone::zone;

@@ -79,7 +79,11 @@ impl MisfirePolicy {
     pub fn allowed(schedule: &Schedule) -> &'static [Self] {
         match schedule {
             Schedule::Once | Schedule::Simple(_) => FOR_SIMPLE,
-            Schedule::Cron(_) | Schedule::CalendarInterval(_) | Schedule::DailyTimeInterval(_) => FOR_OTHERS,
+            Schedule::Cron(_)
+            | Schedule::CalendarInterval(_)
+            | Schedule::DailyTimeInterval(_)
+            | Schedule::Rrule(_)
+            | Schedule::FixedDelay(_) => FOR_OTHERS,
         }
     }
 
@@ -162,7 +166,9 @@ pub fn apply(
         Schedule::Once => Some(Repeat::Times(0)),
         Schedule::Simple(simple) => Some(simple.repeat()),
         Schedule::DailyTimeInterval(daily) => Some(daily.repeat()),
-        Schedule::Cron(_) | Schedule::CalendarInterval(_) => None,
+        Schedule::Cron(_) | Schedule::CalendarInterval(_) | Schedule::Rrule(_) | Schedule::FixedDelay(_) => {
+            None
+        }
     };
     let unchanged = Misfired {
         next: Some(state.next),

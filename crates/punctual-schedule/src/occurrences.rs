@@ -9,13 +9,15 @@ use crate::civil::LAST_SECOND;
 use crate::cron::CronSchedule;
 use crate::error::ScheduleError;
 use crate::interval::{DailyTimeInterval, Series, Steps};
+use crate::rrule::Recurrence;
 use crate::schedule::Schedule;
 
 /// A trigger's life.
 ///
-/// Whether an instant at `end` belongs to it depends on the kind of schedule, as in Quartz: it does for cron and
-/// daily time interval schedules, it does not for once, simple and calendar interval schedules (there only the
-/// very first firing, at `start`, may coincide with `end`). A cron schedule drops the milliseconds of `start`.
+/// Whether an instant at `end` belongs to it depends on the kind of schedule, as in Quartz: it does for cron, daily
+/// time interval and recurrence rule schedules, it does not for once, simple, calendar interval and fixed delay
+/// schedules (there only the very first firing, at `start`, may coincide with `end`). Cron and recurrence rule
+/// schedules drop the milliseconds of `start`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// The earliest instant.
@@ -75,6 +77,7 @@ enum Base<'a> {
     Cron(&'a CronSchedule),
     Calendar(Series<'a>),
     Daily(&'a DailyTimeInterval),
+    Rrule(Recurrence<'a>),
 }
 
 const LAST_MS: i64 = LAST_SECOND * 1000;
@@ -111,6 +114,13 @@ impl<'a> Occurrences<'a> {
                 limit = daily.repeat().firings();
                 (Base::Daily(daily), start, inclusive)
             }
+            Schedule::Rrule(rule) => {
+                let first = start.div_euclid(1000);
+                let last = rule.last_from(first).map_or(LAST_MS, |last| last * 1000);
+                (Base::Rrule(rule.starting_at(first)), first * 1000, inclusive.min(last))
+            }
+            // Each firing is known only when the one before it has ended; the window's start is the one that is.
+            Schedule::FixedDelay(_) => (Base::Once(start), start, exclusive.min(start)),
         };
         Self { base, lower, upper, end: upper, limit, calendar: None }.limited()
     }
@@ -253,6 +263,7 @@ impl Base<'_> {
             Self::Cron(cron) => cron.at_or_after(ceil_second(t)).map(|second| second * 1000),
             Self::Calendar(series) => series.at_or_after(t),
             Self::Daily(daily) => daily.at_or_after(ceil_second(t)).map(|second| second * 1000),
+            Self::Rrule(rule) => rule.at_or_after(ceil_second(t)).map(|second| second * 1000),
         }
     }
 
@@ -263,6 +274,7 @@ impl Base<'_> {
             Self::Cron(cron) => cron.at_or_before(t.div_euclid(1000)).map(|second| second * 1000),
             Self::Calendar(series) => series.at_or_before(t),
             Self::Daily(daily) => daily.at_or_before(t.div_euclid(1000)).map(|second| second * 1000),
+            Self::Rrule(rule) => rule.at_or_before(t.div_euclid(1000)).map(|second| second * 1000),
         }
     }
 
@@ -273,6 +285,7 @@ impl Base<'_> {
             Self::Cron(cron) => cron.count(ceil_second(from), to.div_euclid(1000)),
             Self::Calendar(series) => series.count(from, to),
             Self::Daily(daily) => daily.count(ceil_second(from), to.div_euclid(1000)),
+            Self::Rrule(rule) => rule.count(ceil_second(from), to.div_euclid(1000)),
         }
     }
 }

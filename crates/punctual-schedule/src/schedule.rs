@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cron::CronSchedule;
-use crate::interval::{CalendarInterval, DailyTimeInterval, SimpleSchedule};
+use crate::interval::{CalendarInterval, DailyTimeInterval, FixedDelay, SimpleSchedule};
+use crate::rrule::RecurrenceRule;
 
 /// When a trigger fires.
 ///
-/// The JSON form is what stores keep; its `type` is `once`, `simple`, `cron`, `calendar_interval` or
-/// `daily_time_interval`. Reading it checks everything that the constructors check.
+/// The JSON form is what stores keep; its `type` is `once`, `simple`, `cron`, `calendar_interval`,
+/// `daily_time_interval`, `rrule` or `fixed_delay`. Reading it checks everything that the constructors check.
 ///
 /// ```
 /// use punctual_schedule::Schedule;
@@ -32,6 +33,10 @@ pub enum Schedule {
     CalendarInterval(CalendarInterval),
     /// An interval within a part of the day, on some days of the week.
     DailyTimeInterval(DailyTimeInterval),
+    /// A recurrence rule of iCalendar.
+    Rrule(RecurrenceRule),
+    /// A time after the last run has ended.
+    FixedDelay(FixedDelay),
 }
 
 impl Schedule {
@@ -43,6 +48,8 @@ impl Schedule {
             Self::Cron(_) => "cron",
             Self::CalendarInterval(_) => "calendar_interval",
             Self::DailyTimeInterval(_) => "daily_time_interval",
+            Self::Rrule(_) => "rrule",
+            Self::FixedDelay(_) => "fixed_delay",
         }
     }
 }
@@ -68,5 +75,17 @@ impl From<CalendarInterval> for Schedule {
 impl From<DailyTimeInterval> for Schedule {
     fn from(schedule: DailyTimeInterval) -> Self {
         Self::DailyTimeInterval(schedule)
+    }
+}
+
+impl From<RecurrenceRule> for Schedule {
+    fn from(schedule: RecurrenceRule) -> Self {
+        Self::Rrule(schedule)
+    }
+}
+
+impl From<FixedDelay> for Schedule {
+    fn from(schedule: FixedDelay) -> Self {
+        Self::FixedDelay(schedule)
     }
 }
