@@ -8,4 +8,5 @@ mod search;
 mod zoned;
 
 pub use expression::CronExpression;
+pub(crate) use field::{DayRule, Fields, Years};
 pub use zoned::{CronSchedule, DstPolicy};

@@ -25,6 +25,7 @@
 mod calendar;
 mod civil;
 mod cron;
+mod describe;
 mod error;
 mod interval;
 pub mod misfire;

@@ -14,9 +14,12 @@ pub(crate) struct Fields {
     pub(crate) seconds: u64,
     pub(crate) minutes: u64,
     pub(crate) hours: u32,
-    /// Bits 1 to 12.
+    /// Bits 1 to 12, without months that never have a matching day.
     pub(crate) months: u16,
+    /// The months that the expression names.
+    pub(crate) named_months: u16,
     pub(crate) years: Years,
+    pub(crate) rule: DayRule,
     pub(crate) days: DayMasks,
     /// Whether second, minute or hour has a wildcard or a step, so that firings follow elapsed time.
     pub(crate) elapsed: bool,

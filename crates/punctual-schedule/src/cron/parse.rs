@@ -155,7 +155,9 @@ fn assemble(source: &Source<'_>, parsed: &[Field]) -> Result<Fields, ScheduleErr
         minutes: bits(1),
         hours: bits(2) as u32,
         months: bits(4) as u16,
+        named_months: bits(4) as u16,
         years: parsed.get(6).map_or(Years::Every, years),
+        rule,
         days: DayMasks::new(rule),
         elapsed: parsed[..3]
             .iter()
