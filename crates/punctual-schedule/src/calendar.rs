@@ -155,8 +155,9 @@ impl Calendar {
     }
 
     /// What Quartz's `getNextIncludedTime` answers, for checks against it: cron and daily calendars look strictly
-    /// after `t`, holiday calendars answer with the start of a day (possibly before `t`), and monthly and weekly
-    /// ones do not ask their base again after moving on.
+    /// after `t`, holiday calendars answer with the start of a day (possibly before `t`), annual ones with a base
+    /// pass over every day whose start is excluded, and monthly and weekly ones do not ask their base again after
+    /// moving on.
     pub fn quartz_next_included(&self, t: Timestamp) -> Option<Timestamp> {
         let from = match &self.base {
             Some(base) if !self.rule.is_time_of_day() => base.quartz_next_included(t)?.max(t),
@@ -166,6 +167,11 @@ impl Calendar {
         let found = match &self.rule {
             rule if rule.is_time_of_day() => self.next_included_ms(from_ms + 1),
             Rule::Holiday(_) => self.next_day_start(from_ms),
+            Rule::Annual(_) if self.base.is_some() => match self.next_day_start(from_ms) {
+                Some(day) => Some(day.max(from_ms)),
+                // A base that excludes every midnight: no day is left, but times are.
+                None => self.next_included_ms(from_ms),
+            },
             _ => self.own_next(from_ms),
         };
         found.and_then(to_timestamp)

@@ -106,6 +106,12 @@ impl CronExpression {
         self.fields().at_or_after(0).is_none()
     }
 
+    /// Whether the second, minute or hour field holds a wildcard or a step, so that firings follow elapsed time
+    /// where the zone's offset changes (see [`DstPolicy::Follow`](crate::DstPolicy::Follow)).
+    pub fn follows_elapsed_time(&self) -> bool {
+        self.fields().elapsed
+    }
+
     /// Whether firings go on to the end of time.
     pub(crate) fn is_endless(&self) -> bool {
         matches!(self.fields().years, Years::Every)
