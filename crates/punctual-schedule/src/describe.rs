@@ -1,7 +1,9 @@
 //! Schedules in plain English.
 
 use crate::cron::{CronExpression, CronSchedule, DstPolicy};
-use crate::interval::{CalendarInterval, DailyTimeInterval, IntervalUnit, Repeat, SimpleSchedule};
+use crate::interval::{
+    CalendarInterval, DailyTimeInterval, FixedDelay, IntervalUnit, Repeat, SimpleSchedule,
+};
 use crate::schedule::Schedule;
 use crate::zone::name_of;
 
@@ -10,7 +12,7 @@ mod day;
 mod time;
 mod words;
 
-use words::{clock, counted, duration};
+use words::{clock, counted, interval, length};
 
 impl CronExpression {
     /// What the expression means, in English: exactly the local times that match it, whatever way it is written.
@@ -46,6 +48,11 @@ impl Schedule {
             Self::Cron(schedule) => cron_in_zone(schedule),
             Self::CalendarInterval(schedule) => calendar(schedule),
             Self::DailyTimeInterval(schedule) => daily(schedule),
+            Self::Rrule(schedule) => {
+                let zone = zone_time(&name_of(schedule.time_zone()));
+                format!("by the recurrence rule {} from the start on, {zone}", schedule.as_str())
+            }
+            Self::FixedDelay(schedule) => delay(schedule),
         }
     }
 }
@@ -56,7 +63,15 @@ fn simple(schedule: &SimpleSchedule) -> String {
     if schedule.repeat() == Repeat::Times(0) {
         return ONCE.to_owned();
     }
-    format!("every {} from the start on{}", duration(schedule.interval_ms()), in_all(schedule.repeat()))
+    format!("every {} from the start on{}", interval(schedule.interval_ms()), in_all(schedule.repeat()))
+}
+
+fn delay(schedule: &FixedDelay) -> String {
+    if schedule.repeat() == Repeat::Times(0) {
+        return ONCE.to_owned();
+    }
+    let delay = length(schedule.delay_ms());
+    format!("at the start, then {delay} after the end of each run{}", in_all(schedule.repeat()))
 }
 
 fn in_all(repeat: Repeat) -> String {

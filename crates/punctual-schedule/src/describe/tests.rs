@@ -166,6 +166,14 @@ fn says_other_kinds() {
             r#"{"type":"daily_time_interval","interval":5,"unit":"HOUR"}"#,
             "every 5 hours from 00:00 to the end of the day, every day, UTC",
         ),
+        (
+            r#"{"type":"fixed_delay","delay_ms":3600000,"repeat_count":2}"#,
+            "at the start, then 1 hour after the end of each run, 3 times in all",
+        ),
+        (
+            r#"{"type":"rrule","rrule":"FREQ=DAILY;COUNT=3","tz":"Europe/Berlin"}"#,
+            "by the recurrence rule FREQ=DAILY;COUNT=3 from the start on, Europe/Berlin time",
+        ),
     ];
     for (json, expected) in table {
         let schedule: Schedule = serde_json::from_str(json).unwrap();

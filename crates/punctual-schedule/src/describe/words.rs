@@ -26,29 +26,29 @@ pub(super) fn counted(count: u64, unit: &str) -> String {
     if count == 1 { unit.to_owned() } else { format!("{count} {unit}s") }
 }
 
-/// An interval in the units that people use: `hour`, `90 seconds` as `1 minute 30 seconds`.
-pub(super) fn duration(millis: u64) -> String {
+/// A length of time in the units that people use: `1 hour`, `1 minute 30 seconds`.
+pub(super) fn length(millis: u64) -> String {
     const UNITS: [(u64, &str); 5] =
         [(86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1000, "second"), (1, "millisecond")];
     let mut rest = millis;
     let mut parts = Vec::new();
     for (size, unit) in UNITS {
-        let count = rest / size;
+        match rest / size {
+            0 => {}
+            1 => parts.push(format!("1 {unit}")),
+            count => parts.push(format!("{count} {unit}s")),
+        }
         rest %= size;
-        if count > 0 {
-            parts.push((count, unit));
-        }
     }
-    match parts[..] {
-        [] => "0 milliseconds".to_owned(),
-        [(count, unit)] => counted(count, unit),
-        _ => {
-            let parts = parts.iter().map(|(count, unit)| match count {
-                1 => format!("1 {unit}"),
-                _ => counted(*count, unit),
-            });
-            parts.collect::<Vec<_>>().join(" ")
-        }
+    if parts.is_empty() { "0 milliseconds".to_owned() } else { parts.join(" ") }
+}
+
+/// The same after `every`, where a single unit needs no number: `hour`.
+pub(super) fn interval(millis: u64) -> String {
+    let length = length(millis);
+    match length.strip_prefix("1 ") {
+        Some(unit) if !unit.contains(' ') => unit.to_owned(),
+        _ => length,
     }
 }
 
