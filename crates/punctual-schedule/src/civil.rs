@@ -18,49 +18,62 @@ pub(crate) struct Date {
     pub(crate) day: u8,
 }
 
-/// Days since 1970-01-01.
+/// Eras of 400 years that are added before and taken off after, so that the arithmetic is unsigned (a division by
+/// a constant is then one multiplication).
+const ERAS: u32 = 82;
+/// Days from the beginning of that count, a first of March, to 1970-01-01.
+const EPOCH: u32 = 719_468 + 146_097 * ERAS;
+
+/// Days since 1970-01-01. Exact for years -32,000 to 32,000.
+#[inline]
 pub(crate) const fn days_from_civil(year: i32, month: u8, day: u8) -> i64 {
-    let y = year as i64 - (month <= 2) as i64;
-    let era = y.div_euclid(400);
-    let year_of_era = y.rem_euclid(400);
-    let shifted_month = (month as i64 + 9) % 12;
-    let day_of_year = (153 * shifted_month + 2) / 5 + day as i64 - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    // Years that begin in March have their leap day at the end (Neri and Schneider, "Euclidean affine functions").
+    let last = (month <= 2) as u32;
+    let year = (year + 400 * ERAS as i32) as u32 - last;
+    let month = month as u32 + 12 * last;
+    let century = year / 100;
+    let before_year = 1461 * year / 4 - century + century / 4;
+    let before_month = (979 * month - 2919) / 32;
+    (before_year + before_month + day as u32 - 1) as i64 - EPOCH as i64
 }
 
-/// The date that lies `days` after 1970-01-01. Exact for years 0 to 9999 and far beyond.
+/// The date that lies `days` after 1970-01-01. Exact for years -32,000 to 32,000.
+#[inline]
 pub(crate) const fn civil_from_days(days: i64) -> Date {
-    // Counting in 32 bits from 0000-03-01 keeps the divisions cheap.
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097) as u32;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u8;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u8;
-    let year = (year_of_era as i64 + era * 400) as i32 + (month <= 2) as i32;
-    Date { year, month, day }
-}
-
-pub(crate) const fn is_leap(year: i32) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-pub(crate) const fn days_in_month(year: i32, month: u8) -> u8 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
+    // The same source. Quarter days make centuries and years whole numbers of units.
+    let quarters = 4 * (days + EPOCH as i64) as u32 + 3;
+    let century = quarters / 146_097;
+    let in_century = (quarters % 146_097) | 3;
+    // A division by 1461 whose remainder comes with it.
+    let product = 2_939_745 * in_century as u64;
+    let year_of_century = (product >> 32) as u32;
+    let day_of_year = product as u32 / 2_939_745 / 4;
+    let scaled = 2141 * day_of_year + 197_913;
+    let last = (day_of_year >= 306) as u32;
+    Date {
+        year: (100 * century + year_of_century + last) as i32 - 400 * ERAS as i32,
+        month: ((scaled >> 16) - 12 * last) as u8,
+        day: ((scaled & 0xffff) / 2141 + 1) as u8,
     }
 }
 
+#[inline]
+pub(crate) const fn is_leap(year: i32) -> bool {
+    // A century is a multiple of 25 and of 4, every fourth of 25 and of 16.
+    year & (if year % 25 == 0 { 15 } else { 3 }) == 0
+}
+
+#[inline]
+pub(crate) const fn days_in_month(year: i32, month: u8) -> u8 {
+    // Odd months up to July and even ones from August on have 31 days.
+    if month == 2 { 28 + is_leap(year) as u8 } else { 30 | (month ^ (month >> 3)) }
+}
+
 /// Day of the week of a day number: 0 = Sunday ... 6 = Saturday.
+#[inline]
 pub(crate) const fn weekday(days: i64) -> u8 {
-    // 1970-01-01 was a Thursday.
-    (days + 4).rem_euclid(7) as u8
+    // 1970-01-01 was a Thursday, and an era is a whole number of weeks.
+    ((days + 4 + 146_097 * ERAS as i64) as u32 % 7) as u8
 }
 
 #[cfg(test)]
@@ -80,6 +93,24 @@ mod tests {
             assert_eq!(i64::from(weekday(days)), i64::from(date.weekday().to_sunday_zero_offset()));
             assert_eq!(days_in_month(own.year, own.month), date.days_in_month() as u8);
             date = date.tomorrow().unwrap();
+        }
+    }
+
+    #[test]
+    fn agrees_with_jiff_at_both_ends_of_its_range() {
+        for year in [-9999, -9996, -400, -1, 0, 1, 4, 9996, 9999] {
+            for month in 1..=12 {
+                let first = jiff::civil::date(year, month, 1);
+                for date in [first, first.last_of_month()] {
+                    let days = days_from_civil(year.into(), month as u8, date.day() as u8);
+                    let epoch = jiff::civil::date(1970, 1, 1);
+                    assert_eq!(days, i64::from((date - epoch).get_days()), "{date}");
+                    let own = civil_from_days(days);
+                    assert_eq!((own.year, own.month, own.day), (year.into(), month as u8, date.day() as u8));
+                    assert_eq!(i64::from(weekday(days)), i64::from(date.weekday().to_sunday_zero_offset()));
+                }
+                assert_eq!(days_in_month(year.into(), month as u8), first.days_in_month() as u8);
+            }
         }
     }
 

@@ -310,13 +310,13 @@ impl Iterator for Upcoming<'_> {
 
 impl FusedIterator for Upcoming<'_> {}
 
-/// The millisecond that holds `t`.
+/// The millisecond that holds `t`. Without its nanoseconds as one number, which would need 128 bits.
 pub(crate) fn to_millis(t: Timestamp) -> i64 {
-    t.as_nanosecond().div_euclid(1_000_000) as i64
+    t.as_second() * 1000 + i64::from(t.subsec_nanosecond().div_euclid(1_000_000))
 }
 
 fn ceil_millis(t: Timestamp) -> i64 {
-    -((-t.as_nanosecond()).div_euclid(1_000_000)) as i64
+    t.as_second() * 1000 - i64::from((-t.subsec_nanosecond()).div_euclid(1_000_000))
 }
 
 fn ceil_second(t: i64) -> i64 {

@@ -169,11 +169,14 @@ impl Years {
 impl Fields {
     /// Whether no date at all matches: a day that its months do not have, or no year within 1970-2099.
     pub(crate) fn is_never(&self) -> bool {
-        self.years.is_empty() || self.months == 0
+        self.months == 0
     }
 
     /// Drops months that never have a matching day, so that searches end early.
     pub(crate) fn drop_empty_months(&mut self) {
+        if self.years.is_empty() {
+            self.months = 0;
+        }
         for month in 1..=12 {
             if !self.days.any_in(month) {
                 self.months &= !(1 << month);

@@ -1,8 +1,46 @@
 //! Searching the local time line: seconds since 1970-01-01T00:00:00 without regard to any zone.
 
-use crate::civil::{DAY, Date, LOCAL_LIMIT, civil_from_days, days_from_civil, days_in_month, weekday};
+use crate::civil::{
+    DAY, Date, LOCAL_LIMIT, civil_from_days, days_from_civil, days_in_month, is_leap, weekday,
+};
 
 use super::field::Fields;
+
+/// Day number and second of the day; `local` is not negative, and unsigned divisions are the cheaper ones.
+#[inline]
+fn split(local: i64) -> (i64, u32) {
+    let local = local as u64;
+    let days = local / DAY as u64;
+    (days as i64, (local - days * DAY as u64) as u32)
+}
+
+/// What the months of a year need to be placed, worked out once for all of them.
+struct YearStart {
+    /// The day number of the first of January.
+    january: i64,
+    leap: bool,
+}
+
+impl YearStart {
+    #[inline]
+    fn of(year: i32) -> Self {
+        Self { january: days_from_civil(year, 1, 1), leap: is_leap(year) }
+    }
+
+    #[inline]
+    fn first_of(&self, month: u8) -> i64 {
+        // Days before a month of a common year; one for each value of four bits spares the check of the index.
+        const BEFORE: [u16; 16] = [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365, 0, 0];
+        let leap = self.leap && month > 2;
+        self.january + i64::from(BEFORE[usize::from(month & 15)]) + i64::from(leap)
+    }
+
+    #[inline]
+    fn length_of(&self, month: u8) -> u8 {
+        // Any leap year and any common one.
+        days_in_month(if self.leap { 2000 } else { 2001 }, month)
+    }
+}
 
 impl Fields {
     /// The first matching local second from `local` on.
@@ -11,12 +49,12 @@ impl Fields {
         if local >= LOCAL_LIMIT || self.is_never() {
             return None;
         }
-        let days = local.div_euclid(DAY);
+        let (days, second) = split(local);
         let date = civil_from_days(days);
         if self.has_month(date) {
             let mask = self.mask(date.year, date.month, weekday(days - i64::from(date.day) + 1));
             if mask >> date.day & 1 == 1
-                && let Some(second) = self.second_at_or_after(local.rem_euclid(DAY) as u32)
+                && let Some(second) = self.second_at_or_after(second)
             {
                 return Some(days * DAY + i64::from(second));
             }
@@ -37,12 +75,12 @@ impl Fields {
         if local < 0 || self.is_never() {
             return None;
         }
-        let days = local.div_euclid(DAY);
+        let (days, second) = split(local);
         let date = civil_from_days(days);
         if self.has_month(date) {
             let mask = self.mask(date.year, date.month, weekday(days - i64::from(date.day) + 1));
             if mask >> date.day & 1 == 1
-                && let Some(second) = self.second_at_or_before(local.rem_euclid(DAY) as u32)
+                && let Some(second) = self.second_at_or_before(second)
             {
                 return Some(days * DAY + i64::from(second));
             }
@@ -118,11 +156,6 @@ impl Fields {
         self.days.of(days_in_month(year, month), first)
     }
 
-    fn month_mask(&self, year: i32, month: u8) -> (i64, u32) {
-        let first = days_from_civil(year, month, 1);
-        (first, self.mask(year, month, weekday(first)))
-    }
-
     /// The first matching day after the month of `date`. Every month left in the set has a matching day in some
     /// year, and no day of the calendar stays away for longer than 40 years, so this loop is short.
     fn day_in_later_month(&self, date: Date) -> Option<i64> {
@@ -131,9 +164,9 @@ impl Fields {
         let mut months =
             if year == date.year { self.months & (u16::MAX << date.month << 1) } else { self.months };
         loop {
+            let of_year = YearStart::of(year);
             while months != 0 {
-                let month = months.trailing_zeros() as u8;
-                let (first, mask) = self.month_mask(year, month);
+                let (first, mask) = self.month_of(&of_year, months.trailing_zeros() as u8);
                 if mask != 0 {
                     return Some(first + i64::from(mask.trailing_zeros()) - 1);
                 }
@@ -148,9 +181,10 @@ impl Fields {
         let mut year = self.years.at_or_before(date.year)?;
         let mut months = if year == date.year { self.months & ((1 << date.month) - 1) } else { self.months };
         loop {
+            let of_year = YearStart::of(year);
             while months != 0 {
                 let month = 15 - months.leading_zeros() as u8;
-                let (first, mask) = self.month_mask(year, month);
+                let (first, mask) = self.month_of(&of_year, month);
                 if mask != 0 {
                     return Some(first + i64::from(31 - mask.leading_zeros()) - 1);
                 }
@@ -159,6 +193,13 @@ impl Fields {
             year = self.years.at_or_before(year - 1)?;
             months = self.months;
         }
+    }
+
+    /// The first day of a month, and its matching days.
+    #[inline]
+    fn month_of(&self, year: &YearStart, month: u8) -> (i64, u32) {
+        let first = year.first_of(month);
+        (first, self.days.of(year.length_of(month), weekday(first)))
     }
 
     /// The first matching second of a day from `second` on.

@@ -12,10 +12,15 @@ use crate::error::ScheduleError;
 use crate::zone::{Segment, ZoneTable, zone};
 
 use super::expression::CronExpression;
+use super::field::Fields;
 
 /// From here on zones follow yearly rules only, so that 400 years repeat and a search that found nothing in them
 /// will find nothing. This is what ends the search for a time that always falls into a gap.
 const RULES_ONLY: i64 = days_from_civil(2100, 1, 1) * DAY;
+
+/// No local time is further than this from its instant. As far from the ends of a segment nothing but its own
+/// offset matters.
+const FAR: i64 = 2 * DAY;
 
 /// What a cron schedule does where the zone's offset changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -122,60 +127,83 @@ impl CronSchedule {
 
     /// The first fire time from the second `at` on.
     pub(crate) fn at_or_after(&self, at: i64) -> Option<i64> {
-        let fields = self.expression.fields();
         let mut at = at.max(FIRST_SECOND);
-        let limit = at.max(RULES_ONLY) + CYCLE;
         let mut segment = self.table.segment(at);
+        let mut search = Ahead::from(self.expression.fields(), at + segment.offset);
+        let found = search.found.saturating_sub(segment.offset);
+        if segment.start < at - FAR && found < segment.end - FAR {
+            return (found <= LAST_SECOND).then_some(found);
+        }
+        let limit = (at.max(RULES_ONLY) + CYCLE).min(LAST_SECOND);
         loop {
-            let whole = at == segment.start;
-            if whole && self.fires_for_gap(&segment) {
+            let (low, high) = self.local_range(&segment);
+            // What lies in a gap fires at the first instant after it.
+            if at == segment.start
+                && self.fires_after_gap(&segment)
+                && search.at_or_after(segment.start + segment.before) < low
+            {
                 return Some(at);
             }
-            let (low, high) = self.local_range(&segment);
-            let found = fields.at_or_after(low.max(at + segment.offset));
-            if let Some(found) = found.filter(|found| *found < high) {
+            let from = low.max(at + segment.offset);
+            let found = search.at_or_after(from);
+            if found < high {
                 let found = found - segment.offset;
                 return (found <= LAST_SECOND).then_some(found);
             }
-            if segment.end > limit.min(LAST_SECOND) {
+            if segment.end > limit {
                 return None;
             }
-            // The match belongs to a later segment. From the middle of a segment step to the next one, which may
-            // pass through local times once more. After a whole segment all that lies ahead has been searched,
-            // so go close to the match: no local time is further than two days from its instant.
-            at = if whole { segment.end.max(found? - 2 * DAY) } else { segment.end };
+            // The match belongs to a later segment. Where the next one begins with local times before `from`, they
+            // are still to be searched. Otherwise go close to the match.
+            at = segment.end;
+            if at + segment.after >= from {
+                if found == Ahead::NONE {
+                    return None;
+                }
+                at = at.max(found - FAR);
+            }
             segment = self.table.segment(at);
         }
     }
 
     /// The last fire time up to the second `at`.
     pub(crate) fn at_or_before(&self, at: i64) -> Option<i64> {
-        let fields = self.expression.fields();
         let mut at = at.min(LAST_SECOND);
         if at < FIRST_SECOND {
             return None;
         }
-        let mut limit = at - CYCLE;
         let mut segment = self.table.segment(at);
+        let mut search = Behind::from(self.expression.fields(), at + segment.offset);
+        let found = search.found - segment.offset;
+        if segment.end - FAR > at && found > segment.start + FAR && search.found >= 0 {
+            return (found >= FIRST_SECOND).then_some(found);
+        }
+        let mut limit = at - CYCLE;
         loop {
-            let whole = at == segment.end - 1;
             let (low, high) = self.local_range(&segment);
-            let found = fields.at_or_before((high - 1).min(at + segment.offset));
-            if let Some(found) = found.filter(|found| *found >= low) {
+            let to = (high - 1).min(at + segment.offset);
+            let found = search.at_or_before(to);
+            if found >= low.max(0) {
                 let found = found - segment.offset;
                 return (found >= FIRST_SECOND).then_some(found);
             }
             if segment.start <= FIRST_SECOND {
                 return None;
             }
-            if self.fires_for_gap(&segment) {
+            if self.fires_after_gap(&segment) && found >= (segment.start + segment.before).max(0) {
                 return Some(segment.start);
             }
             // The mirror image of the search forwards.
-            at = if whole { (segment.start - 1).min(found? + 2 * DAY) } else { segment.start - 1 };
-            if at < limit && at > RULES_ONLY + 2 * DAY {
+            at = segment.start - 1;
+            if at + segment.before <= to {
+                if found == Behind::NONE {
+                    return None;
+                }
+                at = at.min(found + FAR);
+            }
+            if at < limit && at > RULES_ONLY + FAR {
                 // A whole cycle held nothing, so neither does the rest of what follows rules only.
-                (at, limit) = (RULES_ONLY + 2 * DAY, i64::MIN);
+                (at, limit) = (RULES_ONLY + FAR, i64::MIN);
             }
             segment = self.table.segment(at);
         }
@@ -206,6 +234,7 @@ impl CronSchedule {
     }
 
     /// The local times of a segment that fire with its offset.
+    #[inline]
     fn local_range(&self, segment: &Segment) -> (i64, i64) {
         let start = segment.start.saturating_add(segment.offset);
         let end = segment.end.saturating_add(segment.offset);
@@ -218,13 +247,65 @@ impl CronSchedule {
         }
     }
 
+    /// Whether the segment begins with a gap, and what the gap holds fires at its start.
+    #[inline]
+    fn fires_after_gap(&self, segment: &Segment) -> bool {
+        self.mapping == Mapping::Fixed && segment.before < segment.offset
+    }
+
     /// Whether the segment begins with a gap that holds a match, which then fires at its start.
     fn fires_for_gap(&self, segment: &Segment) -> bool {
-        self.mapping == Mapping::Fixed && segment.before < segment.offset && {
+        self.fires_after_gap(segment) && {
             let begin = segment.start + segment.before;
             let end = segment.start + segment.offset;
             self.expression.fields().at_or_after(begin).is_some_and(|found| found < end)
         }
+    }
+}
+
+/// A search forwards on the local time line that remembers its last answer: nothing matches in `from..found`.
+struct Ahead<'a> {
+    fields: &'a Fields,
+    from: i64,
+    found: i64,
+}
+
+impl<'a> Ahead<'a> {
+    const NONE: i64 = i64::MAX;
+
+    #[inline]
+    fn from(fields: &'a Fields, from: i64) -> Self {
+        Self { fields, from, found: fields.at_or_after(from).unwrap_or(Self::NONE) }
+    }
+
+    fn at_or_after(&mut self, local: i64) -> i64 {
+        if !(self.from..=self.found).contains(&local) {
+            *self = Self::from(self.fields, local);
+        }
+        self.found
+    }
+}
+
+/// The same backwards: nothing matches after `found` up to `to`.
+struct Behind<'a> {
+    fields: &'a Fields,
+    to: i64,
+    found: i64,
+}
+
+impl<'a> Behind<'a> {
+    const NONE: i64 = -1;
+
+    #[inline]
+    fn from(fields: &'a Fields, to: i64) -> Self {
+        Self { fields, to, found: fields.at_or_before(to).unwrap_or(Self::NONE) }
+    }
+
+    fn at_or_before(&mut self, local: i64) -> i64 {
+        if !(self.found..=self.to).contains(&local) {
+            *self = Self::from(self.fields, local);
+        }
+        self.found
     }
 }
 
@@ -281,6 +362,56 @@ impl From<CronSchedule> for Raw {
             expr: schedule.expression.to_string(),
             tz: crate::zone::name_of(&schedule.zone),
             dst: schedule.dst,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_last_of_listed_years_is_found_from_any_distance() {
+        // Apia and Moscow follow no yearly rules, New York does.
+        for zone in ["UTC", "Europe/Moscow", "Pacific/Apia", "America/New_York"] {
+            let schedule = CronSchedule::parse("0 0 12 ? * * 2030-2032", zone).unwrap();
+            let last = schedule.prev_before(at("2034-01-01T00:00:00Z"));
+            assert!(last.is_some_and(|last| last > at("2032-12-30T00:00:00Z")), "{zone}: {last:?}");
+            assert_eq!(schedule.prev_before(Timestamp::MAX), last, "{zone}");
+        }
+    }
+
+    #[test]
+    fn searches_both_ways_agree_around_every_change() {
+        let expressions =
+            ["0 0/30 * * * ?", "0 30 1,2 * * ?", "0 15 2 ? 3,11 SUN", "0 0 0 L * ?", "59 59 23 29 2 ?"];
+        let zones = ["America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "America/Sao_Paulo"];
+        for (expression, zone) in expressions.iter().flat_map(|e| zones.map(|zone| (*e, zone))) {
+            for dst in [DstPolicy::Follow, DstPolicy::Quartz] {
+                let schedule = CronSchedule::parse(expression, zone).unwrap().with_dst(dst);
+                let mut before = schedule.next_after(at("2010-01-01T00:00:00Z")).unwrap();
+                // Half hours reach beyond the first changes of the year.
+                for _ in 0..8_000 {
+                    let Some(next) = schedule.next_after(before) else { break };
+                    assert_eq!(
+                        schedule.prev_before(next),
+                        Some(before),
+                        "{expression} {zone} {dst:?} {next}"
+                    );
+                    let gap = next.as_second() - before.as_second();
+                    assert!(gap > 0);
+                    // Whatever lies between two fire times sees the one and the other.
+                    for between in [gap - 1, gap / 2] {
+                        let between = Timestamp::from_second(before.as_second() + between).unwrap();
+                        assert_eq!(schedule.next_after(between), Some(next), "{expression} {zone} {dst:?}");
+                    }
+                    before = next;
+                }
+            }
         }
     }
 }

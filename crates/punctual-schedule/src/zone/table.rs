@@ -81,6 +81,7 @@ impl ZoneTable {
     }
 
     /// The segment that holds the instant `at`.
+    #[inline]
     pub(crate) fn segment(&self, at: i64) -> Segment {
         if self.buckets.is_empty() {
             let offset = self.changes[0].offset;
@@ -89,6 +90,12 @@ impl ZoneTable {
         if at < FOLD_START {
             return self.nth(self.index(at));
         }
+        self.folded(at)
+    }
+
+    /// The segment of an instant in the repeating part, from what the table says a whole number of cycles before.
+    #[cold]
+    fn folded(&self, at: i64) -> Segment {
         let shift = ((at - FOLD_START) / CYCLE + 1) * CYCLE;
         let mut segment = self.nth(self.index(at - shift));
         if segment.end == i64::MAX {
@@ -105,6 +112,7 @@ impl ZoneTable {
         segment
     }
 
+    #[inline]
     fn index(&self, at: i64) -> usize {
         let Ok(since) = u64::try_from(at - TABLE_START) else { return 0 };
         let mut index = usize::from(self.buckets[(since >> BUCKET_SHIFT) as usize]);
@@ -114,6 +122,7 @@ impl ZoneTable {
         index
     }
 
+    #[inline]
     fn nth(&self, index: usize) -> Segment {
         let Change { at, offset } = self.changes[index];
         let before = if index == 0 { offset } else { self.changes[index - 1].offset };
