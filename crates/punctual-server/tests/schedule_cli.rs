@@ -212,6 +212,17 @@ fn without_quartz_the_default_policy_answers() {
     assert_eq!(ask("quartz", case), [json!({ "next": ["2026-03-30T00:30:00Z"] })]);
 }
 
+#[test]
+fn recurrence_rules_are_answered_like_other_triggers() {
+    let case = r#"{"op":"trigger","type":"rrule","rrule":"FREQ=DAILY;COUNT=2","tz":"Europe/Berlin",
+        "start":"2026-03-28T12:00:00.250Z","count":5}"#;
+    let next = json!(["2026-03-28T12:00:00Z", "2026-03-29T11:00:00Z"]);
+    assert_eq!(
+        ask("follow", &case.replace('\n', "")),
+        [json!({ "next": next, "final": "2026-03-29T11:00:00Z" })]
+    );
+}
+
 /// Expected fields by operation; what else a case holds besides its input are notes.
 const EXPECTED: [&str; 5] = ["next", "final", "then", "included", "next_included"];
 const NOTES: [&str; 9] = [

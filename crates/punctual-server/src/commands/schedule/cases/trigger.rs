@@ -28,6 +28,7 @@ fn rules(kind: &str) -> Option<Vec<Rule>> {
     Some(match kind {
         "once" => vec![],
         "cron" => vec![TZ, ("expr", "a cron expression", Value::is_string)],
+        "rrule" => vec![TZ, ("rrule", "a recurrence rule", Value::is_string)],
         "simple" => vec![
             ("interval_ms", "a whole number of milliseconds", |value| is_between(value, 0, i64::MAX)),
             REPEAT_COUNT,
@@ -59,7 +60,7 @@ pub(super) fn schedule(dst: Dst, trigger: &Object) -> Result<Schedule, Refusal> 
     let kind = text(trigger, "type")?;
     let Some(rules) = rules(kind) else {
         return Err(format!(
-            "type: is once, simple, cron, calendar_interval or daily_time_interval, not {kind:?}"
+            "type: is once, simple, cron, calendar_interval, daily_time_interval or rrule, not {kind:?}"
         ));
     };
     let mut fields = Map::from_iter([("type".to_owned(), Value::from(kind))]);
@@ -116,10 +117,11 @@ fn quartz_final(schedule: &Schedule, window: Window) -> Option<Timestamp> {
             let closing = daily.time_zone().to_ambiguous_timestamp(closing).later().ok()?;
             Some(closing.max(end))
         }
-        _ => {
+        Schedule::Simple(_) | Schedule::CalendarInterval(_) => {
             let a_millisecond = jiff::SignedDuration::from_millis(1);
             let end = window.end.map(|end| end.checked_add(a_millisecond).unwrap_or(end));
             Occurrences::new(schedule, Window { start: window.start, end }).last()
         }
+        _ => Occurrences::new(schedule, window).last(),
     }
 }
