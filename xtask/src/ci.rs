@@ -1,7 +1,7 @@
 //! What is checked before a change is taken.
 
 use crate::command::{cargo, has_cargo, run, run_cargo};
-use crate::{arch, examples};
+use crate::{arch, examples, instructions};
 
 /// Every check, cheapest first; stops at the first that fails.
 pub(crate) fn ci() -> Result<(), String> {
@@ -16,7 +16,8 @@ pub(crate) fn ci() -> Result<(), String> {
         run_cargo(&["deny", "check"])?;
     }
     test(&[])?;
-    examples::run_all()
+    examples::run_all()?;
+    instructions::check()
 }
 
 /// All tests: by cargo-nextest where it is installed, which runs them in parallel and stops one that hangs, and

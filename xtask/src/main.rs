@@ -4,6 +4,7 @@ mod arch;
 mod ci;
 mod command;
 mod examples;
+mod instructions;
 
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ cargo xtask COMMAND
   test [ARGS]     all tests; ARGS go to the test runner, for example: -p punctual-core
   examples        build and run every example
   arch            compare the dependency edges with the tables in ARCHITECTURE.md
+  instructions    count what a next fire time takes (needs valgrind)
   help            this text
 ";
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => ci::test(rest),
         ["examples"] => examples::run_all(),
         ["arch"] => arch::check(),
+        ["instructions"] => instructions::check(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())
