@@ -1,11 +1,13 @@
 //! Cron schedules.
 
-use jiff::Timestamp;
+use jiff::civil::{Date, date};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
 use punctual_schedule::{CronExpression, CronSchedule, DstPolicy, Occurrences, Schedule, Window, zone};
 
-use super::places::{instants, near_change, zones};
-use super::spec::{Spec, carelessly, frequent_specs, specs};
+use super::places::{change, instants, zones};
+use super::spec::{Item, Spec, carelessly, frequent_specs, specs};
 use super::{config, walk};
 
 const DAY: i64 = 86_400;
@@ -81,7 +83,7 @@ proptest! {
         away in prop::option::weighted(0.7, -7200..7200_i64),
     ) {
         let place = zone(&tz).unwrap();
-        let middle = away.map_or(t.as_second(), |away| near_change(&place, t, away));
+        let middle = away.map_or(t.as_second(), |away| change(&place, t) + away).clamp(0, walk::LAST);
         let reach = (DAY * MANY as i64 / (spec.per_day() as i64).max(MANY as i64)).max(7200);
         let (from, to) = ((middle - reach).max(0), (middle + reach).min(walk::LAST));
         prop_assume!(from < to);
@@ -100,6 +102,23 @@ proptest! {
             prop_assert!(occurrences.contains(at(*fire)), "{}", at(*fire));
             prop_assert_eq!(occurrences.contains(at(*fire + 1)), expected.binary_search(&(fire + 1)).is_ok());
         }
+    }
+
+    #[test]
+    fn all_days_of_two_years_are_those_of_the_rules(
+        spec in specs(),
+        year in prop_oneof![1970..2099_i16, 1970..9990_i16],
+    ) {
+        let [second, minute, hour] = [Item::zero(), Item::zero(), Item::zero()];
+        let midnight = Spec { second, minute, hour, name: None, ..spec };
+        let cron = schedule(&midnight, "UTC", DstPolicy::Follow);
+        let (first, end) = (date(year, 1, 1), date(year + 2, 1, 1));
+        let second = |day: Date| day.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second();
+        let days = first.series(1.day()).take_while(|day| *day < end);
+        let expected: Vec<i64> = days.filter(|day| midnight.matches_date(*day)).map(second).collect();
+        let (from, to) = (second(first), second(end));
+        prop_assert_eq!(&forwards(&cron, from, to), &expected);
+        prop_assert_eq!(&backwards(&cron, from, to), &expected);
     }
 
     #[test]
@@ -143,7 +162,12 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_reads_as_the_same(spec in specs(), tz in zones(), t in instants(), random in any::<u64>()) {
+    fn what_is_printed_reads_as_the_same(
+        spec in specs(),
+        tz in zones(),
+        t in instants(),
+        random in any::<u64>(),
+    ) {
         let text = spec.to_string();
         let expression = CronExpression::parse(&text).unwrap();
         prop_assert_eq!(expression.as_str(), &text);
@@ -175,7 +199,12 @@ proptest! {
     }
 
     #[test]
-    fn never_means_that_nothing_fires(spec in specs(), dst in policies(), low in 1900..2200_u32, high in 1900..2200_u32) {
+    fn never_means_that_nothing_fires(
+        spec in specs(),
+        dst in policies(),
+        low in 1900..2200_u32,
+        high in 1900..2200_u32,
+    ) {
         // In UTC: elsewhere a date may match and its only time lie in a gap.
         let fires = |text: &str| {
             let cron = CronSchedule::parse(text, "UTC").unwrap().with_dst(dst);
@@ -190,8 +219,9 @@ proptest! {
         let (never, next, last) = fires(&format!("0 0 0 1 1 ? {low}-{high}"));
         prop_assert_eq!(never, high < 1970 || low > 2099);
         prop_assert_eq!(never, next.is_none());
-        prop_assert_eq!(next, (!never).then(|| format!("{}-01-01T00:00:00Z", low.max(1970)).parse().unwrap()));
-        prop_assert_eq!(last, (!never).then(|| format!("{}-01-01T00:00:00Z", high.min(2099)).parse().unwrap()));
+        let new_year = |year: u32| (!never).then(|| format!("{year}-01-01T00:00:00Z").parse().unwrap());
+        prop_assert_eq!(next, new_year(low.max(1970)));
+        prop_assert_eq!(last, new_year(high.min(2099)));
     }
 }
 

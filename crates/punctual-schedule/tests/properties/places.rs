@@ -50,8 +50,9 @@ pub(crate) fn instants() -> impl Strategy<Value = Timestamp> {
     })
 }
 
-/// An instant, moved to within two hours of the next change of the zone's offset where there is one.
-pub(crate) fn near_change(zone: &TimeZone, t: Timestamp, away: i64) -> i64 {
-    let change = zone.following(t).next().map_or(t, |change| change.timestamp());
-    (change.as_second() + away % 7200).clamp(0, walk::LAST)
+/// The next change of the zone's offset, else the last one, else `t` itself; in seconds.
+pub(crate) fn change(zone: &TimeZone, t: Timestamp) -> i64 {
+    let next = zone.following(t).next().map(|change| change.timestamp());
+    let last = || zone.preceding(t).next().map(|change| change.timestamp());
+    next.or_else(last).unwrap_or(t).as_second().clamp(0, walk::LAST)
 }

@@ -49,6 +49,11 @@ pub(crate) enum Item {
 }
 
 impl Item {
+    /// A field that holds `0`.
+    pub(crate) fn zero() -> Vec<Self> {
+        vec![Self::One { value: 0, named: false }]
+    }
+
     fn is_wildcard_or_step(&self) -> bool {
         matches!(self, Self::Every | Self::Steps { .. } | Self::Range { step: Some(_), .. })
     }
@@ -306,7 +311,8 @@ fn days() -> BoxedStrategy<Day> {
         1 => (0..=30_i8, prop::bool::ANY).prop_map(|(before, bare)| Day::Last { before, bare }),
         1 => (0..=30_i8, prop::bool::ANY).prop_map(|(before, bare)| Day::LastWeekday { before, bare }),
         1 => (0..=3_i8).prop_map(|before| Day::LastWeekday { before, bare: true }),
-        2 => (1..=31_i8).prop_map(Day::Nearest),
+        1 => (1..=31_i8).prop_map(Day::Nearest),
+        1 => prop::sample::select(vec![1, 2, 28, 29, 30, 31]).prop_map(Day::Nearest),
         1 => Just(Day::Saturday),
         1 => day().prop_map(|(day, named)| Day::LastOfWeek { day, named }),
         2 => (day(), 1..=5_i8).prop_map(|((day, named), nth)| Day::Nth { day, nth, named }),
@@ -321,9 +327,14 @@ fn years() -> BoxedStrategy<Option<Vec<Item>>> {
 fn times() -> BoxedStrategy<[Vec<Item>; 3]> {
     // Offsets change in the small hours: half of the expressions are about them.
     let small = prop::collection::vec((0..=4_u32).prop_map(|value| Item::One { value, named: false }), 1..4);
+    // Round times, so that some are the very first after a gap.
+    let one = |value| Item::One { value, named: false };
+    let round = prop::collection::vec(prop::sample::select(vec![0, 15, 30, 45, 59]).prop_map(one), 1..4);
     prop_oneof![
+        1 => (Just(vec![one(0)]), round, small.clone()).prop_map(|(s, m, h)| [s, m, h]),
         2 => [items(SECOND), items(SECOND), items(HOUR)],
-        2 => (fixed(SECOND), fixed(SECOND), prop_oneof![small.clone(), fixed(HOUR)]).prop_map(|(s, m, h)| [s, m, h]),
+        2 => (fixed(SECOND), fixed(SECOND), prop_oneof![small.clone(), fixed(HOUR)])
+            .prop_map(|(s, m, h)| [s, m, h]),
         1 => (fixed(SECOND), items(SECOND), prop_oneof![1 => small, 2 => items(HOUR)])
             .prop_map(|(s, m, h)| [s, m, h]),
     ]
