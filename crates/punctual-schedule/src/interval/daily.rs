@@ -17,7 +17,8 @@ use crate::zone::{Resolved, ZoneTable, name_of, zone};
 ///
 /// Each day begins anew at its start of day; within a day the interval is elapsed time. A start or end of day that
 /// falls into a gap moves on by the length of the gap (02:30 becomes 03:30); one that occurs twice is the second
-/// pass, as in Quartz. A date that the zone skips has no firings.
+/// pass, as in Quartz. A day whose end moves past midnight ends where the next day's firings begin. A date that the
+/// zone skips has no firings.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "Raw", into = "Raw")]
 pub struct DailyTimeInterval {
@@ -152,15 +153,24 @@ impl DailyTimeInterval {
 
     /// The firings of a local day, in seconds: the first one, and the last instant that may fire.
     fn day(&self, days: i64) -> Option<(Steps, i64)> {
-        if self.days >> weekday(days) & 1 == 0 {
-            return None;
-        }
+        let start = self.start_of(days)?;
+        let end = match self.table.resolve(days * DAY + self.end) {
+            Resolved::Unique(at) | Resolved::Overlap { second: at, .. } => at,
+            // What has moved must not run into the next day, or the days would not be in order.
+            Resolved::Gap { shifted, .. } => {
+                self.start_of(days + 1).map_or(shifted, |next| shifted.min(next - 1))
+            }
+        };
+        Some((Steps { start, step: self.step }, end))
+    }
+
+    /// The first firing of a local day; `None` where it has none.
+    fn start_of(&self, days: i64) -> Option<i64> {
         let local = days * DAY;
-        if local >= LOCAL_LIMIT || self.is_skipped(local) {
+        if self.days >> weekday(days) & 1 == 0 || local >= LOCAL_LIMIT || self.is_skipped(local) {
             return None;
         }
-        let start = self.instant(local + self.start);
-        Some((Steps { start, step: self.step }, self.instant(local + self.end)))
+        Some(self.instant(local + self.start))
     }
 
     fn instant(&self, local: i64) -> i64 {
