@@ -196,6 +196,30 @@ impl Calendar {
         None
     }
 
+    /// The last included instant from `lower` to `t`.
+    ///
+    /// Found by asking forwards from ever earlier instants, and then halving: that something is included from `s` to
+    /// `t` is true for every `s` up to the answer and for none after it.
+    pub(crate) fn last_included_ms(&self, lower: i64, t: i64) -> Option<i64> {
+        let includes_from = |s: i64| self.next_included_ms(s).is_some_and(|found| found <= t);
+        let mut reach = 1;
+        let mut high = t.checked_add(1)?;
+        let mut low = t;
+        while !includes_from(low) {
+            if low <= lower {
+                return None;
+            }
+            high = low;
+            low = t.saturating_sub(reach).max(lower);
+            reach = reach.saturating_mul(2);
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if includes_from(middle) { low = middle } else { high = middle }
+        }
+        Some(low)
+    }
+
     /// The first instant from `t` on that this calendar itself includes.
     fn own_next(&self, t: i64) -> Option<i64> {
         let mut t = t;

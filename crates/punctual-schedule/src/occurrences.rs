@@ -231,7 +231,9 @@ impl<'a> Occurrences<'a> {
         for _ in 0..PATIENCE {
             let found = self.base_at_or_before(t)?;
             match self.calendar {
-                Some(calendar) if !calendar.includes_ms(found) => t = found - 1,
+                Some(calendar) if !calendar.includes_ms(found) => {
+                    t = calendar.last_included_ms(self.lower, found)?;
+                }
                 _ => return Some(found),
             }
         }
