@@ -65,6 +65,8 @@ fn check(schedule: &Schedule, calendar: Option<&Calendar>, instants: &[Timestamp
         assert_eq!(occurrences.at_or_after(t), Some(*first));
         assert_eq!(occurrences.count(*first, *last).count, fires.len() as u64);
         assert!(occurrences.contains(*last));
+        let before = occurrences.prev_before(*last);
+        assert!(fires.len() < 2 || before == Some(fires[fires.len() - 2]));
     }
     if calendar.is_none() {
         let all = occurrences.count(Timestamp::MIN, Timestamp::MAX);
