@@ -1,12 +1,20 @@
 -- Built by the files in migrations/, in their order.
 
+CREATE TABLE calendars (
+    name       TEXT PRIMARY KEY,
+    definition TEXT NOT NULL,    -- JSON
+    version    INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE gates (
-    job_id        INTEGER PRIMARY KEY,
+    lane_id       INTEGER NOT NULL,
     kind_id       INTEGER NOT NULL,
     next_fire_at  INTEGER NOT NULL,
     priority_rank INTEGER NOT NULL,
-    trigger_id    INTEGER NOT NULL
-);
+    trigger_id    INTEGER NOT NULL,
+    PRIMARY KEY (lane_id, kind_id)
+) WITHOUT ROWID;
 
 CREATE INDEX gates_due ON gates (kind_id, next_fire_at, priority_rank);
 
@@ -16,8 +24,6 @@ CREATE TABLE jobs (
     job_name      TEXT NOT NULL,
     kind_id       INTEGER NOT NULL,
     definition    TEXT NOT NULL,
-    exclusive     INTEGER NOT NULL, -- 1: at most one open fire
-    skips_overlap INTEGER NOT NULL, -- 1: due schedules of the busy job are given up, not queued
     version       INTEGER NOT NULL,
     created_at    INTEGER NOT NULL,
     updated_at    INTEGER NOT NULL,
@@ -85,7 +91,11 @@ CREATE TABLE task_history (
     origin        INTEGER NOT NULL,
     cause         INTEGER NOT NULL,
     data          TEXT              -- the trigger's data, while the fire is open and may be recovered
-);
+, lane_id INTEGER, cancel TEXT);
+
+CREATE INDEX task_history_cancelled ON task_history (term) WHERE status = 0 AND cancel IS NOT NULL;
+
+CREATE INDEX task_history_lane ON task_history (lane_id) WHERE status = 0 AND lane_id IS NOT NULL;
 
 CREATE INDEX task_history_open ON task_history (job_id) WHERE status = 0;
 
@@ -99,7 +109,6 @@ CREATE TABLE triggers (
     trigger_name         TEXT NOT NULL,
     job_id               INTEGER NOT NULL,
     kind_id              INTEGER NOT NULL, -- of the job
-    exclusive            INTEGER NOT NULL, -- of the job
     description          TEXT,
     schedule             TEXT NOT NULL,    -- JSON
     start_at             INTEGER,
@@ -126,17 +135,22 @@ CREATE TABLE triggers (
     for_name             TEXT,
     error                TEXT,
     created_at           INTEGER NOT NULL,
-    updated_at           INTEGER NOT NULL,
+    updated_at           INTEGER NOT NULL, lane_id INTEGER, lane_limit INTEGER NOT NULL DEFAULT 1, overlap INTEGER NOT NULL DEFAULT 0,
     UNIQUE (trigger_group, trigger_name)
 );
 
+CREATE INDEX triggers_calendar ON triggers (calendar) WHERE calendar IS NOT NULL;
+
 CREATE INDEX triggers_due ON triggers (kind_id, next_fire_at, priority_rank)
-    WHERE state = 0 AND exclusive = 0 AND next_fire_at IS NOT NULL;
+    WHERE state = 0 AND lane_id IS NULL AND next_fire_at IS NOT NULL;
 
 CREATE INDEX triggers_job ON triggers (job_id);
 
-CREATE INDEX triggers_lane ON triggers (job_id, next_fire_at, priority_rank)
-    WHERE state = 0 AND exclusive = 1 AND next_fire_at IS NOT NULL;
+CREATE INDEX triggers_lane ON triggers (lane_id, lane_limit, kind_id, next_fire_at, priority_rank)
+    WHERE state = 0 AND lane_id IS NOT NULL AND next_fire_at IS NOT NULL;
+
+CREATE INDEX triggers_overlap ON triggers (lane_id, overlap, kind_id, next_fire_at, priority_rank)
+    WHERE state = 0 AND overlap > 0 AND pending = 0 AND lane_id IS NOT NULL AND next_fire_at IS NOT NULL;
 
 CREATE VIEW task_history_readable AS
 SELECT id, task, CASE status WHEN 0 THEN 'started' WHEN 1 THEN 'success' WHEN 2 THEN 'failed' ELSE 'unknown' END AS status,

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use punctual_schedule::Calendar;
+
 use crate::{Data, JobDetail, JobKey, Trigger, TriggerKey};
 
 /// One edit. A store applies a list of them in one transaction: all or none.
@@ -49,6 +51,29 @@ pub enum Change {
     },
     /// Takes a trigger out of the error state; what passed meanwhile is given up as misfired.
     ResetTrigger(TriggerKey),
+    /// Stores a calendar under a name, replacing one of that name. Triggers that use it go on with what it includes from
+    /// now on; a calendar that would leave one of them without any fire time is refused.
+    PutCalendar {
+        /// The name by which triggers refer to it.
+        name: String,
+        /// What it excludes.
+        calendar: Calendar,
+    },
+    /// Deletes a calendar; refused while a trigger uses it.
+    DeleteCalendar(String),
+}
+
+/// A calendar as a store holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredCalendar {
+    /// The name by which triggers refer to it.
+    pub name: String,
+    /// What it excludes.
+    pub calendar: Calendar,
+    /// Grows with each change.
+    pub version: i64,
+    /// When it last changed.
+    pub updated_at: Timestamp,
 }
 
 /// What became of a [`Change`].

@@ -9,19 +9,11 @@ use punctual_schedule::{Calendar, Occurrences, Schedule, Window};
 use crate::firing::{self, FiringPlan, SkipReason};
 use crate::time::whole_millis;
 use crate::{
-    Applied, Cause, Change, ChangeError, Data, FireId, JobDetail, JobKey, Pending, Skip, StoredJob,
-    StoredTrigger, Trigger, TriggerKey, TriggerState,
+    Applied, Change, ChangeError, Data, FireId, JobDetail, JobKey, Lane, Pending, Skip, StoredCalendar,
+    StoredJob, StoredTrigger, Then, Trigger, TriggerKey, TriggerState, pending,
 };
 
-/// The trigger group of runs asked for by hand.
-pub const MANUAL_GROUP: &str = "PUNCTUAL.MANUAL";
-/// The trigger group of retries that wait for their time.
-pub const RETRY_GROUP: &str = "PUNCTUAL.RETRY";
-/// The trigger group of runs that recovery repeats.
-pub const RECOVERY_GROUP: &str = "PUNCTUAL.RECOVERY";
-
-/// The trigger group of fires that a node handed back without having started them.
-pub const RELEASED_GROUP: &str = "PUNCTUAL.RELEASED";
+mod calendars;
 
 /// Row operations inside one transaction.
 pub trait DefinitionTx {
@@ -63,9 +55,13 @@ pub trait DefinitionTx {
     /// Remembers whether a trigger group is paused.
     fn set_group_paused(&mut self, group: &str, paused: bool) -> Result<(), Self::Error>;
     /// Reads a calendar.
-    fn calendar(&mut self, _name: &str) -> Result<Option<Calendar>, Self::Error> {
-        Ok(None)
-    }
+    fn calendar(&mut self, name: &str) -> Result<Option<StoredCalendar>, Self::Error>;
+    /// Inserts or replaces a calendar.
+    fn put_calendar(&mut self, calendar: &StoredCalendar) -> Result<(), Self::Error>;
+    /// Deletes a calendar.
+    fn delete_calendar(&mut self, name: &str) -> Result<(), Self::Error>;
+    /// Reads the triggers that use a calendar, ordered by group and name.
+    fn triggers_with_calendar(&mut self, name: &str) -> Result<Vec<StoredTrigger>, Self::Error>;
 }
 
 /// Applies one change at `now`.
@@ -118,6 +114,8 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
         }
         Change::TriggerNow { job, data } => trigger_now(tx, now, job, data),
         Change::ResetTrigger(key) => each(tx, now, one(key), reset),
+        Change::PutCalendar { name, calendar } => calendars::put(tx, now, name, calendar),
+        Change::DeleteCalendar(name) => calendars::delete(tx, name),
     }
 }
 
@@ -184,6 +182,10 @@ fn put_job<T: DefinitionTx>(
         let problem = "timeout_ms is 0: give at least 1, or none for no limit".to_owned();
         return Err(ChangeError::InvalidJob(job.key.clone(), problem).into());
     }
+    if let Some(Err(problem)) = job.concurrency.as_ref().map(|concurrency| concurrency.check(job.concurrent))
+    {
+        return Err(ChangeError::InvalidJob(job.key.clone(), problem).into());
+    }
     let old = tx.job(&job.key)?;
     if !job.durable && !triggers_follow {
         let has_triggers = match &old {
@@ -202,9 +204,31 @@ fn put_job<T: DefinitionTx>(
         Some(old) if *old.detail == *job => Ok(Applied { unchanged: 1, ..Applied::default() }),
         Some(old) => {
             tx.update_job(&old, job, now)?;
+            change_lanes(tx, &old, job)?;
             Ok(Applied { updated: 1, ..Applied::default() })
         }
     }
+}
+
+/// Moves the triggers of a changed job to the lanes that it now has.
+fn change_lanes<T: DefinitionTx>(tx: &mut T, old: &StoredJob, job: &JobDetail) -> Result<(), T::Error> {
+    let limits = |job: &JobDetail| (job.concurrent, job.concurrency.clone(), job.overlap, job.data.clone());
+    if !(old.detail.is_limited() || job.is_limited()) || limits(&old.detail) == limits(job) {
+        return Ok(());
+    }
+    for mut trigger in tx.triggers_of(old.id)? {
+        let lane = lane_of(old.id, job, &trigger.definition)?;
+        if lane != trigger.lane {
+            trigger.lane = lane;
+            tx.update_trigger(&trigger)?;
+        }
+    }
+    Ok(())
+}
+
+fn lane_of(job_id: i64, job: &JobDetail, trigger: &Trigger) -> Result<Option<Lane>, ChangeError> {
+    Lane::of(job_id, job, &trigger.data)
+        .map_err(|problem| ChangeError::InvalidTrigger(trigger.key.clone(), problem))
 }
 
 fn put_trigger<T: DefinitionTx>(tx: &mut T, now: Timestamp, trigger: &Trigger) -> Result<Applied, T::Error> {
@@ -218,7 +242,7 @@ fn put_trigger<T: DefinitionTx>(tx: &mut T, now: Timestamp, trigger: &Trigger) -
     let calendar = match &trigger.calendar {
         None => None,
         Some(name) => match tx.calendar(name)? {
-            Some(calendar) => Some(calendar),
+            Some(stored) => Some(stored.calendar),
             None => return Err(invalid(format!("no calendar {name:?} is stored"))),
         },
     };
@@ -238,7 +262,7 @@ fn put_trigger<T: DefinitionTx>(tx: &mut T, now: Timestamp, trigger: &Trigger) -
     if old.definition == *trigger && old.state != TriggerState::Error {
         return Ok(Applied { unchanged: 1, ..Applied::default() });
     }
-    replace_trigger(tx, now, trigger, old, calendar.as_ref())
+    replace_trigger(tx, now, trigger, old, &job, calendar.as_ref())
 }
 
 fn insert_trigger<T: DefinitionTx>(
@@ -258,6 +282,7 @@ fn insert_trigger<T: DefinitionTx>(
         id: 0,
         job_id: job.id,
         definition: trigger.clone(),
+        lane: lane_of(job.id, &job.detail, trigger)?,
         state: if paused { TriggerState::Paused } else { TriggerState::Waiting },
         anchor,
         rebased: None,
@@ -283,6 +308,7 @@ fn replace_trigger<T: DefinitionTx>(
     now: Timestamp,
     trigger: &Trigger,
     old: StoredTrigger,
+    job: &StoredJob,
     calendar: Option<&Calendar>,
 ) -> Result<Applied, T::Error> {
     let same_instants = old.state != TriggerState::Error
@@ -290,8 +316,12 @@ fn replace_trigger<T: DefinitionTx>(
         && old.definition.start == trigger.start
         && old.definition.end == trigger.end
         && old.definition.calendar == trigger.calendar;
-    let mut new = StoredTrigger { definition: trigger.clone(), updated_at: now, ..old.clone() };
-    if !same_instants {
+    let lane = lane_of(job.id, &job.detail, trigger)?;
+    let mut new = StoredTrigger { definition: trigger.clone(), lane, updated_at: now, ..old.clone() };
+    let still_awaits = old.awaits_end() && matches!(trigger.schedule, Schedule::FixedDelay(_));
+    if still_awaits {
+        new.rebased = None;
+    } else if !same_instants {
         write_skips(tx, &old, now, SkipReason::Replaced)?;
         new.anchor = whole_millis(trigger.start.unwrap_or(now));
         new.rebased = None;
@@ -300,7 +330,7 @@ fn replace_trigger<T: DefinitionTx>(
         let occurrences = Occurrences::new(&trigger.schedule, window).with_calendar(calendar);
         // A single instant in the past means "as soon as possible"; of a series, only what is still to come.
         let first = match trigger.schedule {
-            Schedule::Once => occurrences.first(),
+            Schedule::Once | Schedule::FixedDelay(_) => occurrences.first(),
             _ => occurrences.at_or_after(now.max(new.anchor)),
         };
         let Some(first) = first else { return Err(ChangeError::NeverFires(trigger.key.clone()).into()) };
@@ -319,7 +349,7 @@ fn replace_trigger<T: DefinitionTx>(
 
 fn calendar_of<T: DefinitionTx>(tx: &mut T, trigger: &StoredTrigger) -> Result<Option<Calendar>, T::Error> {
     match &trigger.definition.calendar {
-        Some(name) => tx.calendar(name),
+        Some(name) => Ok(tx.calendar(name)?.map(|stored| stored.calendar)),
         None => Ok(None),
     }
 }
@@ -350,6 +380,10 @@ fn delete_trigger<T: DefinitionTx>(
 ) -> Result<Applied, T::Error> {
     write_skips(tx, trigger, now, SkipReason::Ended)?;
     tx.delete_trigger(trigger)?;
+    if let Some(key) = trigger.pending.as_ref().and_then(|run| run.trigger.as_ref()) {
+        // A further attempt that does not happen ends the fire for good.
+        ended(tx, now, key)?;
+    }
     Ok(Applied { deleted: 1, ..Applied::default() })
 }
 
@@ -401,7 +435,7 @@ fn go_on<T: DefinitionTx>(
     }
     firing::advance(trigger, plan);
     trigger.updated_at = now;
-    if trigger.next_fire_at.is_none() {
+    if trigger.state == TriggerState::Complete {
         // Nothing is left to fire. Fires that are open know all they need of their trigger.
         tx.delete_trigger(trigger)?;
         let mut applied = Applied { deleted: 1, ..Applied::default() };
@@ -446,98 +480,53 @@ fn trigger_now<T: DefinitionTx>(
     data: &Data,
 ) -> Result<Applied, T::Error> {
     let Some(job) = tx.job(key)? else { return Err(ChangeError::NoSuchJob(key.clone()).into()) };
-    let name = TriggerKey::stored(MANUAL_GROUP, tx.next_id()?.to_string());
-    let pending =
-        Pending { cause: Cause::Manual, attempt: 1, origin: None, scheduled_at: now, trigger: None };
-    let definition = Trigger::once(name.clone(), key.clone(), now).data(data.clone());
-    tx.insert_trigger(&pending_trigger(definition, &job, now, pending, now))?;
+    let run = pending::by_hand(tx.next_id()?, &job, key.clone(), data.clone(), now);
+    lane_of(job.id, &job.detail, &run.definition)?;
+    tx.insert_trigger(&run)?;
+    let name = run.definition.key;
     Ok(Applied { created: 1, pending: Some(name), next_due: Some(now), ..Applied::default() })
 }
 
-/// What the pending run of a fire needs to know of the fire's row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OpenFire {
-    /// The fire.
-    pub id: FireId,
-    /// The trigger whose instant it is.
-    pub trigger: TriggerKey,
-    /// The instant.
-    pub scheduled_at: Timestamp,
-    /// Its attempt, counted from 1.
-    pub attempt: u32,
-    /// The first attempt of the same fire.
-    pub origin: FireId,
-    /// Why it ran.
-    pub cause: Cause,
-}
-
-/// The pending run that tries a failed fire again at `at`.
-pub fn retried(fire: &OpenFire, job: &StoredJob, data: Data, at: Timestamp, now: Timestamp) -> StoredTrigger {
-    again(fire, job, data, (Cause::Retry, RETRY_GROUP), at, now)
-}
-
-/// The pending run that repeats, now, a fire whose node was lost.
-pub fn recovered(fire: &OpenFire, job: &StoredJob, data: Data, now: Timestamp) -> StoredTrigger {
-    again(fire, job, data, (Cause::Recovery, RECOVERY_GROUP), now, now)
-}
-
-fn again(
-    fire: &OpenFire,
-    job: &StoredJob,
-    data: Data,
-    (cause, group): (Cause, &str),
-    at: Timestamp,
-    now: Timestamp,
-) -> StoredTrigger {
-    let attempt = fire.attempt.saturating_add(1);
-    let key = TriggerKey::stored(group, format!("{}.{attempt}", fire.origin));
-    let pending = Pending {
-        cause,
-        attempt,
-        origin: Some(fire.origin),
-        scheduled_at: fire.scheduled_at,
-        trigger: Some(fire.trigger.clone()),
+/// A fire of a trigger has ended for good at `now`: if the trigger waited for that, its next fire time is set. Stores
+/// call this for fires whose [`crate::Then`] says so, and for those that recovery closes.
+pub fn ended<T: DefinitionTx>(tx: &mut T, now: Timestamp, key: &TriggerKey) -> Result<Applied, T::Error> {
+    let now = whole_millis(now);
+    let Some(mut trigger) = tx.trigger(key)?.filter(StoredTrigger::awaits_end) else {
+        return Ok(Applied::default());
     };
-    pending_trigger(Trigger::once(key, job.detail.key.clone(), at).data(data), job, at, pending, now)
+    let calendar = calendar_of(tx, &trigger)?;
+    let plan = firing::plan_ended(&trigger, calendar.as_ref(), now);
+    let paused = trigger.state == TriggerState::Paused;
+    firing::advance(&mut trigger, &plan);
+    if trigger.state == TriggerState::Complete {
+        tx.delete_trigger(&trigger)?;
+        return Ok(Applied { deleted: 1, ..Applied::default() });
+    }
+    if paused {
+        trigger.state = TriggerState::Paused;
+    }
+    tx.update_trigger(&trigger)?;
+    let next_due = trigger.next_fire_at.filter(|_| !paused);
+    Ok(Applied { updated: 1, next_due, ..Applied::default() })
 }
 
-/// The pending run of a fire that was handed back: due again for the same instant, as the same attempt.
-pub fn released(fire: &OpenFire, job: &StoredJob, data: Data, now: Timestamp) -> StoredTrigger {
-    let key = TriggerKey::stored(RELEASED_GROUP, fire.id.to_string());
-    let pending = Pending {
-        cause: fire.cause,
-        attempt: fire.attempt,
-        origin: (fire.origin != fire.id).then_some(fire.origin),
-        scheduled_at: fire.scheduled_at,
-        trigger: Some(fire.trigger.clone()),
-    };
-    let trigger = Trigger::once(key, job.detail.key.clone(), fire.scheduled_at).data(data);
-    pending_trigger(trigger, job, fire.scheduled_at, pending, now)
+/// What becomes of a trigger when the fire that a claim made of it has ended; `trigger` has moved on already.
+pub fn then(trigger: &StoredTrigger, pending: Option<&Pending>) -> Then {
+    match pending {
+        // A retry, say, of a trigger that waits for the end of its run.
+        Some(run) if run.trigger.is_some() => Then::MayAwait,
+        Some(_) => Then::GoesOn,
+        None if trigger.state == TriggerState::Complete => Then::Ends,
+        None if trigger.awaits_end() => Then::MayAwait,
+        None => Then::GoesOn,
+    }
 }
 
-/// A stored trigger for a single pending run, due at `at`.
-fn pending_trigger(
-    definition: Trigger,
-    job: &StoredJob,
-    at: Timestamp,
-    pending: Pending,
-    now: Timestamp,
-) -> StoredTrigger {
-    StoredTrigger {
-        id: 0,
-        job_id: job.id,
-        definition,
-        state: TriggerState::Waiting,
-        anchor: at,
-        rebased: None,
-        next_fire_at: Some(at),
-        previous_fire_at: None,
-        fired: 0,
-        skipped: 0,
-        accounted_from: at,
-        pending: Some(pending),
-        error: None,
-        created_at: now,
-        updated_at: now,
+/// Why a run is asked to stop when `trigger` is due and its overlap policy is to cancel.
+pub fn cancel_reason(trigger: &StoredTrigger) -> String {
+    let key = &trigger.definition.key;
+    match trigger.next_fire_at {
+        Some(due) => format!("trigger {key} is due for {due}, and its job's overlap policy is to cancel"),
+        None => format!("trigger {key} is due, and its job's overlap policy is to cancel"),
     }
 }

@@ -67,6 +67,27 @@ pub enum ChangeError {
     /// The definition contradicts itself.
     #[error("job {0}: {1}")]
     InvalidJob(JobKey, String),
+    /// A calendar's name cannot be used.
+    #[error("calendar {0:?}: a name has 1 to 200 characters, none of them a control character")]
+    InvalidCalendarName(String),
+    /// Triggers use the calendar.
+    #[error("calendar {name:?} is used by {count} trigger(s), {first} for one: change or delete them first")]
+    CalendarInUse {
+        /// The calendar.
+        name: String,
+        /// How many triggers use it.
+        count: usize,
+        /// One of them.
+        first: TriggerKey,
+    },
+    /// The calendar would leave a trigger without any fire time.
+    #[error("calendar {name:?} would leave trigger {trigger} without any fire time")]
+    CalendarExcludesAll {
+        /// The calendar.
+        name: String,
+        /// The trigger.
+        trigger: TriggerKey,
+    },
     /// The job would neither be durable nor have a trigger.
     #[error("job {0} has no trigger and is not durable: make it durable, or give it a trigger")]
     NeitherDurableNorTriggered(JobKey),

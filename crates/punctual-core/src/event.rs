@@ -48,6 +48,13 @@ pub enum Event {
         /// How many milliseconds from its end the next attempt follows.
         retry_in_ms: Option<u64>,
     },
+    /// A run of this node was asked to stop.
+    CancelRequested {
+        /// The fire.
+        id: FireId,
+        /// Why.
+        reason: String,
+    },
     /// A run ended, but the fire had been taken away from the node.
     CompletionSuperseded {
         /// The fire.

@@ -42,8 +42,19 @@ pub struct Fire {
     pub scheduled_at: Timestamp,
     /// When it was claimed.
     pub fired_at: Timestamp,
-    /// Whether the claim took the trigger's last instant, so that the trigger goes when this fire has ended.
-    pub is_last: bool,
+    /// What becomes of the trigger when this fire has ended.
+    pub then: Then,
+}
+
+/// What becomes of a trigger when a fire of it has ended for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing: it has moved on already.
+    GoesOn,
+    /// It is deleted: the claim took its last instant.
+    Ends,
+    /// Its next fire time is set, if it waits for that ([`crate::StoredTrigger::awaits_end`]).
+    MayAwait,
 }
 
 impl Fire {
@@ -82,11 +93,24 @@ pub struct Claimed {
     pub fires: Vec<Fire>,
     /// Instants that were given up, with their triggers.
     pub skipped: Vec<(TriggerKey, Skip)>,
+    /// Open fires, of whatever node, that were asked to stop.
+    pub cancelled: Vec<CancelledFire>,
     /// Triggers that could not be understood and were set to the error state, with the reason.
     pub errors: Vec<(TriggerKey, String)>,
     /// The earliest next fire time among the triggers of these kinds that are not held back by a busy job;
     /// at or before `now` when more is due than was taken.
     pub next_due: Option<Timestamp>,
+}
+
+/// An open fire that is asked to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CancelledFire {
+    /// Which fire.
+    pub id: FireId,
+    /// The term under which it was claimed.
+    pub term: Term,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// How a run ended.
@@ -115,8 +139,8 @@ pub struct Completion {
     pub retry: Option<Retry>,
     /// Whether the row stays in the history.
     pub keep: bool,
-    /// [`Fire::is_last`] of the fire.
-    pub is_last: bool,
+    /// [`Fire::then`] of the fire.
+    pub then: Then,
 }
 
 /// The next attempt of a failed fire. The rest of it is on the fire's row.

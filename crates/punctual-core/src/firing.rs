@@ -1,10 +1,11 @@
 //! The firing decision: what a due trigger does now.
 
 use jiff::Timestamp;
-use punctual_schedule::{Calendar, MisfirePolicy, Occurrences, Schedule, misfire};
+use punctual_schedule::misfire::{self, CatchUp, Keep};
+use punctual_schedule::{Calendar, FixedDelay, MisfirePolicy, Occurrences, Repeat, Schedule};
 use serde::{Deserialize, Serialize};
 
-use crate::time::millis_between;
+use crate::time::{millis_between, plus_millis};
 use crate::{StoredTrigger, TriggerState};
 
 /// Why instants were not run.
@@ -79,13 +80,26 @@ pub struct FiringPlan {
     pub fire: Option<Timestamp>,
     /// The instants that are given up; [`SkipReason::Coalesced`] ones belong to `fire`.
     pub skipped: Vec<Skip>,
+    /// The instants of a catch-up that follow `fire`, each as a pending run.
+    pub later: Vec<Later>,
+    /// Whether the next fire time is set when `fire` has ended.
+    pub awaits_end: bool,
     /// The trigger's next fire time; `None` when its schedule has ended.
     pub next_fire_at: Option<Timestamp>,
     /// The present definition's schedule moved, as some of Quartz's instructions for simple triggers demand.
     pub rebase: Option<Rebase>,
 }
 
-/// A schedule that a misfire instruction moved: from `start` on, the trigger follows `schedule`.
+/// An instant that is run later than now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// The instant.
+    pub scheduled_at: Timestamp,
+    /// When its run is due.
+    pub due_at: Timestamp,
+}
+
+/// A schedule that a misfire instruction or the end of a run moved: from `start` on, the trigger follows `schedule`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rebase {
     /// The new anchor.
@@ -98,12 +112,27 @@ pub struct Rebase {
 
 impl FiringPlan {
     fn quiet(next_fire_at: Option<Timestamp>) -> Self {
-        Self { fire: None, skipped: Vec::new(), next_fire_at, rebase: None }
+        let (skipped, later) = (Vec::new(), Vec::new());
+        Self { fire: None, skipped, later, awaits_end: false, next_fire_at, rebase: None }
+    }
+
+    fn fires(at: Timestamp, next_fire_at: Option<Timestamp>) -> Self {
+        Self { fire: Some(at), ..Self::quiet(next_fire_at) }
+    }
+
+    /// Nothing happens.
+    fn unchanged(trigger: &StoredTrigger) -> Self {
+        Self { awaits_end: trigger.awaits_end(), ..Self::quiet(trigger.next_fire_at) }
+    }
+
+    fn with_skipped(self, skipped: Option<Skip>) -> Self {
+        Self { skipped: skipped.into_iter().collect(), ..self }
     }
 
     /// The state that the trigger takes.
     pub fn state(&self) -> TriggerState {
-        if self.next_fire_at.is_some() { TriggerState::Waiting } else { TriggerState::Complete }
+        let goes_on = self.next_fire_at.is_some() || self.awaits_end;
+        if goes_on { TriggerState::Waiting } else { TriggerState::Complete }
     }
 }
 
@@ -120,25 +149,81 @@ fn skip(occurrences: &Occurrences<'_>, from: Timestamp, to: Timestamp, reason: S
 /// A trigger that is not due plans nothing. One that is due and not later than its misfire threshold fires for
 /// its next fire time, one instant a plan. A later one follows its misfire policy:
 ///
-/// * policies that fire now make **one** fire, for the *latest* instant at or before `now`; the earlier ones
-///   are coalesced into it;
+/// * policies that fire now make **one** fire, for the *latest* instant at or before `now` (or the earliest, where the
+///   policy says so); the others are coalesced into it;
 /// * policies that do nothing give up every instant up to `now`;
-/// * `ignore_misfires` fires for each instant in turn, as if on time.
+/// * `ignore_misfires` fires for each instant in turn, as if on time;
+/// * `all` fires for the newest instants within its bounds, the first now and the others as pending runs, and gives up
+///   the older ones.
 pub fn plan(trigger: &StoredTrigger, calendar: Option<&Calendar>, now: Timestamp) -> FiringPlan {
     let Some(due) = trigger.next_fire_at.filter(|due| *due <= now) else {
-        return FiringPlan::quiet(trigger.next_fire_at);
+        return FiringPlan::unchanged(trigger);
     };
     if trigger.pending.is_some() {
-        return FiringPlan { fire: Some(due), ..FiringPlan::quiet(None) };
+        return FiringPlan::fires(due, None);
     }
     let occurrences = trigger.occurrences(calendar);
     let late_ms = millis_between(due, now);
     let on_time = u64::try_from(late_ms).is_ok_and(|late| late <= trigger.misfire_threshold_ms());
     let policy = trigger.definition.misfire.resolve(trigger.schedule());
-    if on_time || policy == MisfirePolicy::IgnoreMisfires {
-        return FiringPlan { fire: Some(due), ..FiringPlan::quiet(occurrences.next_after(due)) };
+    if let Schedule::FixedDelay(delay) = trigger.schedule() {
+        let gives_up = matches!(policy, MisfirePolicy::DoNothing | MisfirePolicy::Skip);
+        if !on_time && gives_up {
+            return give_up(trigger, calendar, now, SkipReason::Misfire);
+        }
+        let awaits_end = delay.repeat() != Repeat::Times(0);
+        return FiringPlan { awaits_end, ..FiringPlan::fires(due, None) };
     }
-    plan_misfire(trigger, &occurrences, calendar, policy, due, now)
+    if on_time || policy == MisfirePolicy::IgnoreMisfires {
+        return FiringPlan::fires(due, occurrences.next_after(due));
+    }
+    match policy {
+        MisfirePolicy::Skip => give_up(trigger, calendar, now, SkipReason::Misfire),
+        MisfirePolicy::Once(keep) => plan_once(&occurrences, keep, due, now),
+        MisfirePolicy::All(bounds) => plan_catch_up(&occurrences, bounds, due, now),
+        _ => plan_misfire(trigger, &occurrences, calendar, policy, due, now),
+    }
+}
+
+fn plan_once(occurrences: &Occurrences<'_>, keep: Keep, due: Timestamp, now: Timestamp) -> FiringPlan {
+    let next = occurrences.next_after(now);
+    let span = occurrences.count(due, now);
+    let (Some(first), Some(last)) = (span.first, span.last) else { return FiringPlan::quiet(next) };
+    let (fire, others) = match keep {
+        Keep::Earliest => (first, (plus_millis(first, 1), last)),
+        Keep::Latest => (last, (first, plus_millis(last, -1))),
+    };
+    let coalesced = skip(occurrences, others.0, others.1, SkipReason::Coalesced);
+    FiringPlan::fires(fire, next).with_skipped(coalesced)
+}
+
+fn plan_catch_up(
+    occurrences: &Occurrences<'_>,
+    bounds: CatchUp,
+    due: Timestamp,
+    now: Timestamp,
+) -> FiringPlan {
+    let next = occurrences.next_after(now);
+    let window =
+        bounds.window_ms().map(|window| plus_millis(now, -i64::try_from(window).unwrap_or(i64::MAX)));
+    let from = window.map_or(due, |from| from.max(due));
+    // The newest instants, newest first.
+    let mut kept = Vec::new();
+    let mut before = plus_millis(now, 1);
+    while kept.len() < bounds.max_count() as usize {
+        let Some(at) = occurrences.prev_before(before).filter(|at| *at >= from) else { break };
+        kept.push(at);
+        before = at;
+    }
+    let skipped =
+        skip(occurrences, due, plus_millis(before.min(plus_millis(now, 1)), -1), SkipReason::Misfire);
+    let Some(fire) = kept.pop() else { return FiringPlan::quiet(next).with_skipped(skipped) };
+    let spacing = i64::try_from(bounds.spacing_ms()).unwrap_or(i64::MAX);
+    let later = kept.into_iter().rev().zip(1_i64..).map(|(scheduled_at, place)| Later {
+        scheduled_at,
+        due_at: plus_millis(now, spacing.saturating_mul(place)),
+    });
+    FiringPlan { later: later.collect(), ..FiringPlan::fires(fire, next).with_skipped(skipped) }
 }
 
 fn plan_misfire(
@@ -177,12 +262,11 @@ fn plan_misfire(
         }
     };
     if fires_now {
-        let before = crate::time::plus_millis(last, -1);
-        let coalesced = skip(occurrences, due, before, SkipReason::Coalesced);
-        FiringPlan { fire: Some(last), skipped: coalesced.into_iter().collect(), next_fire_at, rebase }
+        let coalesced = skip(occurrences, due, plus_millis(last, -1), SkipReason::Coalesced);
+        FiringPlan { rebase, ..FiringPlan::fires(last, next_fire_at).with_skipped(coalesced) }
     } else {
         let skipped = skip(occurrences, due, now, SkipReason::Misfire);
-        FiringPlan { fire: None, skipped: skipped.into_iter().collect(), next_fire_at, rebase }
+        FiringPlan { rebase, ..FiringPlan::quiet(next_fire_at).with_skipped(skipped) }
     }
 }
 
@@ -198,7 +282,7 @@ fn rebase_of(
         return None;
     }
     // The moved schedule's instant at `now`, if it has one, is the fire that is made for what was missed.
-    let accounted_from = if fires_now { crate::time::plus_millis(now, 1) } else { moved.start };
+    let accounted_from = if fires_now { plus_millis(now, 1) } else { moved.start };
     Some(Rebase {
         start: moved.start,
         schedule: Schedule::Simple(simple.with_repeat(repeat)),
@@ -218,20 +302,27 @@ pub fn plan_overlap(trigger: &StoredTrigger, calendar: Option<&Calendar>, now: T
 /// those before it; one that ignores misfires leaves all of them due; any other gives all of them up.
 pub fn plan_resume(trigger: &StoredTrigger, calendar: Option<&Calendar>, now: Timestamp) -> FiringPlan {
     let Some(due) = trigger.next_fire_at.filter(|due| *due <= now) else {
-        return FiringPlan::quiet(trigger.next_fire_at);
+        return FiringPlan::unchanged(trigger);
     };
     let policy = trigger.definition.misfire.resolve(trigger.schedule());
-    if trigger.pending.is_some() || policy == MisfirePolicy::IgnoreMisfires {
+    // The claim decides about those by the policy's own bounds.
+    let left_due = match policy {
+        MisfirePolicy::IgnoreMisfires | MisfirePolicy::All(_) | MisfirePolicy::Once(Keep::Earliest) => true,
+        _ => trigger.pending.is_some(),
+    };
+    if left_due {
         return FiringPlan::quiet(Some(due));
     }
-    if matches!(policy, MisfirePolicy::FireOnceNow | MisfirePolicy::FireNow) {
+    if matches!(
+        policy,
+        MisfirePolicy::FireOnceNow | MisfirePolicy::FireNow | MisfirePolicy::Once(Keep::Latest)
+    ) {
         let occurrences = trigger.occurrences(calendar);
         let Some(last) = occurrences.count(due, now).last else {
             return FiringPlan::quiet(occurrences.next_after(now));
         };
-        let before = crate::time::plus_millis(last, -1);
-        let skipped = skip(&occurrences, due, before, SkipReason::Paused);
-        return FiringPlan { skipped: skipped.into_iter().collect(), ..FiringPlan::quiet(Some(last)) };
+        let skipped = skip(&occurrences, due, plus_millis(last, -1), SkipReason::Paused);
+        return FiringPlan::quiet(Some(last)).with_skipped(skipped);
     }
     give_up(trigger, calendar, now, SkipReason::Paused)
 }
@@ -244,16 +335,51 @@ pub fn give_up(
     reason: SkipReason,
 ) -> FiringPlan {
     let Some(due) = trigger.next_fire_at.filter(|due| *due <= now && trigger.pending.is_none()) else {
-        return FiringPlan::quiet(trigger.next_fire_at);
+        return FiringPlan::unchanged(trigger);
     };
     let occurrences = trigger.occurrences(calendar);
     let skipped = skip(&occurrences, due, now, reason);
-    FiringPlan { skipped: skipped.into_iter().collect(), ..FiringPlan::quiet(occurrences.next_after(now)) }
+    if let Schedule::FixedDelay(delay) = trigger.schedule() {
+        return plan_delay(trigger, delay, calendar, now).with_skipped(skipped);
+    }
+    FiringPlan::quiet(occurrences.next_after(now)).with_skipped(skipped)
+}
+
+/// Decides when a trigger that waited for the end of its run ([`StoredTrigger::awaits_end`]) fires next; the run
+/// ended at `ended_at`. A plan without a next fire time says that the trigger is complete.
+pub fn plan_ended(trigger: &StoredTrigger, calendar: Option<&Calendar>, ended_at: Timestamp) -> FiringPlan {
+    match trigger.schedule() {
+        Schedule::FixedDelay(delay) if trigger.awaits_end() => plan_delay(trigger, delay, calendar, ended_at),
+        _ => FiringPlan::unchanged(trigger),
+    }
+}
+
+/// One instant is done at `from`: the next one is a delay away, if repeats are left.
+fn plan_delay(
+    trigger: &StoredTrigger,
+    delay: &FixedDelay,
+    calendar: Option<&Calendar>,
+    from: Timestamp,
+) -> FiringPlan {
+    let repeat = match delay.repeat() {
+        Repeat::Forever => Repeat::Forever,
+        Repeat::Times(0) => return FiringPlan::quiet(None),
+        Repeat::Times(left) => Repeat::Times(left - 1),
+    };
+    let next = plus_millis(from, i64::try_from(delay.delay_ms()).unwrap_or(i64::MAX));
+    let next = calendar.map_or(Some(next), |calendar| calendar.next_included(next));
+    let next = next.filter(|next| trigger.definition.end.is_none_or(|end| *next < end));
+    let rebase = next.map(|start| Rebase {
+        start,
+        schedule: Schedule::FixedDelay(delay.with_repeat(repeat)),
+        accounted_from: start,
+    });
+    FiringPlan { rebase, ..FiringPlan::quiet(next) }
 }
 
 /// Writes a plan made at `now` into the trigger's own fields. The caller writes the fire and the skips.
 pub fn advance(trigger: &mut StoredTrigger, plan: &FiringPlan) {
-    trigger.fired += u64::from(plan.fire.is_some());
+    trigger.fired += u64::from(plan.fire.is_some()) + plan.later.len() as u64;
     trigger.skipped += plan.skipped.iter().map(|skip| skip.count).sum::<u64>();
     if plan.fire.is_some() {
         trigger.previous_fire_at = plan.fire;
@@ -263,7 +389,8 @@ pub fn advance(trigger: &mut StoredTrigger, plan: &FiringPlan) {
     if let Some(rebase) = &plan.rebase {
         trigger.anchor = rebase.start;
         trigger.accounted_from = rebase.accounted_from;
-        trigger.rebased = Some(rebase.schedule.clone());
+        let moved = rebase.schedule != trigger.definition.schedule;
+        trigger.rebased = moved.then(|| rebase.schedule.clone());
         trigger.fired = 0;
         trigger.skipped = 0;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Data, JobKey, RetryPolicy};
+use crate::{Concurrency, Data, JobKey, RetryPolicy};
 
 /// The name under which nodes register the code of a job.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ impl fmt::Debug for JobKind {
 }
 
 /// What a due trigger does while its job does not allow another run beside the running one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Overlap {
@@ -54,6 +54,28 @@ pub enum Overlap {
     Queue,
     /// Give up the instants that fall due meanwhile; each is recorded as skipped with reason `overlap`.
     Skip,
+    /// Ask the running one to stop (of several the oldest), and run when it has ended.
+    Cancel,
+}
+
+impl Overlap {
+    /// The number in stores.
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Queue => 0,
+            Self::Skip => 1,
+            Self::Cancel => 2,
+        }
+    }
+
+    /// The policy of a number in stores; unknown numbers read as [`Self::Queue`].
+    pub fn from_code(code: i64) -> Self {
+        match code {
+            1 => Self::Skip,
+            2 => Self::Cancel,
+            _ => Self::Queue,
+        }
+    }
 }
 
 /// The stored definition of a job: which code runs, with which arguments, under which rules.
@@ -78,7 +100,10 @@ pub struct JobDetail {
     /// Whether several runs of this job may overlap, in the whole cluster.
     #[serde(default = "yes")]
     pub concurrent: bool,
-    /// What a due trigger does while a non-concurrent job runs.
+    /// A limit above one run at a time, or one that is shared by key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// What a due trigger does while the limit does not allow another run.
     #[serde(default)]
     pub overlap: Overlap,
     /// What follows a failed run.
@@ -107,6 +132,7 @@ impl JobDetail {
             durable: false,
             requests_recovery: false,
             concurrent: true,
+            concurrency: None,
             overlap: Overlap::Queue,
             retry: RetryPolicy::None,
             timeout_ms: None,
@@ -144,10 +170,21 @@ impl JobDetail {
         self
     }
 
-    /// Sets what a due trigger does while the job is busy; implies [`Self::non_concurrent`].
+    /// Limits how many runs may be under way at a time, of this job or of all that share a key.
+    pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
+        self.concurrency = Some(concurrency);
+        self
+    }
+
+    /// Sets what a due trigger does while the job is busy; implies [`Self::non_concurrent`] unless a limit is set.
     pub fn overlap(mut self, overlap: Overlap) -> Self {
         self.overlap = overlap;
-        self.non_concurrent()
+        if self.concurrency.is_some() { self } else { self.non_concurrent() }
+    }
+
+    /// Whether some limit holds runs of this job back.
+    pub fn is_limited(&self) -> bool {
+        !self.concurrent || self.concurrency.is_some()
     }
 
     /// Sets what follows a failed run.

@@ -3,7 +3,7 @@
 //! * **Values**: [`JobDetail`], [`Trigger`], [`Fire`], [`Completion`], [`TaskHistory`], [`Event`].
 //! * **Decisions** are pure functions that take the time as an argument: [`firing::plan`] (what a due
 //!   trigger does), [`recovery::plan`] (what becomes of work whose node is gone), [`definition::apply`]
-//!   (what an edit does to stored definitions) and [`RetryPolicy::next_delay`].
+//!   (what an edit does to stored definitions), [`Lane::of`] (what limits its runs) and [`RetryPolicy::next_delay`].
 //! * **Ports**: the four store traits joined in [`JobStore`], and the [`Clock`].
 //!
 //! Nothing here reads a clock, spawns, sleeps or touches a socket. A store fetches rows, asks a decision
@@ -27,7 +27,9 @@ pub mod firing;
 pub mod history;
 pub mod job;
 pub mod key;
+pub mod lane;
 pub mod node;
+pub mod pending;
 pub mod query;
 pub mod recovery;
 pub mod retry;
@@ -35,20 +37,23 @@ pub mod store;
 pub mod time;
 pub mod trigger;
 
-pub use change::{Applied, Change};
+pub use change::{Applied, Change, StoredCalendar};
 pub use clock::{Clock, SleepFuture};
 pub use data::Data;
 pub use error::{ChangeError, StoreError};
 pub use event::Event;
-pub use fire::{Claim, Claimed, Completed, Completion, Fire, FireId, KindSlots, Outcome, Retry};
+pub use fire::{
+    CancelledFire, Claim, Claimed, Completed, Completion, Fire, FireId, KindSlots, Outcome, Retry, Then,
+};
 pub use firing::{FiringPlan, Skip, SkipReason};
 pub use history::{Retention, SkippedRange, TaskHistory, TaskRecord, TaskStatus};
 pub use jiff::Timestamp;
 pub use job::{JobDetail, JobKind, Overlap, StoredJob};
 pub use key::{JobKey, KeyError, TriggerKey};
+pub use lane::{Concurrency, Lane};
 pub use node::{ClusterView, Heartbeat, Node, NodeState, Term};
 pub use punctual_schedule as schedule;
-pub use punctual_schedule::{MisfirePolicy, Schedule};
+pub use punctual_schedule::{Calendar, MisfirePolicy, Schedule};
 pub use query::{HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, StateCounts, TriggerQuery};
 pub use recovery::Recovered;
 pub use retry::RetryPolicy;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::JobKind;
+use crate::{CancelledFire, JobKind};
 
 /// One life of a node, numbered by the store: a node that restarts, or whose lease ran out, gets a new term.
 /// Claims and completions carry it, so that a node cannot change what recovery decided about its earlier life.
@@ -93,4 +93,6 @@ pub struct ClusterView {
     pub term: Term,
     /// All nodes with a live lease, this one included.
     pub nodes: Vec<Node>,
+    /// Open fires of this term that were asked to stop.
+    pub cancelled: Vec<CancelledFire>,
 }

@@ -15,7 +15,8 @@ use jiff::Timestamp;
 use crate::{
     Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, Fire, FireId, Heartbeat,
     HistoryQuery, JobKey, JobQuery, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
-    StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
+    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey,
+    TriggerQuery,
 };
 
 /// What exists: jobs and triggers.
@@ -36,8 +37,14 @@ pub trait DefinitionStore: Send + Sync {
     /// Triggers, ordered by group and name. One that cannot be understood is listed in the error state.
     async fn triggers(&self, query: &TriggerQuery) -> Result<Page<StoredTrigger>, StoreError>;
 
-    /// Of these jobs (the store's numbers), those that do not allow another run now.
-    async fn busy_jobs(&self, job_ids: &[i64]) -> Result<Vec<i64>, StoreError>;
+    /// How many fires are open in each of these lanes; those without any may be left out.
+    async fn open_in_lanes(&self, lanes: &[i64]) -> Result<Vec<(i64, u64)>, StoreError>;
+
+    /// All calendars, ordered by name.
+    async fn calendars(&self) -> Result<Vec<StoredCalendar>, StoreError>;
+
+    /// A calendar.
+    async fn calendar(&self, name: &str) -> Result<Option<StoredCalendar>, StoreError>;
 
     /// How many triggers are in which state at `now`, by one grouped count.
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError>;
@@ -47,8 +54,8 @@ pub trait DefinitionStore: Send + Sync {
 #[async_trait]
 pub trait FiringStore: Send + Sync {
     /// Takes due fires, in the order of fire time and priority, moves their triggers on, records what was
-    /// skipped, and opens the history rows. Never gives one instant out twice, and never a second fire of a
-    /// non-concurrent job while one is open.
+    /// skipped, and opens the history rows. Never gives one instant out twice, and never a fire whose lane
+    /// has no room ([`crate::Lane`]).
     ///
     /// # Errors
     /// [`StoreError::StaleTerm`] when the claiming term's lease has run out at `claim.now`.
@@ -59,9 +66,13 @@ pub trait FiringStore: Send + Sync {
     async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError>;
 
     /// Hands back fires that were claimed under `term` and never started: their rows go, and they are due
-    /// again as pending runs (see [`crate::definition::released`]) with the same attempt. Returns how many were
+    /// again as pending runs (see [`crate::pending::released`]) with the same attempt. Returns how many were
     /// handed back; one that is not open under `term` is left alone.
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError>;
+
+    /// Asks an open fire to stop: its node hears of it at its next heartbeat, with the reason. Whether it was open;
+    /// one that was asked before keeps the first reason.
+    async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError>;
 }
 
 /// What happened.

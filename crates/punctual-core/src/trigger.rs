@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use punctual_schedule::{MisfirePolicy, Occurrences, Schedule, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::{Data, FireId, JobKey, TriggerKey};
+use crate::{Data, FireId, JobKey, Lane, TriggerKey};
 
 /// The priority of a trigger that names none (Quartz's default).
 pub const DEFAULT_PRIORITY: i32 = 5;
@@ -97,6 +97,12 @@ impl Trigger {
     /// Sets the misfire policy.
     pub fn misfire(mut self, policy: MisfirePolicy) -> Self {
         self.misfire = policy;
+        self
+    }
+
+    /// Sets the stored calendar whose excluded times are no fire times.
+    pub fn calendar(mut self, name: impl Into<String>) -> Self {
+        self.calendar = Some(name.into());
         self
     }
 
@@ -228,13 +234,16 @@ pub struct StoredTrigger {
     pub job_id: i64,
     /// The definition.
     pub definition: Trigger,
+    /// The limit that its runs count against, if there is one.
+    pub lane: Option<Lane>,
     /// The stored state.
     pub state: TriggerState,
     /// Where the schedule starts: the definition's start, or when the trigger was stored.
     pub anchor: Timestamp,
     /// The schedule that a misfire instruction put in the place of the definition's.
     pub rebased: Option<Schedule>,
-    /// The first instant that is not accounted for yet; `None` when there is none.
+    /// The first instant that is not accounted for yet; `None` when there is none, or when it is not known before the
+    /// run that is under way has ended ([`StoredTrigger::awaits_end`]).
     pub next_fire_at: Option<Timestamp>,
     /// The scheduled instant of the last fire.
     pub previous_fire_at: Option<Timestamp>,
@@ -268,6 +277,13 @@ impl StoredTrigger {
     /// The set of its scheduled instants.
     pub fn occurrences<'a>(&'a self, calendar: Option<&'a punctual_schedule::Calendar>) -> Occurrences<'a> {
         Occurrences::new(self.schedule(), self.window()).with_calendar(calendar)
+    }
+
+    /// Whether its next fire time is set when the run that is under way has ended (a fixed delay).
+    pub fn awaits_end(&self) -> bool {
+        self.next_fire_at.is_none()
+            && matches!(self.schedule(), Schedule::FixedDelay(_))
+            && matches!(self.state, TriggerState::Waiting | TriggerState::Paused)
     }
 
     /// The misfire threshold in force, in milliseconds.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use punctual_core::firing::{self, FiringPlan};
+use punctual_core::schedule::misfire::{CatchUp, Keep};
 use punctual_core::schedule::{CronSchedule, Occurrences, Repeat, SimpleSchedule, Window};
 use punctual_core::time::plus_millis;
 use punctual_core::{MisfirePolicy, Schedule, SkipReason, StoredTrigger, Timestamp, Trigger, TriggerState};
@@ -32,6 +33,11 @@ fn schedules() -> impl Strategy<Value = Schedule> {
     prop_oneof![Just(Schedule::Once), cron, simple]
 }
 
+fn bounds() -> impl Strategy<Value = CatchUp> {
+    (prop::option::of(1_u64..100_000_000), 1_u32..50, 0_u64..10_000)
+        .prop_map(|(window, count, spacing)| CatchUp::new(window, count, spacing).unwrap())
+}
+
 fn trigger(schedule: Schedule, policy: MisfirePolicy, threshold_ms: u64) -> StoredTrigger {
     let window = Window { start: start(), end: None };
     let first = Occurrences::new(&schedule, window).first().unwrap();
@@ -40,6 +46,7 @@ fn trigger(schedule: Schedule, policy: MisfirePolicy, threshold_ms: u64) -> Stor
         id: 1,
         job_id: 1,
         definition,
+        lane: None,
         state: TriggerState::Waiting,
         anchor: start(),
         rebased: None,
@@ -69,10 +76,17 @@ impl Ledger {
             assert!(at >= due && at <= now, "fired for {at}, due {due}, at {now}");
             assert!(self.fired.insert(at), "{at} was fired twice");
         }
+        for later in &plan.later {
+            assert!(later.scheduled_at >= due && later.scheduled_at <= now && later.due_at >= now);
+            assert!(self.fired.insert(later.scheduled_at), "{} was fired twice", later.scheduled_at);
+        }
         for skip in &plan.skipped {
             assert!(skip.first >= due && skip.last <= now && skip.first <= skip.last && skip.count > 0);
             if skip.reason == SkipReason::Coalesced {
-                assert!(plan.fire.is_some_and(|at| skip.last < at), "coalesced into a later fire");
+                assert!(
+                    plan.fire.is_some_and(|at| at < skip.first || skip.last < at),
+                    "coalesced into another"
+                );
             }
             self.skipped.push((skip.first, skip.last, skip.count));
         }
@@ -110,9 +124,13 @@ proptest! {
         schedule in schedules(),
         pick in any::<prop::sample::Index>(),
         threshold_ms in 0_u64..200_000,
+        bounds in prop::option::of(bounds()),
         steps in prop::collection::vec((0_i64..90_000_000, 0_u8..10), 1..40),
     ) {
-        let policies = MisfirePolicy::allowed(&schedule);
+        let mut policies = MisfirePolicy::allowed(&schedule).to_vec();
+        policies.push(MisfirePolicy::Skip);
+        policies.extend([Keep::Earliest, Keep::Latest].map(MisfirePolicy::Once));
+        policies.extend(bounds.map(MisfirePolicy::All));
         let mut trigger = trigger(schedule.clone(), policies[pick.index(policies.len())], threshold_ms);
         let mut ledger = Ledger::default();
         let mut now = start();

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use punctual_core::time::plus_millis;
 use punctual_core::{Claimed, Event, Fire, KindSlots, NodeState, StoreError, Term};
 
-use crate::execute::{Ended, execute};
+use crate::execute::{Cancel, Ended, execute};
 use crate::scheduler::{Inner, lock};
 use crate::settings::Backoff;
 
@@ -50,6 +50,7 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
             Ok((term, claimed)) => {
                 backoff.reset();
                 let pause = pause_after(&claimed, now, settings.poll_ms);
+                inner.cancel_runs(term, &claimed.cancelled);
                 start_runs(&inner, term, claimed.fires);
                 if let Some(until) = pause {
                     sleep_or_wake(&inner, until).await;
@@ -107,7 +108,10 @@ fn free_slots(inner: &Inner) -> Option<(usize, Vec<KindSlots>)> {
 
 /// Until when there is nothing to claim; `None` to go on at once.
 fn pause_after(claimed: &Claimed, now: Timestamp, poll_ms: u64) -> Option<Timestamp> {
-    let progress = !claimed.fires.is_empty() || !claimed.skipped.is_empty() || !claimed.errors.is_empty();
+    let progress = !claimed.fires.is_empty()
+        || !claimed.skipped.is_empty()
+        || !claimed.errors.is_empty()
+        || !claimed.cancelled.is_empty();
     match claimed.next_due {
         Some(due) if due <= now => (!progress).then(|| plus_millis(now, EMPTY_CLAIM_PAUSE_MS)),
         Some(due) => Some(due.min(later(now, poll_ms))),
@@ -125,12 +129,14 @@ fn start_runs(inner: &Arc<Inner>, term: Term, fires: Vec<Fire>) {
         if let Some(entry) = inner.node.registry.entry(&fire.job.kind) {
             entry.begin();
         }
-        inner.tracker.spawn(run(Arc::clone(inner), term, fire, token.clone()));
+        let cancel = Cancel::new(token.clone());
+        lock(&inner.cancels).insert(fire.id, cancel.clone());
+        inner.tracker.spawn(run(Arc::clone(inner), term, fire, cancel));
     }
 }
 
-async fn run(inner: Arc<Inner>, term: Term, fire: Fire, cancel: tokio_util::sync::CancellationToken) {
-    let kind = fire.job.kind.clone();
+async fn run(inner: Arc<Inner>, term: Term, fire: Fire, cancel: Cancel) {
+    let (id, kind) = (fire.id, fire.job.kind.clone());
     if inner.draining() {
         lock(&inner.unstarted).push(fire);
     } else {
@@ -143,6 +149,7 @@ async fn run(inner: Arc<Inner>, term: Term, fire: Fire, cancel: tokio_util::sync
             inner.ended.notify_one();
         }
     }
+    lock(&inner.cancels).remove(&id);
     if let Some(entry) = inner.node.registry.entry(&kind) {
         entry.end();
     }
@@ -241,6 +248,7 @@ async fn beat(inner: &Inner, now: Timestamp) -> Result<bool, StoreError> {
     if let (true, Some(old)) = (beat.lost_lease, old) {
         inner.cancel_lost(old);
     }
+    inner.cancel_runs(beat.term, &beat.cancelled);
     let recovered = inner.node.recover(now).await?;
     Ok(!trusted || beat.lost_lease || !recovered.is_empty())
 }

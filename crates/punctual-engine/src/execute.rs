@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -59,7 +59,44 @@ enum Stop {
     Cancelled,
 }
 
-async fn stop_signal(clock: &dyn Clock, timeout_ms: Option<u64>, cancel: &CancellationToken) -> Stop {
+/// What can end a run early: its whole term, or a request for this run alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Cancel {
+    term: CancellationToken,
+    run: Arc<Request>,
+}
+
+#[derive(Debug, Default)]
+struct Request {
+    token: CancellationToken,
+    reason: OnceLock<String>,
+}
+
+impl Cancel {
+    pub(crate) fn new(term: CancellationToken) -> Self {
+        Self { term, run: Arc::default() }
+    }
+
+    /// Asks the run to stop; whether it had not been asked before.
+    pub(crate) fn request(&self, reason: &str) -> bool {
+        let first = self.run.reason.set(reason.to_owned()).is_ok();
+        self.run.token.cancel();
+        first
+    }
+
+    async fn cancelled(&self) {
+        tokio::select! {
+            () = self.term.cancelled() => {}
+            () = self.run.token.cancelled() => {}
+        }
+    }
+
+    fn reason(&self) -> &str {
+        self.run.reason.get().map_or("its node stops or lost its lease", String::as_str)
+    }
+}
+
+async fn stop_signal(clock: &dyn Clock, timeout_ms: Option<u64>, cancel: &Cancel) -> Stop {
     match timeout_ms {
         None => {
             cancel.cancelled().await;
@@ -80,7 +117,7 @@ async fn supervise(
     mut job: CatchPanic,
     run: &Run,
     timeout_ms: Option<u64>,
-    cancel: &CancellationToken,
+    cancel: &Cancel,
     grace_ms: u64,
 ) -> JobResult {
     let stop = tokio::select! {
@@ -97,13 +134,17 @@ async fn supervise(
     };
     let manner =
         if ended.is_some() { "it stopped when asked" } else { "it did not stop when asked and was dropped" };
+    // A run that somebody asked to stop is not tried again; one whose node stops may be.
+    let retryable = cancel.run.reason.get().is_none();
     match (stop, ended) {
         (Stop::Cancelled, Some(Ok(()))) => Ok(()),
         (Stop::Cancelled, Some(Err(error))) => {
-            Err(JobError::of_kind("cancelled", format!("the run was cancelled: {error}"), true))
+            let message = format!("the run was cancelled ({}): {error}", cancel.reason());
+            Err(JobError::of_kind("cancelled", message, retryable))
         }
         (Stop::Cancelled, None) => {
-            Err(JobError::of_kind("cancelled", format!("the run was cancelled; {manner}"), true))
+            let message = format!("the run was cancelled ({}); {manner}", cancel.reason());
+            Err(JobError::of_kind("cancelled", message, retryable))
         }
         (Stop::TimeOut(limit), _) => Err(JobError::of_kind(
             "timeout",
@@ -115,7 +156,7 @@ async fn supervise(
 
 /// Runs a fire under `term` to its end; never panics and always ends (a job that blocks its thread for ever
 /// excepted).
-pub(crate) async fn execute(node: &Node, term: Term, fire: Fire, cancel: CancellationToken) -> Ended {
+pub(crate) async fn execute(node: &Node, term: Term, fire: Fire, cancel: Cancel) -> Ended {
     let fire = Arc::new(fire);
     let run = Arc::new(Run {
         fire: Arc::clone(&fire),
@@ -211,7 +252,7 @@ pub(crate) fn conclude(
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         retry,
         keep: fire.job.history,
-        is_last: fire.is_last,
+        then: fire.then,
     };
     Ended { fire, completion, error: message }
 }

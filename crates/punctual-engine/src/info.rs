@@ -1,8 +1,11 @@
 //! What a scheduler tells about itself and its jobs.
 
+use std::collections::{BTreeSet, HashMap};
+
 use jiff::Timestamp;
 use punctual_core::{
-    JobKey, JobQuery, NodeState, StoreError, StoredJob, StoredTrigger, TriggerQuery, TriggerState,
+    Calendar, JobKey, JobQuery, Lane, NodeState, Schedule, StoreError, StoredJob, StoredTrigger,
+    TriggerQuery, TriggerState,
 };
 
 use crate::scheduler::Scheduler;
@@ -18,7 +21,7 @@ pub enum ShownState {
     Complete,
     /// Could not be understood.
     Error,
-    /// Is due, and held back by a run of its non-concurrent job.
+    /// Is due, and held back because its job's limit of runs is reached.
     Blocked,
 }
 
@@ -70,31 +73,41 @@ impl Scheduler {
         let Some(job) = self.stored_job(key).await? else { return Ok(None) };
         let query = TriggerQuery { job: Some(key.clone()), ..TriggerQuery::default() };
         let triggers = self.store().triggers(&query).await?.rows;
-        let busy = !self.store().busy_jobs(&[job.id]).await?.is_empty();
-        let now = self.now();
-        let triggers = triggers.into_iter().map(|trigger| describe(trigger, busy, now)).collect();
+        let looked_up = self.look_up(&triggers).await?;
+        let triggers = triggers.into_iter().map(|trigger| looked_up.describe(trigger)).collect();
         Ok(Some(JobInfo { job, triggers }))
     }
 
-    /// The scheduler with all its jobs, by four queries whatever their number.
+    /// The scheduler with all its jobs, by a few queries whatever their number.
     pub async fn scheduler_info(&self) -> Result<SchedulerInfo, StoreError> {
         let jobs = self.store().jobs(&JobQuery::default()).await?.rows;
         let triggers = self.store().triggers(&TriggerQuery::default()).await?.rows;
-        let exclusive: Vec<i64> =
-            jobs.iter().filter(|job| !job.detail.concurrent).map(|job| job.id).collect();
-        let busy = self.store().busy_jobs(&exclusive).await?;
-        let now = self.now();
+        let looked_up = self.look_up(&triggers).await?;
         let mut infos: Vec<JobInfo> =
             jobs.into_iter().map(|job| JobInfo { job, triggers: Vec::new() }).collect();
         let by_id: std::collections::HashMap<i64, usize> =
             infos.iter().enumerate().map(|(at, info)| (info.job.id, at)).collect();
         for trigger in triggers {
             if let Some(&at) = by_id.get(&trigger.job_id) {
-                let busy = busy.contains(&trigger.job_id);
-                infos[at].triggers.push(describe(trigger, busy, now));
+                infos[at].triggers.push(looked_up.describe(trigger));
             }
         }
         Ok(SchedulerInfo { scheduler: self.summary(), jobs: infos })
+    }
+
+    /// What has to be known beside triggers to describe them.
+    async fn look_up(&self, triggers: &[StoredTrigger]) -> Result<LookedUp, StoreError> {
+        let lanes: BTreeSet<i64> =
+            triggers.iter().filter_map(|trigger| trigger.lane).map(|lane| lane.id).collect();
+        let lanes: Vec<i64> = lanes.into_iter().collect();
+        let open = if lanes.is_empty() { Vec::new() } else { self.store().open_in_lanes(&lanes).await? };
+        let uses_calendars = triggers.iter().any(|trigger| trigger.definition.calendar.is_some());
+        let calendars = if uses_calendars { self.store().calendars().await? } else { Vec::new() };
+        Ok(LookedUp {
+            now: self.now(),
+            open: open.into_iter().collect(),
+            calendars: calendars.into_iter().map(|stored| (stored.name, stored.calendar)).collect(),
+        })
     }
 
     /// Lines that tell people what this scheduler is and does.
@@ -120,19 +133,30 @@ impl Scheduler {
     }
 }
 
-fn describe(trigger: StoredTrigger, busy: bool, now: Timestamp) -> TriggerInfo {
-    let due = trigger.next_fire_at.is_some_and(|at| at <= now);
-    let state = match trigger.state {
-        TriggerState::Waiting if busy && due => ShownState::Blocked,
-        TriggerState::Waiting => ShownState::Normal,
-        TriggerState::Paused => ShownState::Paused,
-        TriggerState::Complete => ShownState::Complete,
-        TriggerState::Error => ShownState::Error,
-    };
-    let final_fire_at = match trigger.state {
-        // An unreadable schedule has no end that could be told.
-        TriggerState::Error => None,
-        _ => trigger.occurrences(None).last(),
-    };
-    TriggerInfo { trigger, state, final_fire_at }
+struct LookedUp {
+    now: Timestamp,
+    open: HashMap<i64, u64>,
+    calendars: HashMap<String, Calendar>,
+}
+
+impl LookedUp {
+    fn describe(&self, trigger: StoredTrigger) -> TriggerInfo {
+        let due = trigger.next_fire_at.is_some_and(|at| at <= self.now);
+        let open = |lane: &Lane| self.open.get(&lane.id).copied().unwrap_or(0);
+        let held = trigger.lane.is_some_and(|lane| !lane.has_room(open(&lane)));
+        let state = match trigger.state {
+            TriggerState::Waiting if held && due => ShownState::Blocked,
+            TriggerState::Waiting => ShownState::Normal,
+            TriggerState::Paused => ShownState::Paused,
+            TriggerState::Complete => ShownState::Complete,
+            TriggerState::Error => ShownState::Error,
+        };
+        let calendar = trigger.definition.calendar.as_ref().and_then(|name| self.calendars.get(name));
+        let final_fire_at = match (trigger.state, trigger.schedule()) {
+            // An unreadable schedule has no end that could be told, and a delay none that is known.
+            (TriggerState::Error, _) | (_, Schedule::FixedDelay(_)) => None,
+            _ => trigger.occurrences(calendar).last(),
+        };
+        TriggerInfo { trigger, state, final_fire_at }
+    }
 }

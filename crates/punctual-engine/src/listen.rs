@@ -82,6 +82,9 @@ impl Listener for LogListener {
                     "job {} failed after {duration_ms} ms: {message}; {next}", fire.job.key
                 );
             }
+            Event::CancelRequested { id, reason } => {
+                info!(fire.id = id.0, reason = %reason, "run {id} is asked to stop: {reason}")
+            }
             Event::CompletionSuperseded { id, job } => warn!(
                 job.key = %job, fire.id = id.0,
                 "a run of job {job} ended after recovery had taken its fire away; its result is not recorded"

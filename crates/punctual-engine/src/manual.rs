@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::builder::{BuildError, SchedulerBuilder};
 use crate::clock::ManualClock;
-use crate::execute::execute;
+use crate::execute::{Cancel, execute};
 use crate::scheduler::Scheduler;
 
 /// Why a hand-cranked scheduler could not go on.
@@ -97,7 +97,7 @@ impl ManualScheduler {
                 return Ok(runs);
             }
             for fire in claimed.fires {
-                let ended = execute(node, term, fire, CancellationToken::new()).await;
+                let ended = execute(node, term, fire, Cancel::new(CancellationToken::new())).await;
                 runs.push(ManualRun {
                     job: ended.fire.job.key.to_string(),
                     scheduled_at: ended.fire.scheduled_at,

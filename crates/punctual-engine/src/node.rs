@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    Claim, Claimed, Clock, Completed, Completion, Event, Fire, Heartbeat, JobStore, KindSlots, NodeState,
-    Recovered, StoreError, Term,
+    CancelledFire, Claim, Claimed, Clock, Completed, Completion, Event, Fire, Heartbeat, JobStore, KindSlots,
+    NodeState, Recovered, StoreError, Term, Then,
 };
 
 use crate::execute::Ended;
@@ -46,12 +46,14 @@ struct Standing {
 }
 
 /// What a heartbeat found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat {
     /// The node's term.
     pub term: Term,
     /// Whether an earlier term had run out: what was claimed under it belongs to recovery.
     pub lost_lease: bool,
+    /// Runs of this term that were asked to stop.
+    pub cancelled: Vec<CancelledFire>,
 }
 
 /// How a node is doing.
@@ -196,7 +198,8 @@ impl Node {
             Some(old) if old != view.term => self.listeners.emit(&Event::LeaseLost { old, new: view.term }),
             Some(_) => {}
         }
-        Ok(Beat { term: view.term, lost_lease: term.is_some_and(|old| old != view.term) })
+        let lost_lease = term.is_some_and(|old| old != view.term);
+        Ok(Beat { term: view.term, lost_lease, cancelled: view.cancelled })
     }
 
     /// Takes due fires, at most `limit` in all and each kind's free slots.
@@ -229,14 +232,15 @@ impl Node {
     }
 
     /// Reports runs that have ended. Returns whether something may be due because of it: a retry, or a trigger
-    /// that waited for a non-concurrent job.
+    /// that waited for the run's end or for room.
     pub async fn complete(&self, now: Timestamp, ended: &[Ended]) -> Result<bool, StoreError> {
         let done: Vec<Completion> = ended.iter().map(|ended| ended.completion.clone()).collect();
         let answers = self.note(self.store.complete(now, &done).await)?;
         self.executed.fetch_add(ended.len() as u64, Ordering::Relaxed);
         let mut wake = false;
         for (ended, answer) in ended.iter().zip(answers) {
-            wake |= ended.completion.retry.is_some() || !ended.fire.job.concurrent;
+            let then = ended.fire.then == Then::MayAwait;
+            wake |= then || ended.completion.retry.is_some() || ended.fire.job.is_limited();
             if answer == Completed::Superseded {
                 self.listeners.emit_with(|| Event::CompletionSuperseded {
                     id: ended.fire.id,

@@ -1,6 +1,9 @@
 //! What an application may ask of its scheduler.
 
-use punctual_core::{Applied, Change, ChangeError, Data, JobDetail, JobKey, StoreError, Trigger, TriggerKey};
+use punctual_core::{
+    Applied, CancelledFire, Change, ChangeError, Data, FireId, JobDetail, JobKey, StoreError, Trigger,
+    TriggerKey,
+};
 
 use crate::scheduler::Scheduler;
 
@@ -31,6 +34,17 @@ impl Scheduler {
             self.inner.wake.notify_one();
         }
         Ok(applied)
+    }
+
+    /// Asks a run to stop, wherever it runs; its node hears of it at its next heartbeat at the latest. Whether the run
+    /// was under way. A run that stops counts as failed (`cancelled`, with the reason) and is not tried again.
+    pub async fn cancel(&self, run: FireId, reason: &str) -> Result<bool> {
+        let open = self.inner.node.note(self.store().request_cancel(run, reason).await)?;
+        if let Some(term) = self.inner.node.term().filter(|_| open) {
+            let reason = reason.to_owned();
+            self.inner.cancel_runs(term, &[CancelledFire { id: run, term, reason }]);
+        }
+        Ok(open)
     }
 
     async fn apply_one(&self, change: Change) -> Result<Applied> {

@@ -1,5 +1,6 @@
 //! The scheduler: a node's life from its start to its end.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    Change, Clock, Event, Fire, JobStore, NodeState, Retention, StoreError, StoredJob, Term, Trigger,
+    CancelledFire, Change, Clock, Event, Fire, FireId, JobStore, NodeState, Retention, StoreError, StoredJob,
+    Term, Trigger,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -17,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::builder::{Entry, SchedulerBuilder};
 use crate::driver;
-use crate::execute::Ended;
+use crate::execute::{Cancel, Ended};
 use crate::node::{Node, Status};
 
 /// A node's scheduler. Cheap to clone: all clones are one scheduler.
@@ -46,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) tracker: TaskTracker,
     /// Cancels the runs of the present term.
     pub(crate) runs: Mutex<CancellationToken>,
+    /// What can stop each run that is under way.
+    pub(crate) cancels: Mutex<HashMap<FireId, Cancel>>,
     /// Ends the loops.
     pub(crate) stop: CancellationToken,
     loops: Mutex<Vec<JoinHandle<()>>>,
@@ -103,6 +107,7 @@ impl Scheduler {
             starved: AtomicBool::new(false),
             tracker: TaskTracker::new(),
             runs: Mutex::new(CancellationToken::new()),
+            cancels: Mutex::default(),
             stop: CancellationToken::new(),
             loops: Mutex::default(),
             lifecycle: tokio::sync::Mutex::new(Lifecycle::New),
@@ -346,6 +351,17 @@ impl Inner {
     /// The token that cancels runs claimed now.
     pub(crate) fn run_token(&self) -> CancellationToken {
         lock(&self.runs).clone()
+    }
+
+    /// Asks runs of this node to stop. Others hear of it by their own heartbeats.
+    pub(crate) fn cancel_runs(&self, term: Term, cancelled: &[CancelledFire]) {
+        for fire in cancelled.iter().filter(|fire| fire.term == term) {
+            let cancel = lock(&self.cancels).get(&fire.id).cloned();
+            if cancel.is_some_and(|cancel| cancel.request(&fire.reason)) {
+                let (id, reason) = (fire.id, fire.reason.clone());
+                self.node.listeners.emit(&Event::CancelRequested { id, reason });
+            }
+        }
     }
 
     /// Cancels everything that was claimed under a lost term.

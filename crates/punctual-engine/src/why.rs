@@ -4,8 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 use punctual_core::{
-    HistoryQuery, SkipReason, SkippedQuery, SkippedRange, StoreError, StoredTrigger, TaskHistory, TaskStatus,
-    TriggerKey, TriggerState,
+    Calendar, HistoryQuery, SkipReason, SkippedQuery, SkippedRange, StoreError, StoredTrigger, TaskHistory,
+    TaskStatus, TriggerKey, TriggerState,
 };
 
 use crate::scheduler::Scheduler;
@@ -22,7 +22,7 @@ pub enum Fate {
     Waiting {
         /// Whether its trigger is paused.
         paused: bool,
-        /// Whether a run of its non-concurrent job holds it back.
+        /// Whether its job's limit of runs holds it back.
         blocked: bool,
     },
     /// It lies ahead.
@@ -35,6 +35,11 @@ pub enum Fate {
         before: Option<Timestamp>,
         /// The first instant after.
         after: Option<Timestamp>,
+    },
+    /// The trigger's schedule has the instant, and its calendar excludes it.
+    Excluded {
+        /// The calendar's name.
+        calendar: String,
     },
     /// It lies before the time from which the account of this trigger reaches, or its rows were cleaned up.
     BeforeAccount {
@@ -76,25 +81,39 @@ impl Scheduler {
             return Ok(Fate::Ran(runs));
         }
         let stored = self.store().trigger(key).await?;
+        let calendar = match stored.as_ref().and_then(|stored| stored.definition.calendar.as_ref()) {
+            Some(name) => self.store().calendar(name).await?.map(|stored| stored.calendar),
+            None => None,
+        };
         let skipped = SkippedQuery { trigger: Some(key.clone()), at: Some(at), ..SkippedQuery::default() };
         let skipped = self.store().skipped(&skipped).await?.rows.into_iter().next();
-        let scheduled = stored.as_ref().is_none_or(|stored| is_scheduled(stored, at));
+        let scheduled = stored.as_ref().is_none_or(|stored| is_scheduled(stored, calendar.as_ref(), at));
         match (skipped, stored) {
             // A range also spans what lies between its instants; the schedule, where known, decides.
             (Some(range), _) if scheduled || range.skip.first == at || range.skip.last == at => {
                 Ok(Fate::Skipped(range))
             }
             (_, None) => Ok(Fate::NoTrigger),
-            (_, Some(stored)) => self.fate_of_unrecorded(&stored, at).await,
+            (_, Some(stored)) => self.fate_of_unrecorded(&stored, calendar.as_ref(), at).await,
         }
     }
 
-    async fn fate_of_unrecorded(&self, stored: &StoredTrigger, at: Timestamp) -> Result<Fate, StoreError> {
+    async fn fate_of_unrecorded(
+        &self,
+        stored: &StoredTrigger,
+        calendar: Option<&Calendar>,
+        at: Timestamp,
+    ) -> Result<Fate, StoreError> {
         if stored.state == TriggerState::Error {
             return Ok(Fate::Broken(stored.error.clone().unwrap_or_default()));
         }
-        if !is_scheduled(stored, at) {
-            let occurrences = stored.occurrences(None);
+        if !is_scheduled(stored, calendar, at) {
+            if stored.pending.is_none() && stored.occurrences(None).contains(at) {
+                return Ok(Fate::Excluded {
+                    calendar: stored.definition.calendar.clone().unwrap_or_default(),
+                });
+            }
+            let occurrences = stored.occurrences(calendar);
             let (before, after) = (occurrences.prev_before(at), occurrences.next_after(at));
             return Ok(Fate::NotScheduled { before, after });
         }
@@ -104,7 +123,13 @@ impl Scheduler {
                     return Ok(Fate::Ahead);
                 }
                 let paused = stored.state == TriggerState::Paused;
-                let blocked = !self.store().busy_jobs(&[stored.job_id]).await?.is_empty();
+                let blocked = match stored.lane {
+                    None => false,
+                    Some(lane) => {
+                        let open = self.store().open_in_lanes(&[lane.id]).await?;
+                        open.iter().any(|(_, open)| !lane.has_room(*open))
+                    }
+                };
                 Ok(Fate::Waiting { paused, blocked })
             }
             _ => Ok(Fate::BeforeAccount { from: stored.accounted_from }),
@@ -112,10 +137,10 @@ impl Scheduler {
     }
 }
 
-fn is_scheduled(stored: &StoredTrigger, at: Timestamp) -> bool {
+fn is_scheduled(stored: &StoredTrigger, calendar: Option<&Calendar>, at: Timestamp) -> bool {
     match &stored.pending {
         Some(pending) => pending.scheduled_at == at,
-        None => stored.state != TriggerState::Error && stored.occurrences(None).contains(at),
+        None => stored.state != TriggerState::Error && stored.occurrences(calendar).contains(at),
     }
 }
 
@@ -148,7 +173,7 @@ impl fmt::Display for Why {
             }
             Fate::Waiting { paused: true, .. } => f.write_str("is due and waits: its trigger is paused"),
             Fate::Waiting { blocked: true, .. } => {
-                f.write_str("is due and waits: another run of its non-concurrent job is under way")
+                f.write_str("is due and waits: as many runs are under way as its job's limit allows")
             }
             Fate::Waiting { .. } => f.write_str("is due and waits for a node that can run it"),
             Fate::Ahead => f.write_str("lies ahead"),
@@ -161,6 +186,9 @@ impl fmt::Display for Why {
                     (None, Some(after)) => write!(f, ": its first one is {after}"),
                     (None, None) => Ok(()),
                 }
+            }
+            Fate::Excluded { calendar } => {
+                write!(f, "is excluded by the trigger's calendar {calendar:?}")
             }
             Fate::BeforeAccount { from } => write!(
                 f,

@@ -1,12 +1,14 @@
 //! Claim, complete, release, recover.
 
 use jiff::Timestamp;
-use punctual_core::definition::{self, OpenFire};
+use punctual_core::definition;
+use punctual_core::pending::{self, OpenFire};
 use punctual_core::recovery::{self, Orphan};
 use punctual_core::time::{from_millis, to_millis, whole_millis};
 use punctual_core::{
-    Cause, Claim, Claimed, Completed, Completion, Data, Fire, FireId, Node, Outcome, Recovered, SkipReason,
-    SkippedRange, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskStatus, Term, TriggerState, firing,
+    CancelledFire, Cause, Claim, Claimed, Completed, Completion, Data, Fire, FireId, Lane, Node, Outcome,
+    Overlap, Recovered, SkipReason, SkippedRange, StoreError, StoredJob, StoredTrigger, TaskHistory,
+    TaskStatus, Term, Then, TriggerState, firing,
 };
 
 use crate::state::{Row, State};
@@ -20,18 +22,27 @@ pub(crate) fn claim(state: &mut State, node: &Node, claim: &Claim<'_>) -> Claime
         let heads = claim.kinds.iter().enumerate().filter(|(at, _)| free[*at] > 0);
         let next = heads
             .filter_map(|(at, slots)| state.head(&slots.kind).map(|head| (head, at)))
-            .filter(|(head, _)| head.at <= to_millis(now))
-            .min_by_key(|(head, _)| (head.at, head.rank, head.trigger_id));
-        let Some((head, at)) = next else { break };
-        let Some(trigger) = state.triggers.get(&head.trigger_id).cloned() else { break };
+            .filter(|(head, _)| head.0 <= to_millis(now))
+            .min();
+        let Some(((_, _, trigger_id), at)) = next else { break };
+        let Some(trigger) = state.triggers.get(&trigger_id).cloned() else { break };
         let Some(job) = state.jobs.get(&trigger.job_id).cloned() else { break };
         if take(state, node, now, trigger, &job, &mut claimed) {
             free[at] -= 1;
         }
     }
     let heads = claim.kinds.iter().filter_map(|slots| state.head(&slots.kind));
-    claimed.next_due = heads.map(|head| from_millis(head.at)).min();
+    claimed.next_due = heads.map(|head| from_millis(head.0)).min();
     claimed
+}
+
+/// Asks the oldest run of a full lane to stop.
+fn cancel_oldest(state: &mut State, trigger: &StoredTrigger, lane: &Lane, claimed: &mut Claimed) {
+    let Some(id) = state.lanes.fires(lane.id).next() else { return };
+    let Some(term) = state.history.get(&id).map(|row| row.term) else { return };
+    let reason = definition::cancel_reason(trigger);
+    state.request_cancel(id, &reason);
+    claimed.cancelled.push(CancelledFire { id, term, reason });
 }
 
 /// Lets a due trigger do what its plan says; whether it fired.
@@ -44,17 +55,30 @@ fn take(
     claimed: &mut Claimed,
 ) -> bool {
     let pending = trigger.pending.clone();
-    // A busy job has an open gate only where its overlap policy is to skip.
-    let busy = !job.detail.concurrent && state.has_open_fires(job.id);
-    let plan =
-        if busy { firing::plan_overlap(&trigger, None, now) } else { firing::plan(&trigger, None, now) };
+    // A full lane shows only triggers whose overlap policy has something to do.
+    let full = trigger.lane.filter(|lane| !lane.has_room(state.lanes.open(lane.id)));
+    if let Some(lane) = full.filter(|lane| lane.overlap == Overlap::Cancel) {
+        cancel_oldest(state, &trigger, &lane, claimed);
+        return false;
+    }
+    let calendar = trigger.definition.calendar.as_ref().and_then(|name| state.calendars.get(name));
+    let calendar = calendar.map(|stored| &stored.calendar);
+    let plan = match full {
+        Some(_) => firing::plan_overlap(&trigger, calendar, now),
+        None => firing::plan(&trigger, calendar, now),
+    };
     let data = trigger.definition.data.clone();
     let key = pending.as_ref().and_then(|run| run.trigger.clone()).unwrap_or(trigger.definition.key.clone());
     firing::advance(&mut trigger, &plan);
-    let id = trigger.id;
-    let is_last = pending.is_none() && trigger.state == TriggerState::Complete;
-    let gone = pending.is_some() || (is_last && plan.fire.is_none());
+    let (id, lane) = (trigger.id, trigger.lane);
+    let then = definition::then(&trigger, pending.as_ref());
+    let gone = pending.is_some() || (then == Then::Ends && plan.fire.is_none());
     let fire_id = plan.fire.map(|_| FireId(state.next_id()));
+    for run in
+        fire_id.into_iter().flat_map(|first| pending::caught_up(first, &trigger, job, &plan.later, now))
+    {
+        insert_pending(state, run);
+    }
     for skip in &plan.skipped {
         let fire = fire_id.filter(|_| skip.reason == SkipReason::Coalesced);
         let range = SkippedRange {
@@ -85,14 +109,14 @@ fn take(
         origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(fire_id),
         scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
         fired_at: now,
-        is_last,
+        then,
     };
-    state.open_fire(row_of(&fire, node, job.id, id));
+    state.open_fire(row_of(&fire, node, (job.id, id, lane.map(|lane| lane.id))));
     claimed.fires.push(fire);
     true
 }
 
-fn row_of(fire: &Fire, node: &Node, job_id: i64, trigger_id: i64) -> Row {
+fn row_of(fire: &Fire, node: &Node, (job_id, trigger_id, lane): (i64, i64, Option<i64>)) -> Row {
     let entry = TaskHistory {
         id: fire.id,
         task: fire.job.key.name().to_owned(),
@@ -110,7 +134,7 @@ fn row_of(fire: &Fire, node: &Node, job_id: i64, trigger_id: i64) -> Row {
         origin: fire.origin,
         cause: fire.cause,
     };
-    Row { entry, term: node.term, job_id, trigger_id, data: fire.trigger_data.clone() }
+    Row { entry, term: node.term, job_id, trigger_id, lane, data: fire.trigger_data.clone() }
 }
 
 fn open_row(state: &State, id: FireId, term: Term) -> Option<Row> {
@@ -136,7 +160,7 @@ fn collect(state: &mut State, job_id: i64) {
 
 /// After a fire has ended: its finished trigger goes, and its job too when nothing is left of it.
 fn settle(state: &mut State, row: &Row) {
-    state.shut_fire(row.job_id, row.entry.id);
+    state.shut_fire(row.job_id, row.lane, row.entry.id);
     let finished = |trigger: &StoredTrigger| trigger.state == TriggerState::Complete;
     if state.triggers.get(&row.trigger_id).is_some_and(finished) {
         state.set_trigger(row.trigger_id, None);
@@ -158,10 +182,7 @@ pub(crate) fn complete(
     if let (Some(retry), Some(job), Some(fire)) =
         (&done.retry, state.jobs.get(&row.job_id).cloned(), open_fire_of(&row))
     {
-        insert_pending(
-            state,
-            definition::retried(&fire, &job, retry.data.clone(), retry.at, whole_millis(now)),
-        );
+        insert_pending(state, pending::retried(&fire, &job, retry.data.clone(), retry.at, whole_millis(now)));
     }
     if done.keep {
         if let Some(stored) = state.history.get_mut(&done.id) {
@@ -178,6 +199,9 @@ pub(crate) fn complete(
     } else {
         state.history.remove(&done.id);
     }
+    if done.then == Then::MayAwait && done.retry.is_none() {
+        let _ = row.entry.trigger.as_ref().map(|key| definition::ended(&mut Tx::new(state), now, key));
+    }
     settle(state, &row);
     Ok(Completed::Closed)
 }
@@ -190,10 +214,7 @@ pub(crate) fn release(
 ) -> Result<bool, StoreError> {
     let Some(row) = open_row(state, fire.id, term) else { return Ok(false) };
     if let (Some(job), Some(open)) = (state.jobs.get(&row.job_id).cloned(), open_fire_of(&row)) {
-        insert_pending(
-            state,
-            definition::released(&open, &job, fire.trigger_data.clone(), whole_millis(now)),
-        );
+        insert_pending(state, pending::released(&open, &job, fire.trigger_data.clone(), whole_millis(now)));
     }
     state.history.remove(&fire.id);
     settle(state, &row);
@@ -226,7 +247,7 @@ pub(crate) fn recover(state: &mut State, now: Timestamp) -> Result<Vec<Recovered
             now,
         );
         if let (true, Some(job)) = (plan.refire, &job) {
-            insert_pending(state, definition::recovered(&fire, job, row.data.clone(), now));
+            insert_pending(state, pending::recovered(&fire, job, row.data.clone(), now));
         }
         if let Some(stored) = state.history.get_mut(&id) {
             stored.entry.status = TaskStatus::Unknown;
@@ -234,14 +255,12 @@ pub(crate) fn recover(state: &mut State, now: Timestamp) -> Result<Vec<Recovered
             stored.entry.details = Some(plan.details);
             stored.data = Data::empty();
         }
+        let refired = plan.refire && job.is_some();
+        if !refired {
+            definition::ended(&mut Tx::new(state), now, &fire.trigger)?;
+        }
         settle(state, &row);
-        recovered.push(Recovered {
-            id,
-            job: job_key,
-            trigger: fire.trigger,
-            node: row.entry.node,
-            refired: plan.refire && job.is_some(),
-        });
+        recovered.push(Recovered { id, job: job_key, trigger: fire.trigger, node: row.entry.node, refired });
     }
     state.nodes.retain(|_, node| node.lease_until > now);
     Ok(recovered)

@@ -2,6 +2,7 @@
 //! other stores are compared with.
 
 mod firing;
+mod lanes;
 mod queries;
 mod state;
 mod tx;
@@ -14,8 +15,8 @@ use punctual_core::time::{plus_millis, whole_millis};
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
     FireId, FiringStore, Heartbeat, HistoryQuery, HistoryStore, JobKey, JobQuery, Node, Page, Recovered,
-    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredJob, StoredTrigger, TaskHistory,
-    TaskRecord, Term, TriggerKey, TriggerQuery, definition,
+    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger,
+    TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery, definition,
 };
 
 use crate::state::State;
@@ -79,13 +80,17 @@ impl DefinitionStore for MemoryStore {
         Ok(queries::triggers(&self.state(), query))
     }
 
-    async fn busy_jobs(&self, job_ids: &[i64]) -> Result<Vec<i64>, StoreError> {
+    async fn open_in_lanes(&self, lanes: &[i64]) -> Result<Vec<(i64, u64)>, StoreError> {
         let state = self.state();
-        Ok(job_ids
-            .iter()
-            .copied()
-            .filter(|id| state.is_exclusive(*id) && state.has_open_fires(*id))
-            .collect())
+        Ok(lanes.iter().map(|lane| (*lane, state.lanes.open(*lane))).collect())
+    }
+
+    async fn calendars(&self) -> Result<Vec<StoredCalendar>, StoreError> {
+        Ok(self.state().calendars.values().cloned().collect())
+    }
+
+    async fn calendar(&self, name: &str) -> Result<Option<StoredCalendar>, StoreError> {
+        Ok(self.state().calendars.get(name).cloned())
     }
 
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
@@ -113,6 +118,10 @@ impl FiringStore for MemoryStore {
             released += u64::from(firing::release(&mut state, now, term, fire)?);
         }
         Ok(released)
+    }
+
+    async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError> {
+        Ok(self.state().request_cancel(id, reason))
     }
 }
 
@@ -170,7 +179,8 @@ impl ClusterStore for MemoryStore {
         };
         state.nodes.insert(term, node);
         let nodes = state.nodes.values().filter(|node| node.lease_until > beat.now).cloned().collect();
-        Ok(ClusterView { term, nodes })
+        let cancelled = state.cancelled_of(term);
+        Ok(ClusterView { term, nodes, cancelled })
     }
 
     async fn retire(&self, _now: Timestamp, term: Term) -> Result<(), StoreError> {

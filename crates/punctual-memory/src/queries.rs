@@ -44,7 +44,8 @@ pub(crate) fn state_counts(state: &State, now: Timestamp) -> StateCounts {
     };
     for trigger in state.triggers.values() {
         let due = trigger.next_fire_at.is_some_and(|at| at <= now);
-        let held = due && state.is_exclusive(trigger.job_id) && state.has_open_fires(trigger.job_id);
+        let full = trigger.lane.is_some_and(|lane| !lane.has_room(state.lanes.open(lane.id)));
+        let held = due && full;
         *match trigger.state {
             TriggerState::Waiting if held => &mut counts.blocked,
             TriggerState::Waiting => &mut counts.waiting,

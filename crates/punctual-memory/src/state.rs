@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    Cause, Data, FireId, JobKey, JobKind, Node, Overlap, Retention, SkippedRange, StoredJob, StoredTrigger,
-    TaskHistory, TaskRecord, TaskStatus, Term, TriggerKey, TriggerState,
+    CancelledFire, Cause, Data, FireId, JobKey, JobKind, Node, Retention, SkippedRange, StoredCalendar,
+    StoredJob, StoredTrigger, TaskHistory, TaskRecord, TaskStatus, Term, TriggerKey, TriggerState,
 };
 
-/// Order of due work: fire time, then priority, then age. The last number is a trigger's id, or a job's in the
-/// index of gates.
+use crate::lanes::Lanes;
+
+/// Order of due work: fire time, then priority, then age. The last number is a trigger's id.
 pub(crate) type Due = (i64, i64, i64);
 
 /// A row of the history with what only an open fire needs.
@@ -20,6 +21,7 @@ pub(crate) struct Row {
     pub(crate) term: Term,
     pub(crate) job_id: i64,
     pub(crate) trigger_id: i64,
+    pub(crate) lane: Option<i64>,
     /// The trigger's data, for recovery.
     pub(crate) data: Data,
 }
@@ -33,27 +35,18 @@ pub(crate) struct State {
     pub(crate) of_job: HashMap<i64, BTreeSet<i64>>,
     /// Waiting triggers of jobs that may overlap, by kind.
     due: HashMap<JobKind, BTreeSet<Due>>,
-    /// Waiting triggers of each non-concurrent job.
-    lanes: HashMap<i64, BTreeSet<Due>>,
-    /// The head of each open lane, by kind; the number is the job's.
-    gates: HashMap<JobKind, BTreeSet<Due>>,
-    /// Where each job's gate stands, and the trigger at it.
-    gate_of: HashMap<i64, (JobKind, Due, i64)>,
+    /// Waiting triggers of jobs with a limit.
+    pub(crate) lanes: Lanes,
     pub(crate) open: HashMap<i64, BTreeSet<FireId>>,
     pub(crate) history: BTreeMap<FireId, Row>,
     pub(crate) skipped: Vec<SkippedRange>,
     pub(crate) nodes: BTreeMap<Term, Node>,
     pub(crate) paused_groups: BTreeSet<String>,
+    pub(crate) calendars: BTreeMap<String, StoredCalendar>,
+    /// Open fires that were asked to stop, with the reason.
+    pub(crate) cancelled: BTreeMap<FireId, String>,
     last_term: i64,
     last_id: i64,
-}
-
-/// Something that may be claimed next.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
-    pub(crate) at: i64,
-    pub(crate) rank: i64,
-    pub(crate) trigger_id: i64,
 }
 
 impl State {
@@ -73,10 +66,6 @@ impl State {
 
     pub(crate) fn trigger(&self, key: &TriggerKey) -> Option<&StoredTrigger> {
         self.trigger_ids.get(key).and_then(|id| self.triggers.get(id))
-    }
-
-    pub(crate) fn is_exclusive(&self, job_id: i64) -> bool {
-        self.jobs.get(&job_id).is_some_and(|job| !job.detail.concurrent)
     }
 
     pub(crate) fn has_open_fires(&self, job_id: i64) -> bool {
@@ -100,17 +89,16 @@ impl State {
                 }
             }
         }
-        let new_job = new.as_ref().map(|new| new.job_id);
+        let new_lane = new.as_ref().and_then(|new| new.lane).map(|lane| lane.id);
         if let Some(new) = new {
             self.index(&new);
             self.trigger_ids.insert(new.definition.key.clone(), id);
             self.of_job.entry(new.job_id).or_default().insert(id);
             self.triggers.insert(id, new);
-            // The gate is recomputed below, once the trigger is in its place.
         }
-        let old_job = old.as_ref().map(|old| old.job_id);
-        for job in [old_job, new_job.filter(|job| Some(*job) != old_job)].into_iter().flatten() {
-            self.refresh_gate(job);
+        let old_lane = old.as_ref().and_then(|old| old.lane).map(|lane| lane.id);
+        for lane in [old_lane, new_lane.filter(|lane| Some(*lane) != old_lane)].into_iter().flatten() {
+            self.refresh_gates(lane);
         }
         old
     }
@@ -132,86 +120,96 @@ impl State {
             self.jobs.insert(id, new);
         }
         triggers.iter().for_each(|trigger| self.index(trigger));
-        self.refresh_gate(id);
+        let lanes: BTreeSet<i64> =
+            triggers.iter().filter_map(|trigger| trigger.lane).map(|lane| lane.id).collect();
+        lanes.into_iter().for_each(|lane| self.refresh_gates(lane));
         old
     }
 
-    fn place(&mut self, trigger: &StoredTrigger) -> Option<(&mut BTreeSet<Due>, Due)> {
+    /// Where a waiting trigger stands in the order, and its job's kind.
+    fn place(&self, trigger: &StoredTrigger) -> Option<(Due, JobKind)> {
         if trigger.state != TriggerState::Waiting {
             return None;
         }
-        let at = to_millis(trigger.next_fire_at?);
-        let due = (at, -i64::from(trigger.definition.priority), trigger.id);
-        let job = self.jobs.get(&trigger.job_id)?;
-        let set = if job.detail.concurrent {
-            self.due.entry(job.detail.kind.clone()).or_default()
-        } else {
-            self.lanes.entry(trigger.job_id).or_default()
-        };
-        Some((set, due))
+        let due = (to_millis(trigger.next_fire_at?), -i64::from(trigger.definition.priority), trigger.id);
+        Some((due, self.jobs.get(&trigger.job_id)?.detail.kind.clone()))
     }
 
     fn index(&mut self, trigger: &StoredTrigger) {
-        if let Some((set, due)) = self.place(trigger) {
-            set.insert(due);
+        let Some((due, kind)) = self.place(trigger) else { return };
+        match &trigger.lane {
+            Some(lane) => self.lanes.insert(lane, trigger.pending.is_some(), &kind, due),
+            None => {
+                self.due.entry(kind).or_default().insert(due);
+            }
         }
     }
 
     fn unindex(&mut self, trigger: &StoredTrigger) {
-        if let Some((set, due)) = self.place(trigger) {
-            set.remove(&due);
+        let Some((due, kind)) = self.place(trigger) else { return };
+        match &trigger.lane {
+            Some(lane) => self.lanes.remove(lane, trigger.pending.is_some(), &kind, due),
+            None => {
+                if let Some(set) = self.due.get_mut(&kind) {
+                    set.remove(&due);
+                }
+            }
         }
     }
 
-    /// Recomputes the gate of a non-concurrent job. It stands open at the job's first waiting trigger while no fire
-    /// of the job is open. Where the overlap policy is to skip, it also stands open for schedules (which then give
-    /// up what is due) while one is; pending runs wait.
-    pub(crate) fn refresh_gate(&mut self, job_id: i64) {
-        if let Some((kind, due, _)) = self.gate_of.remove(&job_id)
-            && let Some(set) = self.gates.get_mut(&kind)
-        {
-            set.remove(&due);
-        }
-        let Some(job) = self.jobs.get(&job_id).filter(|job| !job.detail.concurrent) else { return };
-        let busy = self.open.contains_key(&job_id);
-        if busy && job.detail.overlap != Overlap::Skip {
-            return;
-        }
-        let fits = |id: &i64| !busy || self.triggers.get(id).is_some_and(|trigger| trigger.pending.is_none());
-        let mut lane = self.lanes.get(&job_id).into_iter().flatten();
-        let Some((at, rank, trigger)) = lane.find(|(_, _, id)| fits(id)).copied() else { return };
-        let (kind, due) = (job.detail.kind.clone(), (at, rank, job_id));
-        self.gates.entry(kind.clone()).or_default().insert(due);
-        self.gate_of.insert(job_id, (kind, due, trigger));
+    pub(crate) fn refresh_gates(&mut self, lane: i64) {
+        let cancelling = self.lanes.fires(lane).any(|id| self.cancelled.contains_key(&id));
+        self.lanes.refresh(lane, cancelling);
     }
 
     /// The first due work of a kind that is not held back.
-    pub(crate) fn head(&self, kind: &JobKind) -> Option<Head> {
+    pub(crate) fn head(&self, kind: &JobKind) -> Option<Due> {
         let free = self.due.get(kind).and_then(|set| set.first()).copied();
-        let gate =
-            self.gates.get(kind).and_then(|set| set.first()).and_then(|(at, rank, job)| {
-                self.gate_of.get(job).map(|(_, _, trigger)| (*at, *rank, *trigger))
-            });
-        let (at, rank, trigger_id) = [free, gate].into_iter().flatten().min()?;
-        Some(Head { at, rank, trigger_id })
+        [free, self.lanes.head(kind)].into_iter().flatten().min()
+    }
+
+    /// Asks an open fire to stop; whether it is open.
+    pub(crate) fn request_cancel(&mut self, id: FireId, reason: &str) -> bool {
+        let Some(row) = self.history.get(&id) else { return false };
+        if row.entry.status != TaskStatus::Started || row.job_id == 0 {
+            return false;
+        }
+        let lane = row.lane;
+        self.cancelled.entry(id).or_insert_with(|| reason.to_owned());
+        lane.into_iter().for_each(|lane| self.refresh_gates(lane));
+        true
+    }
+
+    /// The open fires of a term that were asked to stop.
+    pub(crate) fn cancelled_of(&self, term: Term) -> Vec<CancelledFire> {
+        let of_term = |id: &FireId| self.history.get(id).is_some_and(|row| row.term == term);
+        let cancelled = self.cancelled.iter().filter(|(id, _)| of_term(id));
+        cancelled.map(|(id, reason)| CancelledFire { id: *id, term, reason: reason.clone() }).collect()
     }
 
     pub(crate) fn open_fire(&mut self, row: Row) {
-        let (job_id, id) = (row.job_id, row.entry.id);
+        let (job_id, id, lane) = (row.job_id, row.entry.id, row.lane);
         self.open.entry(job_id).or_default().insert(id);
         self.history.insert(id, row);
-        self.refresh_gate(job_id);
+        if let Some(lane) = lane {
+            self.lanes.open_fire(lane, id);
+            self.refresh_gates(lane);
+        }
     }
 
     /// Takes a fire out of the open ones; its row stays.
-    pub(crate) fn shut_fire(&mut self, job_id: i64, id: FireId) {
+    pub(crate) fn shut_fire(&mut self, job_id: i64, lane: Option<i64>, id: FireId) {
         if let Some(open) = self.open.get_mut(&job_id) {
             open.remove(&id);
             if open.is_empty() {
                 self.open.remove(&job_id);
             }
         }
-        self.refresh_gate(job_id);
+        self.cancelled.remove(&id);
+        if let Some(lane) = lane {
+            self.lanes.shut_fire(lane, id);
+            self.refresh_gates(lane);
+        }
     }
 
     pub(crate) fn record(&mut self, record: &TaskRecord) -> FireId {
@@ -233,7 +231,7 @@ impl State {
             origin: id,
             cause: Cause::Manual,
         };
-        let row = Row { entry, term: Term(0), job_id: 0, trigger_id: 0, data: Data::empty() };
+        let row = Row { entry, term: Term(0), job_id: 0, trigger_id: 0, lane: None, data: Data::empty() };
         self.history.insert(id, row);
         id
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
 use punctual_core::{
-    FireId, JobDetail, JobKey, Skip, SkippedRange, StoreError, StoredJob, StoredTrigger, TriggerKey,
+    FireId, JobDetail, JobKey, Skip, SkippedRange, StoreError, StoredCalendar, StoredJob, StoredTrigger,
+    TriggerKey,
 };
 
 use crate::state::State;
@@ -15,6 +16,7 @@ enum Undo {
     Trigger(i64, Option<Box<StoredTrigger>>),
     Skip,
     Group(String, bool),
+    Calendar(String, Option<Box<StoredCalendar>>),
 }
 
 pub(crate) struct Tx<'a> {
@@ -39,6 +41,12 @@ impl<'a> Tx<'a> {
                 }
                 Undo::Skip => {
                     self.state.skipped.pop();
+                }
+                Undo::Calendar(name, old) => {
+                    match old {
+                        Some(old) => self.state.calendars.insert(name, *old),
+                        None => self.state.calendars.remove(&name),
+                    };
                 }
                 Undo::Group(group, true) => {
                     self.state.paused_groups.insert(group);
@@ -161,5 +169,25 @@ impl DefinitionTx for Tx<'_> {
         };
         self.journal.push(Undo::Group(group.to_owned(), was));
         Ok(())
+    }
+    fn calendar(&mut self, name: &str) -> Result<Option<StoredCalendar>> {
+        Ok(self.state.calendars.get(name).cloned())
+    }
+
+    fn put_calendar(&mut self, calendar: &StoredCalendar) -> Result<()> {
+        let old = self.state.calendars.insert(calendar.name.clone(), calendar.clone());
+        self.journal.push(Undo::Calendar(calendar.name.clone(), old.map(Box::new)));
+        Ok(())
+    }
+
+    fn delete_calendar(&mut self, name: &str) -> Result<()> {
+        let old = self.state.calendars.remove(name);
+        self.journal.push(Undo::Calendar(name.to_owned(), old.map(Box::new)));
+        Ok(())
+    }
+
+    fn triggers_with_calendar(&mut self, name: &str) -> Result<Vec<StoredTrigger>> {
+        let triggers = self.state.trigger_ids.values().filter_map(|id| self.state.triggers.get(id));
+        Ok(triggers.filter(|trigger| trigger.definition.calendar.as_deref() == Some(name)).cloned().collect())
     }
 }

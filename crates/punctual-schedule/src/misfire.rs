@@ -1,4 +1,9 @@
-//! What becomes of a trigger whose fire time has passed by more than the threshold: the policies of Quartz.
+//! What becomes of a trigger whose fire time has passed by more than the threshold: the policies of Quartz, and three of
+//! Punctual's own for every kind of schedule.
+
+mod catch_up;
+
+pub use catch_up::{CatchUp, Keep};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,15 +14,19 @@ use crate::interval::Repeat;
 use crate::occurrences::{Occurrences, Window};
 use crate::schedule::Schedule;
 
-/// What to do about a misfire. The names are those of Quartz's instructions.
+/// What to do about a misfire. Most names are those of Quartz's instructions.
 ///
-/// | policy | once, simple | cron | calendar interval, daily time interval |
+/// | policy | once, simple | cron, recurrence rule | calendar interval, daily time interval, fixed delay |
 /// | --- | --- | --- | --- |
 /// | `Smart` | fires once: `FireNow`; repeats for ever: `RescheduleNextWithRemainingCount`; else `RescheduleNowWithExistingCount` | `FireOnceNow` | `FireOnceNow` |
 /// | `IgnoreMisfires` | yes | yes | yes |
 /// | `FireOnceNow` | | yes | yes |
 /// | `DoNothing` | | yes | yes |
 /// | `FireNow` and the `Reschedule...` | yes | | |
+/// | `Skip`, `Once`, `All` | yes | yes | yes |
+///
+/// In JSON a name, or for the last two an object: `"skip"`, `{"once":"latest"}`,
+/// `{"all":{"window_ms":3600000,"max_count":10,"spacing_ms":1000}}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -41,11 +50,18 @@ pub enum MisfirePolicy {
     RescheduleNextWithRemainingCount,
     /// Go on at the next scheduled instant; what was missed does not count as fired.
     RescheduleNextWithExistingCount,
+    /// Leave out what was missed, whatever the kind of schedule.
+    Skip,
+    /// Fire once now, for the earliest or the latest missed instant; it stands for the others.
+    Once(Keep),
+    /// Run what was missed one by one, within bounds; what lies beyond them is left out.
+    All(CatchUp),
 }
 
 use MisfirePolicy::{
-    DoNothing, FireNow, FireOnceNow, IgnoreMisfires, RescheduleNextWithExistingCount,
-    RescheduleNextWithRemainingCount, RescheduleNowWithExistingCount, RescheduleNowWithRemainingCount, Smart,
+    All, DoNothing, FireNow, FireOnceNow, IgnoreMisfires, Once, RescheduleNextWithExistingCount,
+    RescheduleNextWithRemainingCount, RescheduleNowWithExistingCount, RescheduleNowWithRemainingCount, Skip,
+    Smart,
 };
 
 const FOR_SIMPLE: &[MisfirePolicy] = &[
@@ -72,10 +88,13 @@ impl MisfirePolicy {
             RescheduleNowWithRemainingCount => "reschedule_now_with_remaining_count",
             RescheduleNextWithRemainingCount => "reschedule_next_with_remaining_count",
             RescheduleNextWithExistingCount => "reschedule_next_with_existing_count",
+            Skip => "skip",
+            Once(_) => "once",
+            All(_) => "all",
         }
     }
 
-    /// The policies that a schedule knows, `Smart` first.
+    /// The policies of Quartz that a schedule knows, `Smart` first. Every schedule knows `Skip`, `Once` and `All` besides.
     pub fn allowed(schedule: &Schedule) -> &'static [Self] {
         match schedule {
             Schedule::Once | Schedule::Simple(_) => FOR_SIMPLE,
@@ -94,10 +113,11 @@ impl MisfirePolicy {
     /// [`ScheduleError::Misfire`], which names those that are.
     pub fn check(self, schedule: &Schedule) -> Result<(), ScheduleError> {
         let allowed = Self::allowed(schedule);
-        if allowed.contains(&self) {
+        if matches!(self, Skip | Once(_) | All(_)) || allowed.contains(&self) {
             return Ok(());
         }
-        let names: Vec<_> = allowed.iter().map(|policy| policy.as_str()).collect();
+        let names: Vec<_> =
+            allowed.iter().map(|policy| policy.as_str()).chain(["skip", "once", "all"]).collect();
         Err(ScheduleError::Misfire {
             policy: self.as_str(),
             kind: schedule.kind(),
@@ -149,7 +169,8 @@ pub struct Misfired {
     pub repeat: Option<Repeat>,
 }
 
-/// Applies a misfire policy at `now`, exactly as Quartz's `updateAfterMisfire` does.
+/// Applies a misfire policy at `now`, exactly as Quartz's `updateAfterMisfire` does. (`Skip`, `Once` and `All`, which
+/// Quartz does not have, count as `DoNothing`, `FireOnceNow` and `IgnoreMisfires` here.)
 ///
 /// The caller decides that there is a misfire (`state.next` has passed by more than the threshold). A policy that is
 /// not one for this kind of schedule ([`MisfirePolicy::check`]) counts as `Smart`.
@@ -178,9 +199,9 @@ pub fn apply(
     };
     let following = || following(schedule, window, calendar, state, now);
     match policy.resolve(schedule) {
-        IgnoreMisfires => unchanged,
-        FireOnceNow | FireNow => Misfired { next: Some(now), ..unchanged },
-        DoNothing | RescheduleNextWithExistingCount => Misfired { next: following(), ..unchanged },
+        IgnoreMisfires | All(_) => unchanged,
+        FireOnceNow | FireNow | Once(_) => Misfired { next: Some(now), ..unchanged },
+        DoNothing | Skip | RescheduleNextWithExistingCount => Misfired { next: following(), ..unchanged },
         RescheduleNextWithRemainingCount => {
             let next = following();
             let missed = next.map_or(0, |next| steps_between(schedule, state.next, next));

@@ -239,7 +239,7 @@ fn files_and_expressions_can_be_looked_at_without_a_server() {
     let args = ["schedule", "next", "0 30 2 * * ?", "--tz", "Europe/Berlin", "--count", "1"];
     let (code, text) = output(&[&args[..], &["--from", "2026-03-28T12:00:00Z"]].concat());
     assert_eq!(code, Some(0), "{text}");
-    assert_eq!(text.trim(), "Sun 2026-03-29 03:00:00 CEST (+02:00)  =  2026-03-29T01:00:00Z");
+    assert!(text.starts_with("Sun 2026-03-29 03:00:00 CEST (+02:00)  =  2026-03-29T01:00:00Z"), "{text}");
     let (code, text) = output(&["schedule", "next", "0 0 12 * * *"]);
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains('^'), "{text}");

@@ -2,8 +2,8 @@
 SELECT t.id, t.trigger_group, t.trigger_name, t.job_id, t.description, t.schedule, t.start_at, t.end_at, t.priority_rank,
        t.calendar, t.misfire, t.misfire_threshold_ms, t.data, t.state, t.anchor, t.rebased, t.next_fire_at,
        t.previous_fire_at, t.fired, t.skipped, t.accounted_from, t.cause, t.pending, t.attempt, t.origin, t.scheduled_at,
-       t.for_group, t.for_name, t.error, t.created_at, t.updated_at
+       t.for_group, t.for_name, t.error, t.created_at, t.updated_at, t.lane_id, t.lane_limit, t.overlap
 FROM triggers t
-WHERE t.kind_id = ?1 AND t.state = 0 AND t.exclusive = 0 AND t.next_fire_at <= ?2
+WHERE t.kind_id = ?1 AND t.state = 0 AND t.lane_id IS NULL AND t.next_fire_at <= ?2
 ORDER BY t.next_fire_at, t.priority_rank
 LIMIT ?3

@@ -1,1 +1,1 @@
-DELETE FROM gates WHERE job_id = ?1
+DELETE FROM gates WHERE lane_id = ?1

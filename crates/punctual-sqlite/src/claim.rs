@@ -1,16 +1,17 @@
 //! The claim: due triggers in, fires out.
 
 use jiff::Timestamp;
+use punctual_core::definition::DefinitionTx;
 use punctual_core::time::{from_millis, to_millis, whole_millis};
 use punctual_core::{
-    Cause, Claimed, Fire, KindSlots, SkipReason, StoreError, StoredJob, StoredTrigger, Term, TriggerKey,
-    TriggerState, definition, firing,
+    CancelledFire, Cause, Claimed, Fire, FireId, KindSlots, Lane, Overlap, SkipReason, StoreError, StoredJob,
+    StoredTrigger, Term, Then, TriggerKey, TriggerState, definition, firing, pending,
 };
 
 use crate::error::Sql;
 use crate::rows::{self, integer, json, millis};
 use crate::sql;
-use crate::writer::Writer;
+use crate::writer::{Owner, Writer};
 
 /// A claim with everything owned, to travel to the writing thread.
 pub(crate) struct Request {
@@ -169,7 +170,6 @@ fn take(
     claimed: &mut Claimed,
 ) -> Result<bool, StoreError> {
     let now = taken.now;
-    let gated = matches!(due.trigger, Candidate::Gate(_));
     let mut trigger = match due.trigger {
         Candidate::Read(trigger) => *trigger,
         Candidate::Gate(id) => match read_gated(writer, id)? {
@@ -186,26 +186,67 @@ fn take(
         }
         Err(StoreError::Corrupt(problem)) => {
             fail(writer, &Unreadable { problem, ..unreadable(&trigger) }, claimed)?;
-            writer.run(sql::GATE_CLOSE, [trigger.job_id])?;
+            trigger.lane.map_or(Ok(()), |lane| writer.refresh_gates(lane.id))?;
             return Ok(true);
         }
         Err(error) => return Err(error),
     };
     if trigger.state == TriggerState::Error {
         fail(writer, &unreadable(&trigger), claimed)?;
-        writer.refresh_gate(job.id)?;
+        trigger.lane.map_or(Ok(()), |lane| writer.refresh_gates(lane.id))?;
         return Ok(true);
     }
     trigger.definition.job = job.detail.key.clone();
-    let busy = gated && writer.has_open_fires(job.id)?;
-    let plan =
-        if busy { firing::plan_overlap(&trigger, None, now) } else { firing::plan(&trigger, None, now) };
-    fire(writer, trigger, &job, &plan, taken, claimed)?;
-    if gated {
-        taken.write(writer)?;
-        writer.refresh_gate(job.id)?;
+    let calendar = match &trigger.definition.calendar {
+        None => None,
+        Some(name) => match writer.stored_calendar(name) {
+            Ok(Some(calendar)) => Some(calendar),
+            Ok(None) | Err(StoreError::Corrupt(_)) => {
+                let problem = format!("its calendar {name:?} is missing or cannot be read");
+                fail(writer, &Unreadable { problem, ..unreadable(&trigger) }, claimed)?;
+                trigger.lane.map_or(Ok(()), |lane| writer.refresh_gates(lane.id))?;
+                return Ok(true);
+            }
+            Err(error) => return Err(error),
+        },
+    };
+    let calendar = calendar.as_ref().map(|stored| &stored.calendar);
+    let Some(lane) = trigger.lane else {
+        let plan = firing::plan(&trigger, calendar, now);
+        return fire(writer, trigger, &job, &plan, taken, claimed).map(|()| true);
+    };
+    let has_room = lane.has_room(writer.lane_open(lane.id)?.0);
+    let waits = trigger.pending.is_some() || lane.overlap == Overlap::Queue;
+    match (has_room, lane.overlap) {
+        // A trigger of another kind filled the lane since the gates were read.
+        (false, _) if waits => return Ok(false),
+        (false, Overlap::Cancel) => cancel_oldest(writer, &trigger, lane, claimed)?,
+        _ => {
+            let plan = match has_room {
+                true => firing::plan(&trigger, calendar, now),
+                false => firing::plan_overlap(&trigger, calendar, now),
+            };
+            fire(writer, trigger, &job, &plan, taken, claimed)?;
+            taken.write(writer)?;
+        }
     }
+    writer.refresh_gates(lane.id)?;
     Ok(true)
+}
+
+/// Asks the oldest run of a full lane to stop.
+fn cancel_oldest(
+    writer: &Writer,
+    trigger: &StoredTrigger,
+    lane: Lane,
+    claimed: &mut Claimed,
+) -> Result<(), StoreError> {
+    let read = |row: &rusqlite::Row<'_>| Ok((FireId(row.get(0)?), Term(row.get(1)?)));
+    let Some((id, term)) = writer.one(sql::LANE_OLDEST, [lane.id], read)? else { return Ok(()) };
+    let reason = definition::cancel_reason(trigger);
+    writer.run(sql::CANCEL_REQUEST, (id.0, &reason))?;
+    claimed.cancelled.push(CancelledFire { id, term, reason });
+    Ok(())
 }
 
 fn read_gated(writer: &mut Writer, id: i64) -> Result<Option<StoredTrigger>, StoreError> {
@@ -243,6 +284,7 @@ fn fire(
 ) -> Result<(), StoreError> {
     let fire_id = plan.fire.map(|_| writer.next_fire_id()).transpose()?;
     let pending = trigger.pending.take();
+    let later = fire_id.map(|first| pending::caught_up(first, &trigger, job, &plan.later, taken.now));
     let key = pending.as_ref().and_then(|run| run.trigger.clone()).unwrap_or(trigger.definition.key.clone());
     for skip in &plan.skipped {
         let into = fire_id.filter(|_| skip.reason == SkipReason::Coalesced);
@@ -250,8 +292,8 @@ fn fire(
         claimed.skipped.push((key.clone(), *skip));
     }
     firing::advance(&mut trigger, plan);
-    let is_last = pending.is_none() && trigger.state == TriggerState::Complete;
-    let over = is_last && fire_id.is_none();
+    let then = definition::then(&trigger, pending.as_ref());
+    let over = then == Then::Ends && fire_id.is_none();
     let fire = fire_id.zip(plan.fire).map(|(id, planned)| Fire {
         id,
         job: job.detail.clone(),
@@ -262,7 +304,7 @@ fn fire(
         origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(id),
         scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
         fired_at: taken.now,
-        is_last,
+        then,
     });
     if job.detail.history && fire.is_some() {
         writer.note_task_name(job.detail.key.name())?;
@@ -270,6 +312,9 @@ fn fire(
     claimed.fires.extend(fire.clone());
     let gone = pending.is_some() || over;
     taken.rows.push(TakenRow { trigger, rebased: plan.rebase.is_some(), gone, fire });
+    for run in later.into_iter().flatten() {
+        writer.insert_trigger(&run)?;
+    }
     if over {
         taken.write(writer)?;
         definition::collect_job(writer, job.id)?;
@@ -289,7 +334,10 @@ impl Taken<'_> {
         }
         self.write_all(&writer.connection, &rows).sql()?;
         let opened = rows.iter().filter_map(|row| row.fire.as_ref().zip(Some(&row.trigger)));
-        writer.open_fires.extend(opened.map(|(fire, trigger)| (fire.id.0, (trigger.job_id, trigger.id))));
+        writer.open_fires.extend(opened.map(|(fire, trigger)| {
+            let (job_id, trigger_id) = (trigger.job_id, trigger.id);
+            (fire.id.0, Owner { job_id, trigger_id, lane: trigger.lane.map(|lane| lane.id) })
+        }));
         Ok(())
     }
 
@@ -327,7 +375,7 @@ impl Taken<'_> {
         // Only recovery reads it back, and only for jobs that ask for recovery.
         let data =
             (fire.job.requests_recovery && !fire.trigger_data.is_empty()).then(|| fire.trigger_data.as_str());
-        open.execute((
+        open.execute(rusqlite::params![
             fire.id.0,
             fire.job.key.name(),
             to_millis(fire.fired_at),
@@ -344,7 +392,8 @@ impl Taken<'_> {
             fire.origin.0,
             fire.cause.code(),
             data,
-        ))?;
+            trigger.lane.map(|lane| lane.id),
+        ])?;
         Ok(())
     }
 }

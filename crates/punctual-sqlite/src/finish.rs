@@ -3,25 +3,25 @@
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use punctual_core::definition::{self, DefinitionTx, OpenFire};
+use punctual_core::definition::{self, DefinitionTx};
+use punctual_core::pending::{self, OpenFire};
 use punctual_core::recovery::{self, Orphan};
 use punctual_core::time::{to_millis, whole_millis};
 use punctual_core::{
     Cause, Completed, Completion, Data, Fire, FireId, JobKey, Outcome, Recovered, StoreError, TaskStatus,
-    Term, TriggerKey,
+    Term, Then, TriggerKey,
 };
 use rusqlite::{OptionalExtension, Row};
 
 use crate::error::Sql;
 use crate::rows::{instant, integer};
 use crate::sql;
-use crate::writer::Writer;
+use crate::writer::{Owner, Writer};
 
 /// An open row, as far as its end needs it.
 struct Open {
     fire: OpenFire,
-    job_id: i64,
-    trigger_id: i64,
+    owner: Owner,
     data: Data,
     node: String,
     term: Term,
@@ -39,8 +39,7 @@ fn read_open(row: &Row<'_>) -> rusqlite::Result<Open> {
             origin: FireId(row.get(7)?),
             cause: Cause::from_code(row.get(8)?),
         },
-        job_id: row.get(1)?,
-        trigger_id: row.get(2)?,
+        owner: Owner { job_id: row.get(1)?, trigger_id: row.get(2)?, lane: row.get(14)? },
         data: row.get::<_, Option<String>>(9)?.map_or_else(Data::empty, Data::stored),
         node: row.get(10)?,
         term: Term(row.get(11)?),
@@ -48,24 +47,33 @@ fn read_open(row: &Row<'_>) -> rusqlite::Result<Open> {
     })
 }
 
-/// Jobs of which fires have ended: their gates and their end are looked at once for a whole batch.
+/// Jobs and lanes of which fires have ended: their gates and their end are looked at once for a whole batch.
 #[derive(Default)]
-struct Touched(BTreeSet<i64>);
+struct Touched {
+    jobs: BTreeSet<i64>,
+    lanes: BTreeSet<i64>,
+    /// Triggers that may wait for the end of their run.
+    awaiting: BTreeSet<TriggerKey>,
+}
 
 impl Touched {
-    fn note(&mut self, job_id: i64) {
+    fn note(&mut self, owner: Owner) {
         // Mostly the same job again.
-        if self.0.last() != Some(&job_id) {
-            self.0.insert(job_id);
+        if self.jobs.last() != Some(&owner.job_id) {
+            self.jobs.insert(owner.job_id);
         }
+        self.lanes.extend(owner.lane);
     }
 
-    fn settle(self, writer: &mut Writer) -> Result<(), StoreError> {
-        for job_id in self.0 {
+    fn settle(self, writer: &mut Writer, now: Timestamp) -> Result<(), StoreError> {
+        for key in self.awaiting {
+            definition::ended(writer, now, &key)?;
+        }
+        for lane in self.lanes {
+            writer.refresh_gates(lane)?;
+        }
+        for job_id in self.jobs {
             let Some(job) = writer.job_by_id(job_id)? else { continue };
-            if !job.detail.concurrent {
-                writer.refresh_gate(job_id)?;
-            }
             if !job.detail.durable {
                 definition::collect_job(writer, job_id)?;
             }
@@ -83,11 +91,17 @@ pub(crate) fn complete(
     for completion in done.iter().filter(|completion| completion.retry.is_some()) {
         store_retry(writer, now, completion)?;
     }
+    for completion in
+        done.iter().filter(|completion| completion.then == Then::MayAwait && completion.retry.is_none())
+    {
+        let open = writer.one(sql::FIRE_READ, (completion.id.0, completion.term.0), read_open)?;
+        touched.awaiting.extend(open.map(|open| open.fire.trigger));
+    }
     let answers = close_all(&writer.connection, &writer.open_fires, done, &mut touched).sql()?;
     for completion in done {
         writer.open_fires.remove(&completion.id.0);
     }
-    touched.settle(writer)?;
+    touched.settle(writer, now)?;
     Ok(answers)
 }
 
@@ -96,8 +110,8 @@ fn store_retry(writer: &mut Writer, now: Timestamp, done: &Completion) -> Result
     let Some(retry) = &done.retry else { return Ok(()) };
     let Some(open) = writer.one(sql::FIRE_READ, (done.id.0, done.term.0), read_open)? else { return Ok(()) };
     // A job that was deleted while it ran has nothing that could be tried again.
-    let Some(job) = writer.job_by_id(open.job_id)? else { return Ok(()) };
-    let again = definition::retried(&open.fire, &job, retry.data.clone(), retry.at, whole_millis(now));
+    let Some(job) = writer.job_by_id(open.owner.job_id)? else { return Ok(()) };
+    let again = pending::retried(&open.fire, &job, retry.data.clone(), retry.at, whole_millis(now));
     writer.insert_trigger(&again)
 }
 
@@ -105,7 +119,7 @@ fn store_retry(writer: &mut Writer, now: Timestamp, done: &Completion) -> Result
 /// up for each row would cost as much as a statement itself.
 fn close_all(
     connection: &rusqlite::Connection,
-    known: &HashMap<i64, (i64, i64)>,
+    known: &HashMap<i64, Owner>,
     done: &[Completion],
     touched: &mut Touched,
 ) -> rusqlite::Result<Vec<Completed>> {
@@ -116,12 +130,13 @@ fn close_all(
     let mut answers = Vec::with_capacity(done.len());
     for completion in done {
         let (id, term) = (completion.id.0, completion.term.0);
-        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let read =
+            |row: &Row<'_>| Ok(Owner { job_id: row.get(0)?, trigger_id: row.get(1)?, lane: row.get(2)? });
         let found = match known.get(&id) {
             Some(found) => Some(*found),
             None => owner.query_row((id, term), read).optional()?,
         };
-        let Some((job_id, trigger_id)) = found else {
+        let Some(found) = found else {
             answers.push(Completed::Superseded);
             continue;
         };
@@ -140,10 +155,10 @@ fn close_all(
             answers.push(Completed::Superseded);
             continue;
         }
-        if completion.is_last {
-            delete_trigger.execute([trigger_id])?;
+        if completion.then == Then::Ends {
+            delete_trigger.execute([found.trigger_id])?;
         }
-        touched.note(job_id);
+        touched.note(found);
         answers.push(Completed::Closed);
     }
     Ok(answers)
@@ -173,17 +188,17 @@ pub(crate) fn release(
     let mut released = 0;
     for fire in fires {
         let Some(open) = writer.one(sql::FIRE_READ, (fire.id.0, term.0), read_open)? else { continue };
-        if let Some(job) = writer.job_by_id(open.job_id)? {
-            let again = definition::released(&open.fire, &job, fire.trigger_data.clone(), whole_millis(now));
+        if let Some(job) = writer.job_by_id(open.owner.job_id)? {
+            let again = pending::released(&open.fire, &job, fire.trigger_data.clone(), whole_millis(now));
             writer.insert_trigger(&again)?;
         }
         writer.run(sql::FIRE_REMOVE, (fire.id.0, term.0))?;
-        writer.run(sql::TRIGGER_DELETE_COMPLETE, [open.trigger_id])?;
+        writer.run(sql::TRIGGER_DELETE_COMPLETE, [open.owner.trigger_id])?;
         writer.open_fires.remove(&fire.id.0);
-        touched.0.insert(open.job_id);
+        touched.note(open.owner);
         released += 1;
     }
-    touched.settle(writer)?;
+    touched.settle(writer, now)?;
     Ok(released)
 }
 
@@ -192,7 +207,7 @@ pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recover
     let mut touched = Touched::default();
     let mut recovered = Vec::new();
     for open in writer.many(sql::FIRES_LOST, [to_millis(now)], read_open)? {
-        let job = writer.job_by_id(open.job_id)?;
+        let job = writer.job_by_id(open.owner.job_id)?;
         let plan = recovery::plan(
             &Orphan {
                 id: open.fire.id,
@@ -205,21 +220,25 @@ pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recover
             now,
         );
         if let (true, Some(job)) = (plan.refire, &job) {
-            writer.insert_trigger(&definition::recovered(&open.fire, job, open.data.clone(), now))?;
+            writer.insert_trigger(&pending::recovered(&open.fire, job, open.data.clone(), now))?;
+        }
+        let refired = plan.refire && job.is_some();
+        if !refired {
+            touched.awaiting.insert(open.fire.trigger.clone());
         }
         close_lost(writer, &open, now, &plan.details)?;
-        writer.run(sql::TRIGGER_DELETE_COMPLETE, [open.trigger_id])?;
+        writer.run(sql::TRIGGER_DELETE_COMPLETE, [open.owner.trigger_id])?;
         writer.open_fires.remove(&open.fire.id.0);
-        touched.0.insert(open.job_id);
+        touched.note(open.owner);
         recovered.push(Recovered {
             id: open.fire.id,
             job: open.job,
             trigger: open.fire.trigger,
             node: open.node,
-            refired: plan.refire && job.is_some(),
+            refired,
         });
     }
-    touched.settle(writer)?;
+    touched.settle(writer, now)?;
     writer.run(sql::NODES_EXPIRED_DELETE, [to_millis(now)])?;
     Ok(recovered)
 }

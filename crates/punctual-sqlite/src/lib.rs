@@ -8,9 +8,9 @@
 //!
 //! * Due triggers are read through a partial index in the order in which they are taken, kind by kind; triggers
 //!   that are not due, and those of kinds that the node does not know, are never stepped over.
-//! * Triggers of jobs that allow one run at a time are not in that index. Each such job has one row in `gates`,
-//!   with its first waiting trigger, while it may fire. Every transaction that touches such a job's triggers or
-//!   fires recomputes its gate, so the gate cannot go stale.
+//! * Triggers whose runs are limited stand in a lane (`punctual_core::Lane`) and not in that index. A lane has one row
+//!   in `gates` for each kind, with the first trigger that may be taken. Every transaction that touches a lane's
+//!   triggers or fires recomputes its gates, so they cannot go stale.
 
 mod actor;
 mod claim;
@@ -34,10 +34,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
-    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
-    FireId, FiringStore, Heartbeat, HistoryQuery, HistoryStore, JobKey, JobKind, JobQuery, Node, NodeState,
-    Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredJob,
-    StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery, definition,
+    Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
+    DefinitionStore, Fire, FireId, FiringStore, Heartbeat, HistoryQuery, HistoryStore, JobKey, JobKind,
+    JobQuery, Node, NodeState, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
+    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey,
+    TriggerQuery, definition,
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -145,17 +146,34 @@ impl DefinitionStore for SqliteStore {
         self.read(move |connection| lists::triggers(connection, &query)).await
     }
 
-    async fn busy_jobs(&self, job_ids: &[i64]) -> Result<Vec<i64>, StoreError> {
-        let ids = job_ids.to_vec();
+    async fn open_in_lanes(&self, lanes: &[i64]) -> Result<Vec<(i64, u64)>, StoreError> {
+        let lanes = lanes.to_vec();
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(sql::BUSY_JOB).sql()?;
-            let mut busy = Vec::new();
-            for id in ids {
-                if statement.exists([id]).sql()? {
-                    busy.push(id);
-                }
-            }
-            Ok(busy)
+            let mut statement = connection.prepare_cached(sql::LANE_OPEN).sql()?;
+            let open = |lane| Ok((lane, rows::count(statement.query_row([lane], |row| row.get(0)).sql()?)));
+            lanes.into_iter().map(open).collect()
+        })
+        .await
+    }
+
+    async fn calendars(&self) -> Result<Vec<StoredCalendar>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(sql::CALENDARS).sql()?;
+            let calendars: Vec<_> =
+                statement.query_map([], rows::calendar).and_then(Iterator::collect).sql()?;
+            calendars.into_iter().collect()
+        })
+        .await
+    }
+
+    async fn calendar(&self, name: &str) -> Result<Option<StoredCalendar>, StoreError> {
+        let name = name.to_owned();
+        self.read(move |connection| {
+            connection
+                .prepare_cached(sql::CALENDAR_BY_NAME)
+                .and_then(|mut statement| statement.query_row([name], rows::calendar).optional())
+                .sql()?
+                .transpose()
         })
         .await
     }
@@ -189,6 +207,19 @@ impl FiringStore for SqliteStore {
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
         let fires = fires.to_vec();
         self.write(move |writer| finish::release(writer, now, term, &fires)).await
+    }
+
+    async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError> {
+        let reason = reason.to_owned();
+        self.write(move |writer| {
+            if writer.run(sql::CANCEL_REQUEST, (id.0, reason))? == 0 {
+                return Ok(false);
+            }
+            let lane: Option<i64> = writer.one(sql::CANCEL_LANE, [id.0], |row| row.get(0))?.flatten();
+            lane.map_or(Ok(()), |lane| writer.refresh_gates(lane))?;
+            Ok(true)
+        })
+        .await
     }
 }
 
@@ -327,5 +358,8 @@ fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, Store
             lease_until: instant(row.get(7)?),
         })
     })?;
-    Ok(ClusterView { term, nodes })
+    let cancelled = writer.many(sql::CANCELLED_OF, [term.0], |row| {
+        Ok(CancelledFire { id: FireId(row.get(0)?), term, reason: row.get(1)? })
+    })?;
+    Ok(ClusterView { term, nodes, cancelled })
 }

@@ -28,7 +28,10 @@ pub struct Options {
     pub synchronous: Synchronous,
 }
 
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_init.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_init.sql"),
+    include_str!("../migrations/0002_lanes_and_calendars.sql"),
+];
 
 /// The version of the schema that this program writes.
 pub(crate) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;

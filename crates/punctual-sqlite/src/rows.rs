@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use punctual_core::time::{from_millis, to_millis};
 use punctual_core::{
-    Cause, Data, FireId, JobKey, MisfirePolicy, Pending, Schedule, Skip, SkipReason, SkippedRange,
-    StoreError, StoredTrigger, TaskHistory, TaskStatus, Trigger, TriggerKey, TriggerState,
+    Cause, Data, FireId, JobKey, Lane, MisfirePolicy, Overlap, Pending, Schedule, Skip, SkipReason,
+    SkippedRange, StoreError, StoredCalendar, StoredTrigger, TaskHistory, TaskStatus, Trigger, TriggerKey,
+    TriggerState,
 };
 use rusqlite::Row;
 
@@ -48,7 +49,7 @@ mod serde_like {
         };
     }
 
-    json!(Schedule, MisfirePolicy, JobDetail, Vec<punctual_core::JobKind>);
+    json!(Schedule, MisfirePolicy, JobDetail, punctual_core::Calendar, Vec<punctual_core::JobKind>);
 }
 
 /// Reads a trigger whose columns are in the order of the `trigger_*.sql` files. One that cannot be understood comes
@@ -96,6 +97,7 @@ pub(crate) fn trigger(
         id: row.get(0)?,
         job_id: row.get(3)?,
         definition,
+        lane: lane(row)?,
         state,
         anchor: instant(row.get(14)?),
         rebased,
@@ -109,6 +111,25 @@ pub(crate) fn trigger(
         created_at: instant(row.get(29)?),
         updated_at: instant(row.get(30)?),
     })
+}
+
+fn lane(row: &Row<'_>) -> rusqlite::Result<Option<Lane>> {
+    let Some(id) = row.get(31)? else { return Ok(None) };
+    let limit = u32::try_from(row.get::<_, i64>(32)?).unwrap_or(1);
+    Ok(Some(Lane { id, limit, overlap: Overlap::from_code(row.get(33)?) }))
+}
+
+/// Reads a calendar; one that cannot be understood is an error that names it.
+pub(crate) fn calendar(row: &Row<'_>) -> rusqlite::Result<Result<StoredCalendar, StoreError>> {
+    let name: String = row.get(0)?;
+    let definition = row.get_ref(1)?.as_str()?;
+    let calendar = match serde_json::from_str(definition) {
+        Ok(calendar) => calendar,
+        Err(error) => {
+            return Ok(Err(StoreError::Corrupt(format!("calendar {name:?}, {definition}: {error}"))));
+        }
+    };
+    Ok(Ok(StoredCalendar { name, calendar, version: row.get(2)?, updated_at: instant(row.get(3)?) }))
 }
 
 fn pending(row: &Row<'_>) -> rusqlite::Result<Option<Pending>> {

@@ -11,7 +11,13 @@ macro_rules! statements {
 }
 
 statements! {
-    BUSY_JOB = "busy_job",
+    CALENDAR_BY_NAME = "calendar_by_name",
+    CALENDAR_DELETE = "calendar_delete",
+    CALENDAR_PUT = "calendar_put",
+    CALENDARS = "calendars",
+    CANCEL_LANE = "cancel_lane",
+    CANCEL_REQUEST = "cancel_request",
+    CANCELLED_OF = "cancelled_of",
     DUE_GATES = "due_gates",
     DUE_TRIGGERS = "due_triggers",
     FIRE_CLOSE = "fire_close",
@@ -39,6 +45,10 @@ statements! {
     JOB_UPDATE_TRIGGERS = "job_update_triggers",
     KIND_ID = "kind_id",
     KIND_INSERT = "kind_insert",
+    LANE_NEXT = "lane_next",
+    LANE_OLDEST = "lane_oldest",
+    LANE_OPEN = "lane_open",
+    LANE_OVERLAP_NEXT = "lane_overlap_next",
     NEXT_DUE = "next_due",
     NODE_BY_TERM = "node_by_term",
     NODE_DELETE = "node_delete",
@@ -63,8 +73,10 @@ statements! {
     TRIGGER_DELETE_COMPLETE = "trigger_delete_complete",
     TRIGGER_FAIL = "trigger_fail",
     TRIGGER_INSERT = "trigger_insert",
+    TRIGGER_LANE = "trigger_lane",
     TRIGGER_REBASE = "trigger_rebase",
     TRIGGER_UPDATE = "trigger_update",
+    TRIGGERS_OF_CALENDAR = "triggers_of_calendar",
     TRIGGERS_OF_GROUP = "triggers_of_group",
     TRIGGERS_OF_JOB = "triggers_of_job",
 }

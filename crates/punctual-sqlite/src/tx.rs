@@ -1,10 +1,13 @@
 //! The row operations of edits.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    Cause, FireId, JobDetail, JobKey, Overlap, Skip, StoreError, StoredJob, StoredTrigger, TriggerKey,
+    Cause, FireId, JobDetail, JobKey, Lane, Skip, StoreError, StoredCalendar, StoredJob, StoredTrigger,
+    TriggerKey,
 };
 use rusqlite::Row;
 
@@ -16,7 +19,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 
 /// Reads a trigger whose last two columns are its job's key.
 pub(crate) fn listed_trigger(row: &Row<'_>) -> rusqlite::Result<StoredTrigger> {
-    let job = JobKey::stored(row.get::<_, String>(31)?, row.get::<_, String>(32)?);
+    let job = JobKey::stored(row.get::<_, String>(34)?, row.get::<_, String>(35)?);
     rows::trigger(row, job, |text| serde_json::from_str(text).map_err(|error| error.to_string()))
 }
 
@@ -52,11 +55,8 @@ impl Writer {
         Ok(())
     }
 
-    fn gate_follows(&mut self, job_id: i64) -> Result<()> {
-        match self.job_by_id(job_id)? {
-            Some(job) if !job.detail.concurrent => self.refresh_gate(job_id),
-            _ => Ok(()),
-        }
+    fn gates_follow(&mut self, lane: Option<Lane>) -> Result<()> {
+        lane.map_or(Ok(()), |lane| self.refresh_gates(lane.id))
     }
 }
 
@@ -74,28 +74,27 @@ impl DefinitionTx for Writer {
     fn insert_job(&mut self, detail: &JobDetail, now: Timestamp) -> Result<i64> {
         let id = self.next_id()?;
         let kind = self.kind_id(&detail.kind)?;
-        let skips = detail.overlap == Overlap::Skip;
         let (group, name) = (detail.key.group(), detail.key.name());
-        let now = to_millis(now);
-        self.run(sql::JOB_INSERT, (id, group, name, kind, json(detail)?, !detail.concurrent, skips, now))?;
+        self.run(sql::JOB_INSERT, (id, group, name, kind, json(detail)?, to_millis(now)))?;
         Ok(id)
     }
 
     fn update_job(&mut self, old: &StoredJob, detail: &JobDetail, now: Timestamp) -> Result<()> {
         let kind = self.kind_id(&detail.kind)?;
-        let skips = detail.overlap == Overlap::Skip;
-        let exclusive = !detail.concurrent;
-        self.run(sql::JOB_UPDATE, (old.id, kind, json(detail)?, exclusive, skips, to_millis(now)))?;
+        self.run(sql::JOB_UPDATE, (old.id, kind, json(detail)?, to_millis(now)))?;
         self.forget_job(old.id);
-        if old.detail.kind != detail.kind || old.detail.concurrent != detail.concurrent {
-            self.run(sql::JOB_UPDATE_TRIGGERS, (old.id, kind, exclusive))?;
+        if old.detail.kind != detail.kind {
+            self.run(sql::JOB_UPDATE_TRIGGERS, (old.id, kind))?;
+            let triggers = self.triggers_of(old.id)?;
+            let lanes: BTreeSet<i64> =
+                triggers.iter().filter_map(|trigger| trigger.lane).map(|lane| lane.id).collect();
+            lanes.into_iter().try_for_each(|lane| self.refresh_gates(lane))?;
         }
-        if exclusive { self.refresh_gate(old.id) } else { self.run(sql::GATE_CLOSE, [old.id]).map(drop) }
+        Ok(())
     }
 
     fn delete_job(&mut self, id: i64) -> Result<()> {
         self.run(sql::JOB_DELETE, [id])?;
-        self.run(sql::GATE_CLOSE, [id])?;
         self.forget_job(id);
         Ok(())
     }
@@ -138,7 +137,6 @@ impl DefinitionTx for Writer {
                 definition.key.name(),
                 trigger.job_id,
                 kind,
-                !job.detail.concurrent,
                 definition.description,
                 json(&definition.schedule)?,
                 millis(definition.start),
@@ -166,12 +164,16 @@ impl DefinitionTx for Writer {
                 trigger.error,
                 to_millis(trigger.created_at),
                 to_millis(trigger.updated_at),
+                trigger.lane.map(|lane| lane.id),
+                trigger.lane.map_or(1, |lane| lane.limit),
+                trigger.lane.map_or(0, |lane| lane.overlap.code()),
             ],
         )?;
-        self.gate_follows(trigger.job_id)
+        self.gates_follow(trigger.lane)
     }
 
     fn update_trigger(&mut self, trigger: &StoredTrigger) -> Result<()> {
+        let old: Option<Option<i64>> = self.one(sql::TRIGGER_LANE, [trigger.id], |row| row.get(0))?;
         let definition = &trigger.definition;
         self.run(
             sql::TRIGGER_UPDATE,
@@ -196,14 +198,20 @@ impl DefinitionTx for Writer {
                 to_millis(trigger.accounted_from),
                 trigger.error,
                 to_millis(trigger.updated_at),
+                trigger.lane.map(|lane| lane.id),
+                trigger.lane.map_or(1, |lane| lane.limit),
+                trigger.lane.map_or(0, |lane| lane.overlap.code()),
             ],
         )?;
-        self.gate_follows(trigger.job_id)
+        if let Some(left) = old.flatten().filter(|old| trigger.lane.is_none_or(|lane| lane.id != *old)) {
+            self.refresh_gates(left)?;
+        }
+        self.gates_follow(trigger.lane)
     }
 
     fn delete_trigger(&mut self, trigger: &StoredTrigger) -> Result<()> {
         self.run(sql::TRIGGER_DELETE, [trigger.id])?;
-        self.gate_follows(trigger.job_id)
+        self.gates_follow(trigger.lane)
     }
 
     fn add_skip(&mut self, trigger: &StoredTrigger, skip: &Skip, now: Timestamp) -> Result<()> {
@@ -221,5 +229,24 @@ impl DefinitionTx for Writer {
     fn set_group_paused(&mut self, group: &str, paused: bool) -> Result<()> {
         let statement = if paused { sql::GROUP_PAUSE } else { sql::GROUP_RESUME };
         self.run(statement, [group]).map(drop)
+    }
+    fn calendar(&mut self, name: &str) -> Result<Option<StoredCalendar>> {
+        Ok(self.stored_calendar(name)?.map(|calendar| (*calendar).clone()))
+    }
+
+    fn put_calendar(&mut self, calendar: &StoredCalendar) -> Result<()> {
+        self.forget_calendar(&calendar.name);
+        let (name, definition) = (&calendar.name, json(&calendar.calendar)?);
+        self.run(sql::CALENDAR_PUT, (name, definition, calendar.version, to_millis(calendar.updated_at)))
+            .map(drop)
+    }
+
+    fn delete_calendar(&mut self, name: &str) -> Result<()> {
+        self.forget_calendar(name);
+        self.run(sql::CALENDAR_DELETE, [name]).map(drop)
+    }
+
+    fn triggers_with_calendar(&mut self, name: &str) -> Result<Vec<StoredTrigger>> {
+        self.many(sql::TRIGGERS_OF_CALENDAR, [name], listed_trigger)
     }
 }

@@ -3,16 +3,18 @@
 //! The file is locked, so this is the only writer there is, and what is remembered here cannot be changed behind
 //! its back. A transaction that fails forgets all of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use punctual_core::{FireId, JobDetail, JobKey, JobKind, Schedule, StoreError, StoredJob};
+use punctual_core::{
+    FireId, JobDetail, JobKey, JobKind, Overlap, Schedule, StoreError, StoredCalendar, StoredJob,
+};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::Sql;
 use crate::open::Synchronous;
-use crate::rows::instant;
+use crate::rows::{count, instant, integer};
 use crate::sql;
 
 /// How many ids are reserved at a time.
@@ -39,8 +41,17 @@ pub(crate) struct Writer {
     kinds: HashMap<JobKind, i64>,
     schedules: HashMap<String, Schedule>,
     task_names: HashSet<Arc<str>>,
-    /// Job and trigger of fires that this process opened, to spare a look at the row when they end.
-    pub(crate) open_fires: HashMap<i64, (i64, i64)>,
+    calendars: HashMap<String, Arc<StoredCalendar>>,
+    /// Whose fires this process opened, to spare a look at the row when they end.
+    pub(crate) open_fires: HashMap<i64, Owner>,
+}
+
+/// What a fire belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner {
+    pub(crate) job_id: i64,
+    pub(crate) trigger_id: i64,
+    pub(crate) lane: Option<i64>,
 }
 
 impl Writer {
@@ -55,6 +66,7 @@ impl Writer {
             kinds: HashMap::new(),
             schedules: HashMap::new(),
             task_names: HashSet::new(),
+            calendars: HashMap::new(),
             open_fires: HashMap::new(),
         }
     }
@@ -104,6 +116,7 @@ impl Writer {
         self.jobs.clear();
         self.kinds.clear();
         self.task_names.clear();
+        self.calendars.clear();
         self.open_fires.clear();
     }
 
@@ -231,17 +244,72 @@ impl Writer {
         self.exists(sql::JOB_HAS_OPEN_FIRES, [job_id])
     }
 
-    /// Recomputes the gate of a non-concurrent job, in the transaction that touched its triggers or fires.
-    pub(crate) fn refresh_gate(&mut self, job_id: i64) -> Result<(), StoreError> {
-        self.run(sql::GATE_CLOSE, [job_id])?;
-        let Some(job) = self.job_by_id(job_id)? else { return Ok(()) };
-        let busy = self.has_open_fires(job_id)?;
-        if busy && job.detail.overlap != punctual_core::Overlap::Skip {
-            return Ok(());
+    /// A stored calendar, from memory where it was asked for before.
+    pub(crate) fn stored_calendar(&mut self, name: &str) -> Result<Option<Arc<StoredCalendar>>, StoreError> {
+        if let Some(calendar) = self.calendars.get(name) {
+            return Ok(Some(Arc::clone(calendar)));
         }
-        self.run(sql::GATE_OPEN, (job_id, busy))?;
+        let read = self.one(sql::CALENDAR_BY_NAME, [name], crate::rows::calendar)?;
+        let Some(calendar) = read.transpose()?.map(Arc::new) else { return Ok(None) };
+        self.calendars.insert(name.to_owned(), Arc::clone(&calendar));
+        Ok(Some(calendar))
+    }
+
+    pub(crate) fn forget_calendar(&mut self, name: &str) {
+        self.calendars.remove(name);
+    }
+
+    /// How many fires are open in a lane, and how many of them were asked to stop.
+    pub(crate) fn lane_open(&self, lane: i64) -> Result<(u64, u64), StoreError> {
+        let read = |row: &Row<'_>| Ok((count(row.get(0)?), count(row.get(1)?)));
+        Ok(self.one(sql::LANE_OPEN, [lane], read)?.unwrap_or_default())
+    }
+
+    /// Recomputes the gates of a lane, in the transaction that touched its triggers or fires: for each kind the first
+    /// trigger that may run, or that a full lane makes give up what is due or cancel what runs. While a cancelled run
+    /// has not ended, nobody cancels another.
+    pub(crate) fn refresh_gates(&mut self, lane: i64) -> Result<(), StoreError> {
+        self.run(sql::GATE_CLOSE, [lane])?;
+        let (open, cancelled) = self.lane_open(lane)?;
+        let mut heads: BTreeMap<i64, Head> = BTreeMap::new();
+        let mut at = (integer(open), i64::MAX);
+        while let Some((limit, kind, head)) = self.lane_head(sql::LANE_NEXT, lane, at)? {
+            note_head(&mut heads, kind, head);
+            at = (limit, kind);
+        }
+        let mut at = (0, i64::MAX);
+        while open > 0
+            && let Some((overlap, kind, head)) = self.lane_head(sql::LANE_OVERLAP_NEXT, lane, at)?
+        {
+            if Overlap::from_code(overlap) == Overlap::Skip || cancelled == 0 {
+                note_head(&mut heads, kind, head);
+            }
+            at = (overlap, kind);
+        }
+        for (kind, (next_fire_at, rank, trigger)) in heads {
+            self.run(sql::GATE_OPEN, (lane, kind, next_fire_at, rank, trigger))?;
+        }
         Ok(())
     }
+
+    fn lane_head(
+        &self,
+        statement: &str,
+        lane: i64,
+        after: (i64, i64),
+    ) -> Result<Option<(i64, i64, Head)>, StoreError> {
+        self.one(statement, (lane, after.0, after.1), |row| {
+            Ok((row.get(0)?, row.get(1)?, (row.get(2)?, row.get(3)?, row.get(4)?)))
+        })
+    }
+}
+
+/// A fire time, a priority rank and a trigger.
+type Head = (i64, i64, i64);
+
+fn note_head(heads: &mut BTreeMap<i64, Head>, kind: i64, head: Head) {
+    let first = heads.entry(kind).or_insert(head);
+    *first = (*first).min(head);
 }
 
 /// Reads a job; the inner error is a definition that cannot be understood.

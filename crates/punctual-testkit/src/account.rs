@@ -18,7 +18,11 @@ pub async fn check(store: &Arc<dyn JobStore>, trigger: &StoredTrigger) -> Result
         return Ok(0);
     }
     let key = &trigger.definition.key;
-    let occurrences = trigger.occurrences(None);
+    let calendar = match &trigger.definition.calendar {
+        Some(name) => store.calendar(name).await.unwrap().map(|stored| stored.calendar),
+        None => None,
+    };
+    let occurrences = trigger.occurrences(calendar.as_ref());
     let from = trigger.accounted_from;
     let upto = match trigger.next_fire_at {
         Some(next) => plus_millis(next, -1),

@@ -1,9 +1,12 @@
 //! The suite. Each case takes a store of its own; its name says what must hold.
 
+pub mod calendars;
 pub mod cluster;
 pub mod definitions;
 pub mod firing;
 pub mod history;
+pub mod late;
+pub mod limits;
 pub mod pausing;
 
 /// Lists the cases; called by [`crate::conformance!`].
@@ -62,6 +65,37 @@ macro_rules! conformance_cases {
             a_thousand_fires_fit_in_one_batch,
             next_due_is_the_earliest_claimable_time,
             next_due_tells_when_more_is_due_than_was_taken,
+        );
+        $crate::conformance_cases!(@area $make, limits:
+            a_limit_above_one_lets_so_many_run,
+            a_key_is_shared_by_jobs_and_kinds,
+            a_key_of_data_counts_each_value_by_itself,
+            a_smaller_limit_waits_for_more_room,
+            a_changed_key_moves_the_triggers_to_another_lane,
+            a_skipping_job_with_a_limit_skips_only_when_full,
+            a_cancelling_job_asks_the_running_one_to_stop_and_follows_it,
+            a_run_is_cancelled_on_request,
+            contradicting_limits_are_refused,
+        );
+        $crate::conformance_cases!(@area $make, calendars:
+            a_calendar_is_stored_replaced_and_listed,
+            excluded_instants_do_not_fire_and_are_no_part_of_the_account,
+            a_changed_calendar_moves_the_triggers_that_use_it,
+            a_calendar_in_use_cannot_be_deleted,
+            a_calendar_that_excludes_everything_is_refused,
+            a_trigger_needs_its_calendar,
+        );
+        $crate::conformance_cases!(@area $make, late:
+            a_catch_up_runs_the_newest_instants_in_order,
+            a_catch_up_has_a_window,
+            once_stands_for_the_earliest_or_the_latest,
+            a_recurrence_rule_fires_and_ends,
+            a_fixed_delay_counts_from_the_end,
+            a_fixed_delay_ends_after_its_repeats,
+            a_fixed_delay_counts_from_the_last_attempt,
+            a_fixed_delay_goes_on_after_its_node_was_lost,
+            a_fixed_delay_goes_on_when_its_retry_is_deleted,
+            a_fixed_delay_that_is_paused_while_it_runs_stays_paused,
         );
         $crate::conformance_cases!(@area $make, pausing:
             a_paused_trigger_does_not_fire,

@@ -100,7 +100,7 @@ impl Hand {
             duration_ms: 5,
             retry: None,
             keep: fire.job.history,
-            is_last: fire.is_last,
+            then: fire.then,
         }
     }
 }

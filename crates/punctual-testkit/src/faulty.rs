@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
     FireId, FiringStore, Heartbeat, HistoryQuery, HistoryStore, JobKey, JobQuery, JobStore, Page, Recovered,
-    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredJob, StoredTrigger, TaskHistory,
-    TaskRecord, Term, TriggerKey, TriggerQuery,
+    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger,
+    TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
 };
 
 /// Passes every call on to another store, or fails it, as a database that cannot be reached would.
@@ -67,8 +67,16 @@ impl DefinitionStore for FaultyStore {
         self.pass()?.triggers(query).await
     }
 
-    async fn busy_jobs(&self, job_ids: &[i64]) -> Result<Vec<i64>, StoreError> {
-        self.pass()?.busy_jobs(job_ids).await
+    async fn open_in_lanes(&self, lanes: &[i64]) -> Result<Vec<(i64, u64)>, StoreError> {
+        self.pass()?.open_in_lanes(lanes).await
+    }
+
+    async fn calendars(&self) -> Result<Vec<StoredCalendar>, StoreError> {
+        self.pass()?.calendars().await
+    }
+
+    async fn calendar(&self, name: &str) -> Result<Option<StoredCalendar>, StoreError> {
+        self.pass()?.calendar(name).await
     }
 
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
@@ -88,6 +96,10 @@ impl FiringStore for FaultyStore {
 
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
         self.pass()?.release(now, term, fires).await
+    }
+
+    async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError> {
+        self.pass()?.request_cancel(id, reason).await
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! * that no fire runs twice: a first attempt of an instant is handed out once, and a further attempt exists only after
 //!   a failure, or where the job requests recovery;
-//! * that two runs of a non-concurrent job never overlap on nodes that hold their lease;
+//! * that no more runs than a lane allows overlap on nodes that hold their lease;
 //! * that every instant is accounted for ([`crate::account`]);
 //! * that every row of the history is closed in the end.
 
@@ -18,11 +18,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use punctual_core::schedule::misfire::{CatchUp, Keep};
+use punctual_core::schedule::{CronExpression, FixedDelay, Repeat, zone};
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    Cause, Change, Clock, Completion, Data, Fire, HistoryQuery, JobDetail, JobKey, JobKind, JobStore,
-    KindSlots, MisfirePolicy, Outcome, Overlap, Retry, SleepFuture, StoreError, TaskStatus, Term, Trigger,
-    TriggerKey, TriggerQuery, TriggerState,
+    Calendar, CancelledFire, Cause, Change, Clock, Completion, Concurrency, Data, Fire, HistoryQuery,
+    JobDetail, JobKey, JobKind, JobStore, KindSlots, Lane, MisfirePolicy, Outcome, Overlap, Pending, Retry,
+    Schedule, SleepFuture, StoreError, TaskStatus, Term, Trigger, TriggerKey, TriggerQuery, TriggerState,
 };
 use punctual_engine::{Ended, JobRegistry, Node, Settings};
 
@@ -101,6 +103,13 @@ struct Running {
     term: Term,
 }
 
+/// What limits a fire, by a name of its own, and how many runs it allows.
+fn lane_of(fire: &Fire) -> Option<(String, usize)> {
+    let lane = Lane::of(1, &fire.job, &fire.trigger_data).unwrap()?;
+    let name = if lane.id == 1 { fire.job.key.to_string() } else { lane.id.to_string() };
+    Some((name, lane.limit as usize))
+}
+
 /// One simulated process.
 struct Process {
     node: Node,
@@ -156,15 +165,24 @@ impl World {
     }
 
     fn define_jobs(&mut self) {
+        let change = self.calendar();
+        self.apply(change);
         for number in 0..2 + self.random.below(4) {
             let name = format!("job-{number}");
             let mut job = JobDetail::new(name.as_str(), "test").durable();
-            if self.random.chance(40) {
+            job.concurrency = match self.random.below(10) {
+                0 => Some(Concurrency::limit(2)),
+                1 => Some(Concurrency::key("shared").at_most(1 + self.random.below(2) as u32)),
+                2 => Some(Concurrency::key("part:{part}")),
+                _ => None,
+            };
+            if job.concurrency.is_none() && self.random.chance(40) {
                 job = job.non_concurrent();
-                if self.random.chance(40) {
-                    job = job.overlap(Overlap::Skip);
-                }
             }
+            if job.is_limited() && self.random.chance(60) {
+                job = job.overlap(if self.random.chance(50) { Overlap::Skip } else { Overlap::Cancel });
+            }
+            job = job.data(Data::stored(r#"{"part":0}"#));
             if self.random.chance(50) {
                 job = job.requests_recovery();
             }
@@ -174,23 +192,51 @@ impl World {
         }
     }
 
+    /// The calendar, excluding other minutes of the hour than before.
+    fn calendar(&mut self) -> Change {
+        let first = self.random.below(50);
+        let expression =
+            CronExpression::parse(&format!("* {first}-{} * * * ?", first + self.random.below(9)));
+        let calendar = Calendar::cron(expression.unwrap(), zone("UTC").unwrap());
+        Change::PutCalendar { name: "sim".to_owned(), calendar }
+    }
+
+    fn policy(&mut self, schedule: &Schedule) -> MisfirePolicy {
+        match self.random.below(8) {
+            0 => MisfirePolicy::IgnoreMisfires,
+            1 if schedule.kind() == "cron" => MisfirePolicy::DoNothing,
+            2 => MisfirePolicy::Skip,
+            3 => MisfirePolicy::Once(if self.random.chance(50) { Keep::Earliest } else { Keep::Latest }),
+            4 => {
+                let window = self.random.chance(50).then(|| 1 + self.random.below(600_000));
+                let (count, spacing) = (1 + self.random.below(6) as u32, self.random.below(3) * 1_500);
+                MisfirePolicy::All(CatchUp::new(window, count, spacing).unwrap())
+            }
+            _ => MisfirePolicy::Smart,
+        }
+    }
+
     fn trigger(&mut self, job: &JobKey, number: u64) -> Trigger {
-        let schedule = match self.random.below(4) {
+        let schedule = match self.random.below(6) {
+            4 => Schedule::FixedDelay(
+                FixedDelay::from_millis(1 + self.random.below(40_000), Repeat::Forever).unwrap(),
+            ),
+            5 => {
+                let times = Repeat::Times(self.random.below(4) as u32);
+                Schedule::FixedDelay(FixedDelay::from_millis(1 + self.random.below(20_000), times).unwrap())
+            }
             0 => cron("0 * * * * ?"),
             1 => cron("*/20 * * * * ?"),
             2 => every(7 + self.random.below(40)),
             _ => every_times(5 + self.random.below(30), self.random.below(6) as u32),
         };
-        let policy = match self.random.below(4) {
-            0 => MisfirePolicy::IgnoreMisfires,
-            1 if schedule.kind() == "cron" => MisfirePolicy::DoNothing,
-            _ => MisfirePolicy::Smart,
-        };
+        let policy = self.policy(&schedule);
         let key = TriggerKey::stored("sim", format!("{}-{number}", job.name()));
-        Trigger::new(key, job.clone(), schedule)
+        let trigger = Trigger::new(key, job.clone(), schedule)
             .misfire(policy)
             .misfire_threshold_ms(1_000 * self.random.below(90))
-            .data(Data::stored(format!(r#"{{"n":{number}}}"#)))
+            .data(Data::stored(format!(r#"{{"n":{number},"part":{}}}"#, number % 2)));
+        if self.random.chance(25) { trigger.calendar("sim") } else { trigger }
     }
 
     fn apply(&mut self, change: Change) {
@@ -248,19 +294,37 @@ impl World {
             self.check_fire(&fire);
             self.processes[which].running.push(Running { fire: Arc::new(fire), term });
         }
+        self.stop(which, &claimed.cancelled);
+    }
+
+    /// Runs that were asked to stop do so, and are not tried again.
+    fn stop(&mut self, which: usize, cancelled: &[CancelledFire]) {
+        let running = std::mem::take(&mut self.processes[which].running);
+        for run in running {
+            let asked = |fire: &CancelledFire| fire.id == run.fire.id && fire.term == run.term;
+            if !cancelled.iter().any(asked) {
+                self.processes[which].running.push(run);
+                continue;
+            }
+            let mut ended = self.end(run);
+            ended.completion.retry = None;
+            self.processes[which].ended.push(ended);
+        }
     }
 
     fn check_fire(&mut self, fire: &Fire) {
         if fire.scheduled_at > self.now {
             self.fail(&format!("{} was fired before its time {}", fire.trigger, fire.scheduled_at));
         }
-        if !fire.job.concurrent {
+        if let Some((lane, limit)) = lane_of(fire) {
             let trusted = |process: &&Process| process.node.trusts_lease(self.now);
             let live = self.processes.iter().filter(trusted).flat_map(|process| {
                 process.running.iter().filter(|running| Some(running.term) == process.node.term())
             });
-            if live.map(|running| &running.fire).any(|other| other.job.key == fire.job.key) {
-                self.fail(&format!("two runs of the non-concurrent job {} overlap", fire.job.key));
+            let others =
+                live.filter_map(|running| lane_of(&running.fire)).filter(|(other, _)| *other == lane);
+            if others.count() >= limit {
+                self.fail(&format!("more than {limit} runs of {lane:?} overlap: {}", fire.job.key));
             }
         }
         let instant = (fire.trigger.clone(), fire.scheduled_at);
@@ -309,7 +373,7 @@ impl World {
             duration_ms: 1,
             retry,
             keep: fire.job.history,
-            is_last: fire.is_last,
+            then: fire.then,
         };
         Ended { fire, completion, error: failed.then(|| "simulated".to_owned()) }
     }
@@ -334,6 +398,7 @@ impl World {
             Ok(beat) => beat,
             Err(error) => self.fail(&format!("a heartbeat failed: {error}")),
         };
+        self.stop(which, &beat.cancelled);
         if beat.lost_lease {
             // The engine cancels what ran under the lost term; here it just stops.
             self.processes[which].running.retain(|running| running.term == beat.term);
@@ -354,7 +419,9 @@ impl World {
         let job = jobs[self.random.below(jobs.len() as u64) as usize].clone();
         let number = self.random.below(3);
         let key = TriggerKey::stored("sim", format!("{}-{number}", job.key.name()));
-        let change = match self.random.below(8) {
+        let change = match self.random.below(10) {
+            8 => self.calendar(),
+            9 => return self.cancel_something(),
             0 => Change::PauseTrigger(key),
             1 | 2 => Change::ResumeTrigger(key),
             3 => Change::PauseJob(job.key),
@@ -368,6 +435,17 @@ impl World {
             }
         };
         self.apply(change);
+    }
+
+    /// Somebody asks a run to stop.
+    fn cancel_something(&mut self) {
+        let open = HistoryQuery { status: Some(TaskStatus::Started), ..HistoryQuery::default() };
+        let rows = block_on(self.store.history(&open)).unwrap().rows;
+        if let Some(row) = rows.first()
+            && !block_on(self.store.request_cancel(row.id, "simulated")).unwrap()
+        {
+            self.fail(&format!("run {} is open and could not be asked to stop", row.id));
+        }
     }
 
     /// Lets everything come to an end: no more crashes, no more edits, every trigger paused.
@@ -410,9 +488,19 @@ impl World {
     }
 
     fn check_end(&self) {
-        for trigger in block_on(self.store.triggers(&TriggerQuery::default())).unwrap().rows {
-            if let Err(problem) = block_on(account::check(&self.store, &trigger)) {
+        let triggers = block_on(self.store.triggers(&TriggerQuery::default())).unwrap().rows;
+        for trigger in &triggers {
+            if let Err(problem) = block_on(account::check(&self.store, trigger)) {
                 self.fail(&problem);
+            }
+            // A further attempt may wait in a paused pending run.
+            let again = |run: &Pending| run.trigger.as_ref() == Some(&trigger.definition.key);
+            let waits_for = triggers.iter().filter_map(|trigger| trigger.pending.as_ref()).any(again);
+            if trigger.awaits_end() && !waits_for {
+                self.fail(&format!(
+                    "{} waits for the end of a run that does not exist",
+                    trigger.definition.key
+                ));
             }
             if trigger.state == TriggerState::Complete {
                 self.fail(&format!("the finished trigger {} is still there", trigger.definition.key));

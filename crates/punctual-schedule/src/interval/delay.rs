@@ -42,9 +42,10 @@ impl FixedDelay {
         self.repeat
     }
 
-    /// Whether a trigger that has fired so often fires again.
-    pub fn goes_on_after(&self, fired: u64) -> bool {
-        self.repeat.firings().is_none_or(|firings| fired < firings)
+    /// The same delay with another number of repeats.
+    #[must_use]
+    pub fn with_repeat(&self, repeat: Repeat) -> Self {
+        Self { repeat, ..*self }
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use punctual_core::{
     Cause, Change, Completed, Completion, HistoryQuery, JobDetail, JobKey, JobStore, MisfirePolicy, Outcome,
-    Overlap, Retry, SkipReason, SkippedQuery, TaskHistory, TaskStatus, Trigger, TriggerKey, TriggerQuery,
-    TriggerState,
+    Overlap, Retry, SkipReason, SkippedQuery, TaskHistory, TaskStatus, Then, Trigger, TriggerKey,
+    TriggerQuery, TriggerState,
 };
 use serde_json::json;
 
@@ -47,7 +47,7 @@ pub async fn a_due_trigger_fires_once_and_moves_on(store: Store) {
     assert_eq!(claimed.fires.len(), 1);
     let fire = &claimed.fires[0];
     assert_eq!((fire.scheduled_at, fire.fired_at, fire.attempt), (at(0), at(2), 1));
-    assert_eq!((fire.cause, fire.origin, fire.is_last), (Cause::Schedule, fire.id, false));
+    assert_eq!((fire.cause, fire.origin, fire.then), (Cause::Schedule, fire.id, Then::GoesOn));
     assert_eq!(fire.data().unwrap().as_str(), r#"{"a":1,"b":2}"#);
     assert!(fire.id.0 > 0 && fire.id.0 < 1 << 53);
     assert_eq!(claimed.next_due, Some(at(60)));
@@ -113,7 +113,7 @@ pub async fn two_claims_are_disjoint_and_full(store: Store) {
 
 pub async fn a_finished_trigger_goes_when_its_fire_ends(store: Store) {
     let (node, fire) = one_fire(&store, JobDetail::new("job", "test")).await;
-    assert!(fire.is_last);
+    assert_eq!(fire.then, Then::Ends);
     let stored = store.trigger(&TriggerKey::new("t")).await.unwrap().unwrap();
     assert_eq!((stored.state, stored.next_fire_at), (TriggerState::Complete, None));
     assert_eq!(node.succeed(&fire, at(1)).await, Completed::Closed);
@@ -191,7 +191,7 @@ pub async fn a_repeat_count_ends_the_trigger(store: Store) {
     let mut last = Vec::new();
     for seconds in [0, 10, 20] {
         let fire = node.claim(at(seconds), 5).await.fires.remove(0);
-        last.push(fire.is_last);
+        last.push(fire.then == Then::Ends);
         account::assert_all(&store).await;
         node.succeed(&fire, at(seconds + 1)).await;
     }
@@ -213,14 +213,8 @@ pub async fn a_non_concurrent_job_has_one_open_fire(store: Store) {
         assert_eq!(claimed.fires[0].trigger.name(), format!("t{n}"));
         assert_eq!(claimed.next_due, None, "the others are held back");
         assert!(one.claim(at(9), 10).await.fires.is_empty());
-        assert_eq!(
-            store
-                .busy_jobs(&[store.job(&JobKey::new("solo")).await.unwrap().unwrap().id])
-                .await
-                .unwrap()
-                .len(),
-            1
-        );
+        let lane = store.job(&JobKey::new("solo")).await.unwrap().unwrap().id;
+        assert_eq!(store.open_in_lanes(&[lane]).await.unwrap(), [(lane, 1)]);
         node.succeed(&claimed.fires[0], at(9)).await;
     }
     assert!(one.claim(at(9), 10).await.fires.is_empty());

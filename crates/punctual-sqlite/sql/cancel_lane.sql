@@ -1,0 +1,1 @@
+SELECT lane_id FROM task_history WHERE id = ?1

@@ -1,0 +1,1 @@
+SELECT lane_id FROM triggers WHERE id = ?1
