@@ -11,7 +11,7 @@ use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::civil::LAST_SECOND;
+use crate::civil::{DAY, LAST_SECOND};
 use crate::cron::CronExpression;
 use crate::error::ScheduleError;
 use crate::occurrences::{to_millis, to_timestamp};
@@ -220,6 +220,38 @@ impl Calendar {
         Some(low)
     }
 
+    /// The first excluded instant from `t` to `upper`.
+    pub(crate) fn next_excluded_ms(&self, t: i64, upper: i64) -> Option<i64> {
+        let mut upper = upper;
+        let mut first = None;
+        for calendar in std::iter::successors(Some(self), |calendar| calendar.base()) {
+            if let Some(found) = calendar.own_next_excluded(t, upper) {
+                (first, upper) = (Some(found), found);
+            }
+        }
+        first
+    }
+
+    fn own_next_excluded(&self, t: i64, upper: i64) -> Option<i64> {
+        let mut t = t;
+        while t <= upper {
+            let segment = self.table.segment(t.div_euclid(1000));
+            let (offset, end) = (segment.offset * 1000, segment.end.saturating_mul(1000));
+            let whole = t == segment.start.saturating_mul(1000);
+            t = match self.rule.next_excluded(t + offset) {
+                Some(local) if local - offset < end => {
+                    return Some(local - offset).filter(|found| *found <= upper);
+                }
+                // As in the search for a cron firing: no local time is further than two days from its instant.
+                Some(local) if whole => end.max(local - 2 * DAY * 1000),
+                // Nothing lies ahead, unless the segment after this one goes back to what was passed already.
+                None if segment.after >= segment.offset => return None,
+                _ => end,
+            };
+        }
+        None
+    }
+
     /// The first instant from `t` on that this calendar itself includes.
     fn own_next(&self, t: i64) -> Option<i64> {
         let mut t = t;
@@ -238,7 +270,7 @@ impl Calendar {
     fn next_day_start(&self, t: i64) -> Option<i64> {
         let start_of_day = |t: i64| {
             let local = self.table.local(t.div_euclid(1000));
-            self.table.resolve(local - local.rem_euclid(crate::civil::DAY)).first() * 1000
+            self.table.resolve(local - local.rem_euclid(DAY)).first() * 1000
         };
         let mut day = start_of_day(t);
         for _ in 0..PATIENCE {

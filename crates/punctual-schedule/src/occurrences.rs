@@ -137,13 +137,24 @@ impl<'a> Occurrences<'a> {
     fn limited(mut self) -> Self {
         let (Some(limit), Base::Daily(daily)) = (self.limit, &self.base) else { return self };
         self.upper = self.end;
-        let last = if self.calendar.is_none() {
-            daily.nth_from(ceil_second(self.lower), limit).map(|last| last * 1000)
-        } else {
-            usize::try_from(limit - 1).ok().and_then(|skip| self.upcoming_ms(self.lower).nth(skip))
+        let last = match self.calendar {
+            None => daily.nth_from(ceil_second(self.lower), limit),
+            Some(_) => self.nth_included(daily, limit),
         };
-        self.upper = last.map_or(self.end, |last| self.end.min(last));
+        self.upper = last.map_or(self.end, |last| self.end.min(last * 1000));
         self
+    }
+
+    /// The second of the n-th firing (from 1) that the calendar leaves.
+    fn nth_included(&self, daily: &DailyTimeInterval, n: u64) -> Option<i64> {
+        let mut left = n;
+        for (from, _, count) in self.stretches(self.lower, self.end) {
+            if count >= left {
+                return daily.nth_from(ceil_second(from), left);
+            }
+            left -= count;
+        }
+        None
     }
 
     /// The first instant of all.
@@ -190,25 +201,27 @@ impl<'a> Occurrences<'a> {
 
     /// The instants in `from..=to`.
     ///
-    /// Without a calendar this is arithmetic, however many there are; with one it walks from instant to instant.
+    /// This is arithmetic, however many there are; with a calendar one step for each stretch of time without an
+    /// exclusion.
     pub fn count(&self, from: Timestamp, to: Timestamp) -> Span {
         let (from, to) = (ceil_millis(from), to_millis(to));
         let first = self.included_at_or_after(from).filter(|first| *first <= to);
         let last = self.included_at_or_before(to).filter(|last| *last >= from);
         let (Some(first), Some(last)) = (first, last) else { return Span::default() };
-        let count = match self.calendar {
-            None => self.base.count(first, last),
-            Some(_) => self.upcoming_ms(first).take_while(|t| *t <= last).count() as u64,
-        };
+        let count = self.stretches(first, last).map(|(.., count)| count).sum();
         Span { count, first: to_timestamp(first), last: to_timestamp(last) }
     }
 
-    fn upcoming_ms(&self, from: i64) -> impl Iterator<Item = i64> {
+    /// The parts of `from..=to` in which the calendar excludes nothing: their ends and the instants in them. Parts
+    /// without an instant are passed over.
+    fn stretches(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, i64, u64)> {
         let mut from = Some(from);
         std::iter::from_fn(move || {
-            let found = from.and_then(|from| self.included_at_or_after(from));
-            from = found.map(|found| found + 1);
-            found
+            let first = self.included_at_or_after(from?).filter(|first| *first <= to)?;
+            let excluded = self.calendar.and_then(|calendar| calendar.next_excluded_ms(first, to));
+            let last = excluded.map_or(to, |excluded| excluded - 1);
+            from = excluded;
+            Some((first, last, self.base.count(first, last)))
         })
     }
 

@@ -143,6 +143,29 @@ impl Rule {
         }
     }
 
+    /// The first excluded local time from `local` on.
+    pub(super) fn next_excluded(&self, local: i64) -> Option<i64> {
+        if self.excludes(local) {
+            return Some(local);
+        }
+        match self {
+            Self::Cron(expression) => {
+                expression.fields().at_or_after(local.div_euclid(1000) + 1).map(|second| second * 1000)
+            }
+            Self::Daily { start, end, invert } => {
+                let midnight = local - local.rem_euclid(DAY_MS);
+                let begins = if *invert { [end + 1, DAY_MS] } else { [*start, LAST_MS_OF_DAY] };
+                let begins = begins.into_iter().map(|time| midnight + time);
+                begins.filter(|time| *time > local).find(|time| self.excludes(*time))
+            }
+            Self::Holiday(days) => days.range(local.div_euclid(DAY_MS)..).next().map(|day| day * DAY_MS),
+            _ => {
+                let days = local.div_euclid(DAY_MS) + 1;
+                (days..days + 9 * 366).find(|day| self.excludes_day(*day)).map(|day| day * DAY_MS)
+            }
+        }
+    }
+
     /// The first included day from `days` on. The rules repeat after eight years at most (February 29 around a
     /// year like 2100), save for holidays, of which there is a last one.
     fn next_day(&self, days: i64) -> Option<i64> {
