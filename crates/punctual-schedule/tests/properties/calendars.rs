@@ -82,6 +82,24 @@ proptest! {
     }
 
     #[test]
+    fn an_excluded_firing_uses_up_no_repeat_of_a_daily_schedule(
+        minutes in 1..200_u32,
+        tz in zones(),
+        calendar in calendars(),
+        start in instants(),
+        repeats in 0..500_u32,
+    ) {
+        let daily = DailyTimeInterval::new(minutes, IntervalUnit::Minute, zone(&tz).unwrap()).unwrap();
+        let window = Window { start: start.max(Timestamp::UNIX_EPOCH), end: None };
+        let endless = Schedule::DailyTimeInterval(daily.clone());
+        let endless = Occurrences::new(&endless, window).with_calendar(Some(&calendar));
+        let expected: Vec<Timestamp> = endless.upcoming(start).take(repeats as usize + 1).collect();
+        let limited = Schedule::DailyTimeInterval(daily.with_repeat(Repeat::Times(repeats)));
+        let limited = Occurrences::new(&limited, window).with_calendar(Some(&calendar));
+        prop_assert_eq!(limited.upcoming(start).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn the_next_included_time_is_the_next(calendar in calendars(), t in instants()) {
         let Some(found) = calendar.next_included(t) else { return Ok(()) };
         prop_assert!(found >= t && calendar.includes(found));
@@ -98,6 +116,18 @@ proptest! {
         let json = serde_json::to_string(&calendar).unwrap();
         prop_assert_eq!(serde_json::from_str::<Calendar>(&json).unwrap(), calendar);
     }
+}
+
+/// As many repeats as there can be, without walking through them.
+#[test]
+fn a_great_many_repeats_are_counted_by_stretches() {
+    let zone = zone("Europe/Berlin").unwrap();
+    let daily = DailyTimeInterval::new(1, IntervalUnit::Second, zone.clone()).unwrap();
+    let schedule = Schedule::DailyTimeInterval(daily.with_repeat(Repeat::Times(u32::MAX)));
+    let sundays = Calendar::weekly([Weekday::Sunday], zone);
+    let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let occurrences = Occurrences::new(&schedule, Window { start, end: None }).with_calendar(Some(&sundays));
+    assert_eq!(occurrences.count(start, Timestamp::MAX).count, u64::from(u32::MAX) + 1);
 }
 
 /// A weekend holds more seconds than a search would step over one by one.
