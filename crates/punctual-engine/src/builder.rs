@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use punctual_core::{Clock, JobDetail, JobStore, Trigger};
+use punctual_core::{Calendar, Clock, JobDetail, JobStore, Trigger};
 
 use crate::clock::SystemClock;
 use crate::job::Job;
@@ -31,6 +31,12 @@ impl Entry {
     }
 }
 
+/// What exists from the start.
+pub(crate) struct Contents {
+    pub(crate) calendars: Vec<(String, Calendar)>,
+    pub(crate) entries: Vec<Entry>,
+}
+
 /// Why a scheduler cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -54,6 +60,7 @@ pub struct SchedulerBuilder {
     registry: JobRegistry,
     listeners: Vec<Arc<dyn Listener>>,
     entries: Vec<Entry>,
+    calendars: Vec<(String, Calendar)>,
     disabled: bool,
     log: bool,
 }
@@ -69,6 +76,7 @@ impl SchedulerBuilder {
             registry: JobRegistry::new(),
             listeners: Vec::new(),
             entries: Vec::new(),
+            calendars: Vec::new(),
             disabled: disabled_by_env(),
             log: true,
         }
@@ -134,6 +142,18 @@ impl SchedulerBuilder {
         self
     }
 
+    /// Adds a calendar that exists from the start, stored before the jobs.
+    pub fn calendar(mut self, name: impl Into<String>, calendar: Calendar) -> Self {
+        self.calendars.push((name.into(), calendar));
+        self
+    }
+
+    /// Adds calendars that exist from the start.
+    pub fn calendars(mut self, calendars: impl IntoIterator<Item = (String, Calendar)>) -> Self {
+        self.calendars.extend(calendars);
+        self
+    }
+
     /// Adds a job that exists from the start.
     pub fn entry(mut self, entry: Entry) -> Self {
         self.entries.push(entry);
@@ -152,7 +172,7 @@ impl SchedulerBuilder {
         self
     }
 
-    pub(crate) fn into_parts(self) -> Result<(Node, Vec<Entry>, bool), BuildError> {
+    pub(crate) fn into_parts(self) -> Result<(Node, Contents, bool), BuildError> {
         self.settings.check().map_err(BuildError::Settings)?;
         let characters = self.name.chars().count();
         if !(1..=100).contains(&characters) || self.name.chars().any(char::is_control) {
@@ -164,13 +184,13 @@ impl SchedulerBuilder {
             node.listeners.add(Arc::new(LogListener));
         }
         self.listeners.into_iter().for_each(|listener| node.listeners.add(listener));
-        Ok((node, self.entries, self.disabled))
+        Ok((node, Contents { calendars: self.calendars, entries: self.entries }, self.disabled))
     }
 
     /// Builds the scheduler. Nothing is stored or fired before [`Scheduler::init`] or [`Scheduler::start`].
     pub fn build(self) -> Result<Scheduler, BuildError> {
-        let (node, entries, disabled) = self.into_parts()?;
-        Ok(Scheduler::assemble(node, entries, disabled))
+        let (node, contents, disabled) = self.into_parts()?;
+        Ok(Scheduler::assemble(node, contents, disabled))
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::builder::{Entry, SchedulerBuilder};
+use crate::builder::{Contents, Entry, SchedulerBuilder};
 use crate::driver;
 use crate::execute::{Cancel, Ended};
 use crate::node::{Node, Status};
@@ -34,7 +34,7 @@ pub struct Scheduler {
 
 pub(crate) struct Inner {
     pub(crate) node: Node,
-    entries: Vec<Entry>,
+    contents: Contents,
     disabled: bool,
     /// Wakes the claim loop: something may be due, a slot is free, or the phase changed.
     pub(crate) wake: Notify,
@@ -94,10 +94,10 @@ impl Scheduler {
         SchedulerBuilder::new(store)
     }
 
-    pub(crate) fn assemble(node: Node, entries: Vec<Entry>, disabled: bool) -> Self {
+    pub(crate) fn assemble(node: Node, contents: Contents, disabled: bool) -> Self {
         let inner = Inner {
             node,
-            entries,
+            contents,
             disabled,
             wake: Notify::new(),
             ended: Notify::new(),
@@ -189,8 +189,18 @@ impl Scheduler {
 
     pub(crate) async fn register_entries(&self) -> Result<InitReport, StoreError> {
         let mut report = InitReport::default();
+        for (name, calendar) in &self.inner.contents.calendars {
+            let change = Change::PutCalendar { name: name.clone(), calendar: calendar.clone() };
+            match self.inner.node.store.apply(self.now(), &[change]).await {
+                Ok(_) => {}
+                Err(StoreError::Change(problem)) => {
+                    report.failed.push((format!("calendar {name}"), problem.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
         let mut good = Vec::new();
-        for entry in &self.inner.entries {
+        for entry in &self.inner.contents.entries {
             match self.check_entry(entry) {
                 Ok(()) => good.push(entry),
                 Err(problem) => report.failed.push((entry.name.clone(), problem)),
@@ -214,7 +224,7 @@ impl Scheduler {
             Err(error) => return Err(error),
         }
         for (name, problem) in &report.failed {
-            error!(entry = %name, error = %problem, "job {name} could not be registered: {problem}");
+            error!(entry = %name, error = %problem, "{name} could not be registered: {problem}");
         }
         info!(
             registered = report.registered,

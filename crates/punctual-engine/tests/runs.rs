@@ -5,7 +5,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use punctual_core::{Event, JobDetail, JobKey, RetryPolicy, SkipReason, SkippedQuery, TaskStatus, Trigger};
+use punctual_core::schedule::{FixedDelay, Repeat};
+use punctual_core::{
+    Event, JobDetail, JobKey, Overlap, RetryPolicy, Schedule, SkipReason, SkippedQuery, TaskStatus, Trigger,
+};
 use punctual_engine::{Job, JobContext, JobResult};
 use serde_json::json;
 use support::{Failing, Held, Quick, World, after, data, every, start};
@@ -245,4 +248,75 @@ async fn every_instant_of_an_interval_runs() {
     let rows = world.closed_history().await;
     let scheduled: Vec<_> = rows.iter().map(|row| row.scheduled_at.unwrap()).collect();
     assert_eq!(scheduled, (0..7).map(|n| after(10 * n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_due_trigger_cancels_the_running_one_and_follows_it() {
+    let gate = Arc::new(Semaphore::new(0));
+    let mut world = World::new(|builder| builder.job(Held { gate: Arc::clone(&gate) }));
+    world.scheduler.start().await.unwrap();
+    let retry = RetryPolicy::Immediate { max_attempts: 5 };
+    let job = JobDetail::new("job", "held")
+        .overlap(Overlap::Cancel)
+        .data(data(json!({"polite": true})))
+        .retry(retry);
+    world.scheduler.schedule(job, vec![Trigger::new("t", "job", every(5))]).await.unwrap();
+    world.until(|event| matches!(event, Event::JobStarted { .. }).then_some(())).await;
+    world.clock.set(after(5));
+    let (name, error) = world.finished().await;
+    assert_eq!(name, "job");
+    let error = error.unwrap();
+    assert!(error.contains("trigger DEFAULT.t is due for 2026-01-01T00:00:05Z"), "{error}");
+    let fire = world
+        .until(|event| match event {
+            Event::JobStarted { fire } => Some(fire),
+            _ => None,
+        })
+        .await;
+    assert_eq!((fire.scheduled_at, fire.attempt), (after(5), 1), "the cancelled one is not tried again");
+    gate.add_permits(1);
+    assert_eq!(world.finished().await.1, None);
+    let rows = world.closed_history().await;
+    assert_eq!(
+        rows.iter().map(|row| row.status).collect::<Vec<_>>(),
+        [TaskStatus::Failed, TaskStatus::Success]
+    );
+    assert_eq!(rows[0].details.as_ref().unwrap()["exception"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_run_can_be_cancelled_by_hand_and_says_why() {
+    let gate = Arc::new(Semaphore::new(0));
+    let mut world = World::new(|builder| builder.job(Held { gate }));
+    world.scheduler.start().await.unwrap();
+    let job = JobDetail::new("job", "held").data(data(json!({"polite": true})));
+    world.scheduler.schedule(job, vec![Trigger::once("t", "job", start())]).await.unwrap();
+    let id = world
+        .until(|event| match event {
+            Event::JobStarted { fire } => Some(fire.id),
+            _ => None,
+        })
+        .await;
+    assert!(world.scheduler.cancel(id, "Ada asked for it").await.unwrap());
+    let error = world.finished().await.1.unwrap();
+    assert!(error.contains("Ada asked for it"), "{error}");
+    world.closed_history().await;
+    assert!(!world.scheduler.cancel(id, "again").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_fixed_delay_counts_from_the_end_of_each_run() {
+    let mut world = World::new(|builder| builder.job(Quick));
+    world.scheduler.start().await.unwrap();
+    let delay = Schedule::FixedDelay(FixedDelay::from_millis(30_000, Repeat::Times(2)).unwrap());
+    let trigger = Trigger::new("t", "job", delay);
+    world.scheduler.schedule(JobDetail::new("job", "quick"), vec![trigger]).await.unwrap();
+    for run in 0..3 {
+        world.finished().await;
+        let rows = world.closed_history().await;
+        assert_eq!(rows.len(), run + 1);
+        assert_eq!(rows[run].scheduled_at, Some(after(30 * run as i64)));
+        world.clock.set(after(30 * (run as i64 + 1)));
+    }
+    assert!(!world.scheduler.job_exists(&JobKey::new("job")).await.unwrap(), "its repeats are used up");
 }

@@ -1,5 +1,6 @@
 //! Every kind of schedule there is.
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::cron::CronSchedule;
@@ -50,6 +51,17 @@ impl Schedule {
             Self::DailyTimeInterval(_) => "daily_time_interval",
             Self::Rrule(_) => "rrule",
             Self::FixedDelay(_) => "fixed_delay",
+        }
+    }
+
+    /// The zone in which local times are read, for the kinds that read any.
+    pub fn time_zone(&self) -> Option<&TimeZone> {
+        match self {
+            Self::Cron(cron) => Some(cron.time_zone()),
+            Self::CalendarInterval(interval) => Some(interval.time_zone()),
+            Self::DailyTimeInterval(daily) => Some(daily.time_zone()),
+            Self::Rrule(rule) => Some(rule.time_zone()),
+            Self::Once | Self::Simple(_) | Self::FixedDelay(_) => None,
         }
     }
 }

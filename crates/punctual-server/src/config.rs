@@ -6,11 +6,13 @@
 mod job;
 mod sections;
 mod time;
+mod when;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
+use punctual_core::Calendar;
 use punctual_core::schedule::ScheduleError;
 use punctual_engine::Entry;
 use serde::Deserialize;
@@ -28,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) scheduler: SchedulerSection,
     pub(crate) history: History,
     pub(crate) log: Log,
+    calendars: BTreeMap<String, Calendar>,
     jobs: BTreeMap<String, Spanned<job::Job>>,
     #[serde(skip)]
     source: Source,
@@ -106,14 +109,19 @@ impl Config {
         let overlay: Vec<(String, String)> =
             environment.filter(|(name, _)| name.starts_with("PUNCTUAL__")).collect();
         if !overlay.is_empty() {
-            let jobs = std::mem::take(&mut config.jobs);
+            let (jobs, calendars) = (std::mem::take(&mut config.jobs), std::mem::take(&mut config.calendars));
             config = overlaid(&text, &overlay)?;
-            config.jobs = jobs;
+            (config.jobs, config.calendars) = (jobs, calendars);
         }
         config.source = Source { path: path.to_owned(), text };
         config.server.check()?;
         config.scheduler.settings()?;
         Ok(config)
+    }
+
+    /// The calendars of the file.
+    pub(crate) fn calendars(&self) -> &BTreeMap<String, Calendar> {
+        &self.calendars
     }
 
     /// The jobs of the file as entries for the scheduler. Every one is checked completely.
@@ -127,10 +135,11 @@ impl Config {
     }
 }
 
-/// The sections (not the jobs) with variables laid over them, each named in the message when it does not fit.
+/// The sections (not jobs and calendars) with variables laid over them, each named in the message when it does not fit.
 fn overlaid(text: &str, overlay: &[(String, String)]) -> anyhow::Result<Config> {
     let mut table: toml::Table = toml::from_str(text)?;
     table.remove("jobs");
+    table.remove("calendars");
     for (name, value) in overlay {
         let path: Vec<String> = name["PUNCTUAL__".len()..].split("__").map(str::to_lowercase).collect();
         let [section, key] = path.as_slice() else {

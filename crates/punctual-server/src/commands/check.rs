@@ -26,8 +26,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for entry in &entries {
         println!("\n{} ({})", entry.name, entry.job.kind);
         for trigger in &entry.triggers {
-            println!("  {}", describe(trigger));
-            let next = fire_times(trigger, now, args.count);
+            println!("  {}", trigger.schedule.describe());
+            if let Some(name) =
+                trigger.calendar.as_ref().filter(|name| !config.calendars().contains_key(*name))
+            {
+                println!("    its calendar {name:?} is not in this file: it has to be stored already");
+            }
+            let next = fire_times(trigger, &config, now, args.count);
             if next.is_empty() {
                 println!("    never fires again");
             }
@@ -39,29 +44,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn describe(trigger: &Trigger) -> String {
-    match &trigger.schedule {
-        Schedule::Cron(cron) => {
-            format!("cron {} in {}", cron.expression(), cron.time_zone().iana_name().unwrap_or("UTC"))
-        }
-        Schedule::Simple(simple) => format!("every {} ms", simple.interval_ms()),
-        Schedule::Once => "once".to_owned(),
-        other => other.kind().to_owned(),
-    }
-}
-
-fn fire_times(trigger: &Trigger, now: Timestamp, count: usize) -> Vec<Timestamp> {
+fn fire_times(trigger: &Trigger, config: &Config, now: Timestamp, count: usize) -> Vec<Timestamp> {
     let window = Window { start: trigger.start.unwrap_or(now), end: trigger.end };
-    Occurrences::new(&trigger.schedule, window).upcoming(now).take(count).collect()
+    let calendar = trigger.calendar.as_ref().and_then(|name| config.calendars().get(name));
+    Occurrences::new(&trigger.schedule, window).with_calendar(calendar).upcoming(now).take(count).collect()
 }
 
 /// A fire time in its zone and in UTC.
 pub(crate) fn local_and_utc(at: Timestamp, schedule: &Schedule) -> String {
-    match schedule {
-        Schedule::Cron(cron) => {
-            let local = at.to_zoned(cron.time_zone().clone());
+    match schedule.time_zone() {
+        Some(zone) => {
+            let local = at.to_zoned(zone.clone());
             format!("{}  =  {at}", local.strftime("%a %Y-%m-%d %H:%M:%S %Z (%:z)"))
         }
-        _ => at.to_string(),
+        None => at.to_string(),
     }
 }

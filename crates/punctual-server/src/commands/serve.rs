@@ -89,6 +89,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>) -> anyhow::Result<()> {
         .registry(registry)
         .listener(listener_metrics)
         .disabled(config.scheduler.disabled || disabled_by_env())
+        .calendars(config.calendars().clone())
         .entries(entries.iter().cloned())
         .build()?;
     slot.fill(scheduler.clone());

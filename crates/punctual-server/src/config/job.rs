@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use punctual_core::schedule::{CronExpression, CronSchedule, DstPolicy, Repeat, SimpleSchedule, zone};
-use punctual_core::{
-    Data, JobDetail, JobKey, MisfirePolicy, Overlap, RetryPolicy, Schedule, Timestamp, Trigger, TriggerKey,
-};
+use punctual_core::schedule::DstPolicy;
+use punctual_core::{Concurrency, Data, JobDetail, JobKey, MisfirePolicy, Overlap, RetryPolicy, Trigger};
 use punctual_engine::Entry;
 use punctual_jobs::command::CommandData;
 use punctual_jobs::http::{Expected, HttpData};
@@ -16,6 +14,7 @@ use toml::Spanned;
 
 use super::Fault;
 use super::time::Span;
+use super::when::When;
 
 /// The key group of jobs that a file declares; those that are no longer in the file are deleted at the next start.
 pub(crate) const FILE_GROUP: &str = "config";
@@ -31,6 +30,7 @@ pub(super) struct Job {
     #[serde(default = "yes")]
     concurrent: bool,
     overlap: Option<Overlap>,
+    concurrency: Option<Concurrency>,
     retry: Option<Spanned<Retry>>,
     timeout: Option<Span>,
     #[serde(default = "yes")]
@@ -40,14 +40,18 @@ pub(super) struct Job {
 
     // A trigger of the job's own.
     cron: Option<Spanned<String>>,
+    rrule: Option<Spanned<String>>,
     every: Option<Spanned<Span>>,
+    delay: Option<Spanned<Span>>,
     repeat: Option<u32>,
     at: Option<Spanned<String>>,
+    schedule: Option<Spanned<toml::Table>>,
     tz: Option<Spanned<String>>,
     dst: Option<DstPolicy>,
     start: Option<Spanned<String>>,
     end: Option<Spanned<String>>,
     priority: Option<i32>,
+    calendar: Option<String>,
     misfire: Option<Spanned<MisfirePolicy>>,
     misfire_threshold: Option<Span>,
 
@@ -70,25 +74,6 @@ pub(super) struct Job {
     request_timeout: Option<Span>,
     ca_file: Option<PathBuf>,
     max_body_bytes: Option<usize>,
-}
-
-/// One trigger.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct When {
-    name: Option<String>,
-    cron: Option<Spanned<String>>,
-    every: Option<Spanned<Span>>,
-    repeat: Option<u32>,
-    at: Option<Spanned<String>>,
-    tz: Option<Spanned<String>>,
-    dst: Option<DstPolicy>,
-    start: Option<Spanned<String>>,
-    end: Option<Spanned<String>>,
-    priority: Option<i32>,
-    misfire: Option<Spanned<MisfirePolicy>>,
-    misfire_threshold: Option<Span>,
-    data: Option<Data>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -138,7 +123,8 @@ impl Job {
         let mut detail = JobDetail::new(key.clone(), self.kind.get_ref().as_str());
         detail.description.clone_from(&self.description);
         detail.requests_recovery = self.requests_recovery;
-        detail.concurrent = self.concurrent && self.overlap.is_none();
+        detail.concurrency.clone_from(&self.concurrency);
+        detail.concurrent = self.concurrent && (self.overlap.is_none() || self.concurrency.is_some());
         detail.overlap = self.overlap.unwrap_or_default();
         detail.timeout_ms = self.timeout.as_ref().map(Span::millis);
         detail.history = self.history;
@@ -250,24 +236,28 @@ impl Job {
         let own = When {
             name: None,
             cron: self.cron.clone(),
+            rrule: self.rrule.clone(),
             every: self.every.clone(),
+            delay: self.delay.clone(),
             repeat: self.repeat,
             at: self.at.clone(),
+            schedule: self.schedule.clone(),
             tz: self.tz.clone(),
             dst: self.dst,
             start: self.start.clone(),
             end: self.end.clone(),
             priority: self.priority,
+            calendar: self.calendar.clone(),
             misfire: self.misfire.clone(),
             misfire_threshold: self.misfire_threshold.clone(),
             data: None,
         };
-        let beside = own.cron.is_some() || own.every.is_some() || own.at.is_some();
+        let beside = own.schedules() > 0;
         let fault = |problem: &str| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
         match (beside, self.triggers.as_slice()) {
             (true, []) => Ok(vec![own.trigger(path, job, job.name(), span)?]),
             (true, _) => Err(fault("has a schedule of its own and triggers: give one or the other")),
-            (false, []) => Err(fault("has no schedule: give cron, every or at")),
+            (false, []) => Err(fault("has no schedule: give cron, every, at, rrule, delay or schedule")),
             (false, list) => list
                 .iter()
                 .enumerate()
@@ -280,79 +270,4 @@ impl Job {
                 .collect(),
         }
     }
-}
-
-impl When {
-    fn trigger(&self, path: &str, job: &JobKey, name: &str, span: &Range<usize>) -> Result<Trigger, Fault> {
-        let fault = |problem: String| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
-        let key = TriggerKey::try_new(FILE_GROUP, name).map_err(|error| fault(error.to_string()))?;
-        let (schedule, at) = match (&self.cron, &self.every, &self.at) {
-            (Some(cron), None, None) => (self.cron_schedule(path, cron)?, None),
-            (None, Some(every), None) => (self.interval(path, every)?, None),
-            (None, None, Some(at)) => (Schedule::Once, Some(instant(path, "at", at)?)),
-            _ => return Err(fault("give exactly one of cron, every and at".to_owned())),
-        };
-        if self.cron.is_none() && (self.tz.is_some() || self.dst.is_some()) {
-            return Err(fault("tz and dst belong to cron: an interval is elapsed time".to_owned()));
-        }
-        let mut trigger = Trigger::new(key, job.clone(), schedule);
-        trigger.start = match &self.start {
-            Some(start) => Some(instant(path, "start", start)?),
-            None => at,
-        };
-        trigger.end = self.end.as_ref().map(|end| instant(path, "end", end)).transpose()?;
-        if let (Some(start), Some(end)) = (trigger.start, trigger.end)
-            && end < start
-        {
-            return Err(fault(format!("end {end} is before start {start}")));
-        }
-        if let Some(priority) = self.priority {
-            trigger.priority = priority;
-        }
-        if let Some(misfire) = &self.misfire {
-            let wrong = |error: punctual_core::schedule::ScheduleError| {
-                Fault::at(misfire.span(), format!("{path}.misfire: {error}"))
-            };
-            misfire.get_ref().check(&trigger.schedule).map_err(wrong)?;
-            trigger.misfire = *misfire.get_ref();
-        }
-        trigger.misfire_threshold_ms = self.misfire_threshold.as_ref().map(Span::millis);
-        trigger.data = self.data.clone().unwrap_or_default();
-        Ok(trigger)
-    }
-
-    fn cron_schedule(&self, path: &str, cron: &Spanned<String>) -> Result<Schedule, Fault> {
-        let expression = CronExpression::parse(cron.get_ref())
-            .map_err(|error| Fault::schedule(&format!("{path}.cron"), cron, &error))?;
-        let zone = match &self.tz {
-            None => zone("UTC").map_err(|error| Fault { problem: error.to_string(), span: None })?,
-            Some(tz) => {
-                zone(tz.get_ref()).map_err(|error| Fault::at(tz.span(), format!("{path}.tz: {error}")))?
-            }
-        };
-        if self.repeat.is_some() {
-            return Err(Fault::at(cron.span(), format!("{path}.repeat: this key belongs to every")));
-        }
-        Ok(Schedule::Cron(CronSchedule::new(expression, zone, self.dst.unwrap_or_default())))
-    }
-
-    fn interval(&self, path: &str, every: &Spanned<Span>) -> Result<Schedule, Fault> {
-        let repeat = self.repeat.map_or(Repeat::Forever, Repeat::Times);
-        SimpleSchedule::new(every.get_ref().duration(), repeat)
-            .map(Schedule::Simple)
-            .map_err(|error| Fault::at(every.span(), format!("{path}.every: {error}")))
-    }
-}
-
-fn instant(path: &str, key: &str, text: &Spanned<String>) -> Result<Timestamp, Fault> {
-    text.get_ref().parse().map_err(|_| {
-        Fault::at(
-            text.span(),
-            format!(
-                "{path}.{key}: {:?} is no instant; write one with its offset, such as 2026-03-29T02:30:00+01:00 or \
-                 2026-03-29T01:30:00Z",
-                text.get_ref()
-            ),
-        )
-    })
 }

@@ -64,7 +64,23 @@ fn messages_name_the_file_the_line_and_the_key() {
             vec!["jobs.a.retry", "line 4"],
         ),
         ("[jobs.a]\nkind = 'noop'\nevery = '1s'\nmisfire = 'shrug'", vec!["line 4", "shrug"]),
-        ("[jobs.a]\nkind = 'noop'\nevery = '1s'\ntz = 'UTC'", vec!["tz and dst belong to cron"]),
+        ("[jobs.a]\nkind = 'noop'\nevery = '1s'\ntz = 'UTC'", vec!["tz belongs to cron"]),
+        ("[jobs.a]\nkind = 'noop'\nevery = '1s'\ndst = 'quartz'", vec!["dst belongs to cron"]),
+        (
+            "[jobs.a]\nkind = 'noop'\nrrule = 'FREQ=SOMETIMES'",
+            vec!["line 3", "jobs.a.rrule", "SECONDLY", "^^^"],
+        ),
+        ("[jobs.a]\nkind = 'noop'\nrrule = 'FREQ=SECONDLY'", vec!["line 3", "COUNT or UNTIL"]),
+        ("[jobs.a]\nkind = 'noop'\ndelay = '0s'", vec!["line 3", "jobs.a.delay", "delay_ms"]),
+        (
+            "[jobs.a]\nkind = 'noop'\nschedule = { type = 'calendar_interval', interval = 0, unit = 'DAY' }",
+            vec!["line 3", "jobs.a.schedule", "interval 0"],
+        ),
+        (
+            "[jobs.a]\nkind = 'noop'\nevery = '1s'\nmisfire = { all = { max_count = 0 } }",
+            vec!["line 4", "max_count 0"],
+        ),
+        ("[calendars.c]\ntype = 'monthly'\ndays = [32]", vec!["jobs.toml", "line 1", "32"]),
         ("[scheduler]\nslots = 0", vec!["[scheduler]", "slots is 0"]),
         ("[server]\nlisten = '0.0.0.0:80'", vec!["server.listen", "0.0.0.0:80", "loopback"]),
         ("[server]\nlisten = '8080'", vec!["server.listen", "8080", "127.0.0.1:8080"]),
@@ -93,4 +109,45 @@ fn the_environment_overlays_sections() {
         let error = format!("{:#}", with(name, value).unwrap_err());
         assert!(error.contains(word), "{error}");
     }
+}
+
+#[test]
+fn every_kind_of_schedule_and_limit_can_be_declared() {
+    let text = "
+        [calendars.holidays]
+        type = 'holiday'
+        tz = 'Europe/Berlin'
+        days = ['2026-12-25']
+
+        [jobs.a]
+        kind = 'noop'
+        concurrency = { key = 'db:{database}', limit = 2 }
+        overlap = 'cancel'
+
+        [[jobs.a.triggers]]
+        rrule = 'FREQ=WEEKLY;BYDAY=MO;BYHOUR=9;BYMINUTE=0;BYSECOND=0'
+        tz = 'Europe/Berlin'
+        calendar = 'holidays'
+        misfire = { all = { max_count = 5, window_ms = 3600000 } }
+        data = { database = 1 }
+
+        [[jobs.a.triggers]]
+        delay = '30s'
+        misfire = 'skip'
+        data = { database = 2 }
+
+        [[jobs.a.triggers]]
+        schedule = { type = 'calendar_interval', interval = 1, unit = 'MONTH', tz = 'UTC' }
+        misfire = { once = 'earliest' }
+        data = { database = 3 }
+    ";
+    let config = Config::from_text(Path::new("jobs.toml"), text.to_owned(), std::iter::empty()).unwrap();
+    assert_eq!(config.calendars()["holidays"].kind(), "holiday");
+    let entry = config.entries().unwrap().remove(0);
+    let kinds: Vec<_> = entry.triggers.iter().map(|trigger| trigger.schedule.kind()).collect();
+    assert_eq!(kinds, ["rrule", "fixed_delay", "calendar_interval"]);
+    assert_eq!(entry.triggers[0].calendar.as_deref(), Some("holidays"));
+    let words: Vec<_> = entry.triggers.iter().map(|trigger| trigger.misfire.as_str()).collect();
+    assert_eq!(words, ["all", "skip", "once"]);
+    assert!(entry.job.concurrent && entry.job.is_limited());
 }
