@@ -45,3 +45,8 @@ pub use occurrences::{Occurrences, Span, Upcoming, Window};
 pub use rrule::RecurrenceRule;
 pub use schedule::Schedule;
 pub use zone::zone;
+
+/// The examples of docs/schedules.md are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/schedules.md")]
+struct SchedulesPage;
