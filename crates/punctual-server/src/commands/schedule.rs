@@ -65,6 +65,9 @@ struct Reading {
     /// What happens where the zone's offset changes.
     #[arg(long, value_enum, default_value = "follow")]
     dst: Dst,
+    /// The job's key that `H` is chosen by, such as config.report.
+    #[arg(long)]
+    key: Option<String>,
     /// Answer in JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -106,7 +109,11 @@ impl From<Dst> for DstPolicy {
 impl Reading {
     fn schedule(&self, expression: &str) -> anyhow::Result<CronSchedule> {
         let shown = |error: ScheduleError| anyhow!(error.render());
-        let expression = CronExpression::parse(expression).map_err(shown)?;
+        let parsed = match &self.key {
+            Some(key) => CronExpression::parse_hashed(expression, key),
+            None => CronExpression::parse(expression),
+        };
+        let expression = parsed.map_err(shown)?;
         let zone = zone(&self.tz).map_err(|error| anyhow!("--tz: {error}"))?;
         Ok(CronSchedule::new(expression, zone, self.dst.into()))
     }

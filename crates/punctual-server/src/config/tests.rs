@@ -151,3 +151,15 @@ fn every_kind_of_schedule_and_limit_can_be_declared() {
     assert_eq!(words, ["all", "skip", "once"]);
     assert!(entry.job.concurrent && entry.job.is_limited());
 }
+
+#[test]
+fn a_hashed_field_depends_on_the_job_and_stays() {
+    let cron = |name: &str| {
+        let text = format!("[jobs.{name}]\nkind = 'noop'\ncron = '0 H H(1-4) * * ?'");
+        let entry = read(&text).unwrap().remove(0);
+        serde_json::to_value(&entry.triggers[0].schedule).unwrap()["expr"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(cron("a"), cron("a"));
+    assert_ne!(cron("a"), cron("b"));
+    assert!(!cron("a").contains('H'));
+}

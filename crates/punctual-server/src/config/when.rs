@@ -73,7 +73,7 @@ impl When {
         if self.tz.is_some() && self.cron.is_none() && self.rrule.is_none() {
             return Err(fault("tz belongs to cron and rrule: an interval is elapsed time".to_owned()));
         }
-        let mut trigger = Trigger::new(key, job.clone(), self.schedule(path)?);
+        let mut trigger = Trigger::new(key, job.clone(), self.schedule(path, job)?);
         let at = self.at.as_ref().map(|at| instant(path, "at", at)).transpose()?;
         trigger.start = match &self.start {
             Some(start) => Some(instant(path, "start", start)?),
@@ -99,7 +99,7 @@ impl When {
         Ok(trigger)
     }
 
-    fn schedule(&self, path: &str) -> Result<Schedule, Fault> {
+    fn schedule(&self, path: &str, job: &JobKey) -> Result<Schedule, Fault> {
         let repeat = self.repeat.map_or(Repeat::Forever, Repeat::Times);
         let wrong = |key: &str, span: Range<usize>, error: ScheduleError| {
             Fault::at(span, format!("{path}.{key}: {error}"))
@@ -123,7 +123,8 @@ impl When {
         }
         let fault = |text: &Spanned<String>, error| Fault::schedule(&format!("{path}.{key}"), text, &error);
         if let Some(cron) = &self.cron {
-            let expression = CronExpression::parse(cron.get_ref()).map_err(|error| fault(cron, error))?;
+            let expression = CronExpression::parse_hashed(cron.get_ref(), &job.to_string())
+                .map_err(|error| fault(cron, error))?;
             return Ok(CronSchedule::new(expression, self.zone(path)?, self.dst.unwrap_or_default()).into());
         }
         if let Some(rrule) = &self.rrule {
