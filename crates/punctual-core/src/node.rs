@@ -62,6 +62,11 @@ pub struct Heartbeat {
     pub now: Timestamp,
     /// How long the lease lasts from `now`, in milliseconds.
     pub lease_ms: u64,
+    /// How far the store's clock is ahead of the clock of the node's machine, in milliseconds, as the node last
+    /// measured it; 0 where the store has no clock of its own.
+    pub clock_offset_ms: i64,
+    /// How far the node's idea of the store's time may be off at most, in milliseconds; 0 where unknown.
+    pub clock_uncertainty_ms: u64,
 }
 
 /// A node as the store knows it.
@@ -83,6 +88,10 @@ pub struct Node {
     pub seen_at: Timestamp,
     /// When its lease ends.
     pub lease_until: Timestamp,
+    /// As in its last [`Heartbeat`].
+    pub clock_offset_ms: i64,
+    /// As in its last [`Heartbeat`].
+    pub clock_uncertainty_ms: u64,
 }
 
 /// The answer to a heartbeat.
@@ -95,4 +104,10 @@ pub struct ClusterView {
     pub nodes: Vec<Node>,
     /// Open fires of this term that were asked to stop.
     pub cancelled: Vec<CancelledFire>,
+    /// What the store's own clock showed while it answered; `None` where it has none (a store inside the process).
+    /// The node measures the offset of its clock by it, so read it as late in the call as possible.
+    pub store_now: Option<Timestamp>,
+    /// Whether there is something for [`crate::ClusterStore::recover`] to do: open fires, or registrations, of nodes
+    /// whose lease has run out at the heartbeat's `now`.
+    pub lost: bool,
 }

@@ -115,6 +115,23 @@ pub trait ClusterStore: Send + Sync {
     /// Closes the open fires of nodes whose lease has run out at `now` and stores the re-runs that
     /// [`crate::recovery::plan`] asks for.
     async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError>;
+
+    /// What the store's own clock shows; `None` where it has none (a store inside the process), as by default. A node
+    /// asks before it registers, so that its first heartbeat already carries the store's time: all instants that a
+    /// store with a clock is told are estimates of that clock.
+    async fn store_now(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
+    /// Completes when another process changed something that may make work due sooner than this process knows. By
+    /// default it never does, and a node finds such work when it polls.
+    ///
+    /// It may complete for nothing, but not all the time. It is called again at once, and what changed in between two
+    /// calls should complete the second; dropping it loses nothing more than that. It reports no errors: while the
+    /// store cannot be reached it waits, and completes once it can be again (something may have been missed).
+    async fn changed(&self) {
+        std::future::pending().await
+    }
 }
 
 /// A whole store.

@@ -184,6 +184,8 @@ impl Node {
             kinds: self.registry.kinds(),
             now,
             lease_ms: self.settings.lease_ms,
+            clock_offset_ms: 0,
+            clock_uncertainty_ms: 0,
         };
         let view = self.note(self.store.heartbeat(&beat).await)?;
         let trust = i64::try_from(self.settings.lease_ms - self.settings.lease_ms / 10).unwrap_or(i64::MAX);

@@ -176,11 +176,14 @@ impl ClusterStore for MemoryStore {
             started_at,
             seen_at: now,
             lease_until: whole_millis(lease_until),
+            clock_offset_ms: beat.clock_offset_ms,
+            clock_uncertainty_ms: beat.clock_uncertainty_ms,
         };
         state.nodes.insert(term, node);
         let nodes = state.nodes.values().filter(|node| node.lease_until > beat.now).cloned().collect();
         let cancelled = state.cancelled_of(term);
-        Ok(ClusterView { term, nodes, cancelled })
+        let lost = state.has_lost(now);
+        Ok(ClusterView { term, nodes, cancelled, store_now: None, lost })
     }
 
     async fn retire(&self, _now: Timestamp, term: Term) -> Result<(), StoreError> {

@@ -76,6 +76,13 @@ impl State {
         self.nodes.get(&term).filter(|node| node.lease_until > now).cloned()
     }
 
+    /// Whether recovery has something to do.
+    pub(crate) fn has_lost(&self, now: Timestamp) -> bool {
+        let live = |term: &Term| self.nodes.get(term).is_some_and(|node| node.lease_until > now);
+        let orphan = |id: &FireId| self.history.get(id).is_some_and(|row| !live(&row.term));
+        !self.nodes.keys().all(live) || self.open.values().flatten().any(orphan)
+    }
+
     /// Puts, replaces or removes a trigger with its index entries; returns what was there.
     pub(crate) fn set_trigger(&mut self, id: i64, new: Option<StoredTrigger>) -> Option<StoredTrigger> {
         let old = self.triggers.remove(&id);

@@ -331,9 +331,11 @@ fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, Store
         return Err(StoreError::NameTaken(beat.name.clone()));
     }
     let state = beat.state.as_str();
+    let (offset, uncertainty) = (beat.clock_offset_ms, integer(beat.clock_uncertainty_ms));
     let renewed = match beat.term {
         Some(term) => {
-            let params = (term.0, &beat.name, &beat.version, state, &kinds, now, lease_until);
+            let params =
+                (term.0, &beat.name, &beat.version, state, &kinds, now, lease_until, offset, uncertainty);
             writer.run(sql::NODE_RENEW, params)? > 0
         }
         None => false,
@@ -342,7 +344,8 @@ fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, Store
         Term(own)
     } else {
         let term = writer.next_id()?;
-        writer.run(sql::NODE_INSERT, (term, &beat.name, &beat.version, state, &kinds, now, lease_until))?;
+        let params = (term, &beat.name, &beat.version, state, &kinds, now, lease_until, offset, uncertainty);
+        writer.run(sql::NODE_INSERT, params)?;
         Term(term)
     };
     let nodes = writer.many(sql::NODES_LIVE, [now], |row| {
@@ -356,10 +359,13 @@ fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, Store
             started_at: instant(row.get(5)?),
             seen_at: instant(row.get(6)?),
             lease_until: instant(row.get(7)?),
+            clock_offset_ms: row.get(8)?,
+            clock_uncertainty_ms: rows::count(row.get(9)?),
         })
     })?;
     let cancelled = writer.many(sql::CANCELLED_OF, [term.0], |row| {
         Ok(CancelledFire { id: FireId(row.get(0)?), term, reason: row.get(1)? })
     })?;
-    Ok(ClusterView { term, nodes, cancelled })
+    let lost = writer.exists(sql::NODES_LOST, [now])?;
+    Ok(ClusterView { term, nodes, cancelled, store_now: None, lost })
 }

@@ -31,6 +31,7 @@ pub struct Options {
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_lanes_and_calendars.sql"),
+    include_str!("../migrations/0003_node_clock.sql"),
 ];
 
 /// The version of the schema that this program writes.

@@ -58,6 +58,7 @@ statements! {
     NODES_CLEAR = "nodes_clear",
     NODES_EXPIRED_DELETE = "nodes_expired_delete",
     NODES_LIVE = "nodes_live",
+    NODES_LOST = "nodes_lost",
     OPEN_FIRES_COUNT = "open_fires_count",
     PRUNE_OLD = "prune_old",
     PRUNE_SURPLUS = "prune_surplus",

@@ -119,6 +119,8 @@ macro_rules! conformance_cases {
         );
         $crate::conformance_cases!(@area $make, cluster:
             a_node_registers_and_renews,
+            a_heartbeat_says_how_well_the_node_knows_the_time,
+            a_heartbeat_says_whether_something_is_lost,
             two_live_nodes_cannot_share_a_name,
             a_lapsed_lease_gets_a_new_term,
             a_lapsed_or_retired_term_cannot_claim,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use punctual_core::schedule::{CronSchedule, Repeat, SimpleSchedule};
 use punctual_core::{
-    Claim, Claimed, Completed, Completion, Data, Fire, Heartbeat, JobDetail, JobKind, JobStore, KindSlots,
-    NodeState, Outcome, Schedule, Term, Trigger,
+    Claim, Claimed, ClusterView, Completed, Completion, Data, Fire, Heartbeat, JobDetail, JobKind, JobStore,
+    KindSlots, NodeState, Outcome, Schedule, Term, Trigger,
 };
 
 /// The moment at which tests begin.
@@ -62,9 +62,10 @@ impl Hand {
     }
 
     /// Renews the lease.
-    pub async fn renew(&self, now: Timestamp) {
+    pub async fn renew(&self, now: Timestamp) -> ClusterView {
         let view = self.store.heartbeat(&beat(&self.name, Some(self.term), now)).await.unwrap();
         assert_eq!(view.term, self.term, "the lease should have been live");
+        view
     }
 
     /// Claims up to `limit` fires of kind `test`.
@@ -115,6 +116,8 @@ pub fn beat(name: &str, term: Option<Term>, now: Timestamp) -> Heartbeat {
         kinds: vec![JobKind::new("test")],
         now,
         lease_ms: 60_000,
+        clock_offset_ms: 0,
+        clock_uncertainty_ms: 0,
     }
 }
 

@@ -143,4 +143,12 @@ impl ClusterStore for FaultyStore {
     async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
         self.pass()?.recover(now).await
     }
+
+    async fn store_now(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.pass()?.store_now().await
+    }
+
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
 }

@@ -27,6 +27,35 @@ pub async fn a_node_registers_and_renews(store: Store) {
     assert_eq!(other.nodes.len(), 2);
 }
 
+pub async fn a_heartbeat_says_how_well_the_node_knows_the_time(store: Store) {
+    let mut beat = beat("n", None, at(0));
+    let first = store.heartbeat(&beat).await.unwrap();
+    assert_eq!((first.nodes[0].clock_offset_ms, first.nodes[0].clock_uncertainty_ms), (0, 0));
+    (beat.term, beat.clock_offset_ms, beat.clock_uncertainty_ms) = (Some(first.term), -300_000, 7);
+    let node = &store.heartbeat(&beat).await.unwrap().nodes[0];
+    assert_eq!((node.clock_offset_ms, node.clock_uncertainty_ms), (-300_000, 7));
+    let answered = store.heartbeat(&beat).await.unwrap().store_now.is_some();
+    assert_eq!(answered, store.store_now().await.unwrap().is_some(), "a store has a clock or has none");
+}
+
+pub async fn a_heartbeat_says_whether_something_is_lost(store: Store) {
+    let (lost, _) = lost_fire(&store, job("job").requests_recovery()).await;
+    let watcher = Hand::register(&store, "n", at(30)).await;
+    assert!(!watcher.renew(at(59)).await.lost);
+    assert!(watcher.renew(at(60)).await.lost, "the lease of a node has run out");
+    store.recover(at(60)).await.unwrap();
+    assert!(!watcher.renew(at(61)).await.lost);
+    // The same name again, under a new term; then it is gone in good order, with a fire still open.
+    let again = Hand::register(&store, "lost", at(62)).await;
+    assert!(again.term > lost.term);
+    assert_eq!(again.claim(at(62), 1).await.fires.len(), 1);
+    assert!(!watcher.renew(at(63)).await.lost);
+    store.retire(at(64), again.term).await.unwrap();
+    assert!(watcher.renew(at(65)).await.lost, "an open fire belongs to nobody");
+    store.recover(at(66)).await.unwrap();
+    assert!(!watcher.renew(at(67)).await.lost);
+}
+
 pub async fn two_live_nodes_cannot_share_a_name(store: Store) {
     store.heartbeat(&beat("n", None, at(0))).await.unwrap();
     let error = store.heartbeat(&beat("n", None, at(10))).await.unwrap_err();
