@@ -20,7 +20,7 @@ pub struct KeyError {
     problem: &'static str,
 }
 
-fn check(part: &'static str, text: &str) -> Result<(), KeyError> {
+pub(crate) fn check(part: &'static str, text: &str) -> Result<(), KeyError> {
     let problem = if text.is_empty() {
         "is empty: give at least one character"
     } else if text.chars().count() > MAX_KEY_LENGTH {

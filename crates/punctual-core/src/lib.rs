@@ -3,7 +3,7 @@
 //! * **Values**: [`JobDetail`], [`Trigger`], [`Fire`], [`Completion`], [`TaskHistory`], [`Event`].
 //! * **Decisions** are pure functions that take the time as an argument: [`firing::plan`] (what a due
 //!   trigger does), [`recovery::plan`] (what becomes of work whose node is gone), [`definition::apply`]
-//!   (what an edit does to stored definitions), [`Lane::of`] (what limits its runs) and [`RetryPolicy::next_delay`].
+//!   (what an edit does to stored definitions), [`lock::conflicts`] (who holds a lock), [`Lane::of`] (what limits its runs) and [`RetryPolicy::next_delay`].
 //! * **Ports**: the four store traits joined in [`JobStore`], and the [`Clock`].
 //!
 //! Nothing here reads a clock, spawns, sleeps or touches a socket. A store fetches rows, asks a decision
@@ -28,6 +28,7 @@ pub mod history;
 pub mod job;
 pub mod key;
 pub mod lane;
+pub mod lock;
 pub mod node;
 pub mod pending;
 pub mod query;
@@ -51,6 +52,9 @@ pub use jiff::Timestamp;
 pub use job::{JobDetail, JobKind, Overlap, StoredJob};
 pub use key::{JobKey, KeyError, TriggerKey};
 pub use lane::{Concurrency, Lane};
+pub use lock::{
+    HeldLock, LockAnswer, LockGrant, LockHolder, LockMode, LockName, LockRequest, LockSet, LockSetError,
+};
 pub use node::{ClusterView, Heartbeat, Node, NodeState, Term};
 pub use punctual_schedule as schedule;
 pub use punctual_schedule::{Calendar, MisfirePolicy, Schedule};

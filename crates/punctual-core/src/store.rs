@@ -13,10 +13,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
-    Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, Fire, FireId, Heartbeat,
-    HistoryQuery, JobKey, JobQuery, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
-    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey,
-    TriggerQuery,
+    Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, Fire, FireId, Heartbeat, HeldLock,
+    HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, Page, Recovered, Retention, SkippedQuery,
+    SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord,
+    Term, TriggerKey, TriggerQuery,
 };
 
 /// What exists: jobs and triggers.
@@ -132,6 +132,20 @@ pub trait ClusterStore: Send + Sync {
     async fn changed(&self) {
         std::future::pending().await
     }
+
+    /// Takes locks, all of them or none, and never waits: see [`crate::lock`]. Removes grants whose lease has run out,
+    /// each with all its locks.
+    async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, StoreError>;
+
+    /// Extends a grant's lease until `now + lease_ms`. Whether it was still held at `now`: a lease that has run out
+    /// cannot be renewed, whether or not somebody else has the locks by now.
+    async fn renew_lock(&self, token: i64, now: Timestamp, lease_ms: u64) -> Result<bool, StoreError>;
+
+    /// Gives up a grant, with all its locks; whether it was there.
+    async fn unlock(&self, token: i64) -> Result<bool, StoreError>;
+
+    /// The locks that are held at `now`, ordered by name (byte by byte) and token.
+    async fn locks(&self, now: Timestamp) -> Result<Vec<HeldLock>, StoreError>;
 }
 
 /// A whole store.

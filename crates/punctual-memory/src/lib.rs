@@ -3,6 +3,7 @@
 
 mod firing;
 mod lanes;
+mod locks;
 mod queries;
 mod state;
 mod tx;
@@ -14,9 +15,10 @@ use jiff::Timestamp;
 use punctual_core::time::{plus_millis, whole_millis};
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
-    FireId, FiringStore, Heartbeat, HistoryQuery, HistoryStore, JobKey, JobQuery, Node, Page, Recovered,
-    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger,
-    TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery, definition,
+    FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, LockAnswer,
+    LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
+    StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
+    definition,
 };
 
 use crate::state::State;
@@ -193,5 +195,21 @@ impl ClusterStore for MemoryStore {
 
     async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
         firing::recover(&mut self.state(), now)
+    }
+
+    async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, StoreError> {
+        Ok(self.state().locks.take(request))
+    }
+
+    async fn renew_lock(&self, token: i64, now: Timestamp, lease_ms: u64) -> Result<bool, StoreError> {
+        Ok(self.state().locks.renew(token, now, lease_ms))
+    }
+
+    async fn unlock(&self, token: i64) -> Result<bool, StoreError> {
+        Ok(self.state().locks.give_up(token))
+    }
+
+    async fn locks(&self, now: Timestamp) -> Result<Vec<HeldLock>, StoreError> {
+        Ok(self.state().locks.held(now))
     }
 }

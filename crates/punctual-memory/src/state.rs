@@ -10,6 +10,7 @@ use punctual_core::{
 };
 
 use crate::lanes::Lanes;
+use crate::locks::Locks;
 
 /// Order of due work: fire time, then priority, then age. The last number is a trigger's id.
 pub(crate) type Due = (i64, i64, i64);
@@ -45,6 +46,7 @@ pub(crate) struct State {
     pub(crate) calendars: BTreeMap<String, StoredCalendar>,
     /// Open fires that were asked to stop, with the reason.
     pub(crate) cancelled: BTreeMap<FireId, String>,
+    pub(crate) locks: Locks,
     last_term: i64,
     last_id: i64,
 }

@@ -17,6 +17,7 @@ mod claim;
 mod error;
 mod finish;
 mod lists;
+mod locks;
 mod open;
 mod rows;
 mod sql;
@@ -35,10 +36,10 @@ use jiff::Timestamp;
 use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
-    DefinitionStore, Fire, FireId, FiringStore, Heartbeat, HistoryQuery, HistoryStore, JobKey, JobKind,
-    JobQuery, Node, NodeState, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
-    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey,
-    TriggerQuery, definition,
+    DefinitionStore, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey,
+    JobKind, JobQuery, LockAnswer, LockRequest, Node, NodeState, Page, Recovered, Retention, SkippedQuery,
+    SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord,
+    Term, TriggerKey, TriggerQuery, definition, lock,
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -61,7 +62,7 @@ impl SqliteStore {
     /// Opens a file, or creates it (readable by its owner alone), and brings its schema up to date.
     ///
     /// The file is locked for this process, by a lock on `<file>.lock` that ends with the process. Nodes that earlier
-    /// processes registered are therefore gone, and what they left open is recovered at once.
+    /// processes registered are therefore gone: what they left open is recovered at once, and their locks are free.
     ///
     /// # Errors
     /// Names the file and what is wrong: in use, not a database, of a newer version, unreadable.
@@ -70,6 +71,7 @@ impl SqliteStore {
         let lock = open::lock(&path)?;
         let connection = open::writer(&path, &options)?;
         connection.execute(sql::NODES_CLEAR, []).sql()?;
+        connection.execute(sql::LOCKS_CLEAR, []).sql()?;
         let commits = Arc::new(AtomicU64::new(0));
         let writer = actor::writer(connection, options.synchronous, Arc::clone(&commits))?;
         let reader = actor::reader(&path)?;
@@ -319,6 +321,24 @@ impl ClusterStore for SqliteStore {
             }
             all.extend(some);
         }
+    }
+
+    async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, StoreError> {
+        let request = request.clone();
+        self.write(move |writer| locks::take(writer, &request)).await
+    }
+
+    async fn renew_lock(&self, token: i64, now: Timestamp, lease_ms: u64) -> Result<bool, StoreError> {
+        let params = (token, to_millis(now), to_millis(lock::lease_end(now, lease_ms)));
+        self.write(move |writer| Ok(writer.run(sql::LOCK_RENEW, params)? > 0)).await
+    }
+
+    async fn unlock(&self, token: i64) -> Result<bool, StoreError> {
+        self.write(move |writer| Ok(writer.run(sql::LOCK_DELETE, [token])? > 0)).await
+    }
+
+    async fn locks(&self, now: Timestamp) -> Result<Vec<HeldLock>, StoreError> {
+        self.read(move |connection| locks::held(connection, now)).await
     }
 }
 

@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_lanes_and_calendars.sql"),
     include_str!("../migrations/0003_node_clock.sql"),
+    include_str!("../migrations/0004_locks.sql"),
 ];
 
 /// The version of the schema that this program writes.

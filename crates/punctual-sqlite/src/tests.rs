@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jiff::Timestamp;
+use punctual_core::{ClusterStore, LockAnswer, LockHolder, LockMode, LockRequest, LockSet};
 use rusqlite::Connection;
 
 use crate::{Options, SqliteStore, open, sql};
@@ -88,6 +90,25 @@ fn a_file_is_used_by_one_store_at_a_time() {
     assert!(refusal(&path).contains("another process uses this database"));
     drop(first);
     SqliteStore::open(&path, Options::default()).unwrap();
+}
+
+#[tokio::test]
+async fn locks_of_an_earlier_process_are_free_and_its_tokens_stay_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let request = LockRequest {
+        locks: LockSet::try_new([("a", LockMode::Exclusive)]).unwrap(),
+        holder: LockHolder { node: "n".to_owned(), term: None, purpose: String::new() },
+        now: Timestamp::UNIX_EPOCH,
+        lease_ms: 60_000,
+    };
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path, Options::default()).unwrap();
+        let LockAnswer::Granted(grant) = store.lock(&request).await.unwrap() else { panic!("it is free") };
+        tokens.push(grant.token);
+    }
+    assert!(tokens[0] < tokens[1], "{tokens:?}");
 }
 
 #[cfg(unix)]

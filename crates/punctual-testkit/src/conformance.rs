@@ -7,6 +7,7 @@ pub mod firing;
 pub mod history;
 pub mod late;
 pub mod limits;
+pub mod locks;
 pub mod pausing;
 
 /// Lists the cases; called by [`crate::conformance!`].
@@ -130,6 +131,20 @@ macro_rules! conformance_cases {
             recovery_reopens_a_non_concurrent_job,
             recovery_ends_a_finished_trigger_and_its_job,
             a_slow_node_cannot_undo_a_recovery,
+        );
+        $crate::conformance_cases!(@area $make, locks:
+            an_exclusive_lock_excludes,
+            shared_locks_are_shared,
+            a_shared_lock_keeps_an_exclusive_one_out,
+            several_locks_are_granted_all_or_none,
+            the_order_of_names_does_not_matter,
+            of_many_that_ask_at_once_one_gets_the_lock,
+            a_lease_that_runs_out_frees_the_locks,
+            renewing_extends_the_lease,
+            a_lost_lease_cannot_be_renewed,
+            a_lock_is_given_up_by_its_token_alone,
+            tokens_grow,
+            the_list_shows_who_holds_what_since_when,
         );
     };
     (@area $make:expr, $area:ident: $($case:ident),* $(,)?) => {

@@ -1,6 +1,8 @@
 //! Short ways to the values that tests need.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -124,4 +126,21 @@ pub fn beat(name: &str, term: Option<Term>, now: Timestamp) -> Heartbeat {
 /// Stores a job with its triggers.
 pub async fn schedule(store: &Arc<dyn JobStore>, now: Timestamp, job: JobDetail, triggers: Vec<Trigger>) {
     store.apply(now, &[punctual_core::Change::Schedule { job, triggers }]).await.unwrap();
+}
+
+/// Waits for calls that are all under way at once; the answers are in their order.
+pub async fn together<T: 'static>(
+    calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let mut calls: Vec<_> = calls.into_iter().map(|call| (Box::pin(call), None)).collect();
+    std::future::poll_fn(|cx| {
+        for (call, answer) in calls.iter_mut().filter(|(_, answer)| answer.is_none()) {
+            if let Poll::Ready(value) = call.as_mut().poll(cx) {
+                *answer = Some(value);
+            }
+        }
+        if calls.iter().all(|(_, answer)| answer.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    calls.into_iter().filter_map(|(_, answer)| answer).collect()
 }

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
-    FireId, FiringStore, Heartbeat, HistoryQuery, HistoryStore, JobKey, JobQuery, JobStore, Page, Recovered,
-    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger,
-    TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
+    FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, JobStore,
+    LockAnswer, LockRequest, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
+    StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
 };
 
 /// Passes every call on to another store, or fails it, as a database that cannot be reached would.
@@ -150,5 +150,21 @@ impl ClusterStore for FaultyStore {
 
     async fn changed(&self) {
         self.inner.changed().await;
+    }
+
+    async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, StoreError> {
+        self.pass()?.lock(request).await
+    }
+
+    async fn renew_lock(&self, token: i64, now: Timestamp, lease_ms: u64) -> Result<bool, StoreError> {
+        self.pass()?.renew_lock(token, now, lease_ms).await
+    }
+
+    async fn unlock(&self, token: i64) -> Result<bool, StoreError> {
+        self.pass()?.unlock(token).await
+    }
+
+    async fn locks(&self, now: Timestamp) -> Result<Vec<HeldLock>, StoreError> {
+        self.pass()?.locks(now).await
     }
 }

@@ -1,0 +1,1 @@
+DELETE FROM locks WHERE lease_until <= ?1

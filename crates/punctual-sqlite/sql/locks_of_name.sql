@@ -1,0 +1,2 @@
+SELECT name, token, mode, node, term, purpose, acquired_at, lease_until
+FROM locks WHERE name = ?1
