@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Cause, FireId, JobKey, Skip, TriggerKey};
+use crate::{Cause, FireId, JobKey, Skip, Term, TriggerKey};
 
 /// How far a recorded piece of work has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,6 +97,8 @@ pub struct TaskHistory {
     pub scheduled_at: Option<Timestamp>,
     /// The name of the node that ran it.
     pub node: String,
+    /// The term under which that node ran it; `None` for work recorded outside of jobs.
+    pub term: Option<Term>,
     /// The attempt, counted from 1.
     pub attempt: u32,
     /// The first attempt of the same fire.

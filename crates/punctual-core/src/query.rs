@@ -83,6 +83,8 @@ pub struct HistoryQuery {
     pub scheduled_from: Option<Timestamp>,
     /// Only for instants up to here (inclusive).
     pub scheduled_to: Option<Timestamp>,
+    /// Only rows that started from here on.
+    pub started_from: Option<Timestamp>,
     /// Only attempts of this fire.
     pub origin: Option<FireId>,
     /// The order.
@@ -102,6 +104,7 @@ impl Default for HistoryQuery {
             trigger: None,
             scheduled_from: None,
             scheduled_to: None,
+            started_from: None,
             origin: None,
             sort: HistorySort::StartedAt,
             descending: true,

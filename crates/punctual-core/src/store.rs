@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::{
     Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, Fire, FireId, Heartbeat, HeldLock,
-    HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, Page, Recovered, Retention, SkippedQuery,
+    HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery,
     SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord,
     Term, TriggerKey, TriggerQuery,
 };
@@ -108,6 +108,10 @@ pub trait ClusterStore: Send + Sync {
     /// # Errors
     /// [`StoreError::NameTaken`] when a live node has the name.
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError>;
+
+    /// All registered nodes, ordered by term, those whose lease has run out included ([`Node::lease_until`] tells): a
+    /// recovery removes them.
+    async fn nodes(&self) -> Result<Vec<Node>, StoreError>;
 
     /// Ends a term: the node is gone, and nothing of it is open.
     async fn retire(&self, now: Timestamp, term: Term) -> Result<(), StoreError>;

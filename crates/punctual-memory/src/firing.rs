@@ -130,6 +130,7 @@ fn row_of(fire: &Fire, node: &Node, (job_id, trigger_id, lane): (i64, i64, Optio
         trigger: Some(fire.trigger.clone()),
         scheduled_at: Some(fire.scheduled_at),
         node: node.name.clone(),
+        term: Some(node.term),
         attempt: fire.attempt,
         origin: fire.origin,
         cause: fire.cause,

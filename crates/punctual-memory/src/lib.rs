@@ -188,6 +188,10 @@ impl ClusterStore for MemoryStore {
         Ok(ClusterView { term, nodes, cancelled, store_now: None, lost })
     }
 
+    async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        Ok(self.state().nodes.values().cloned().collect())
+    }
+
     async fn retire(&self, _now: Timestamp, term: Term) -> Result<(), StoreError> {
         self.state().nodes.remove(&term);
         Ok(())

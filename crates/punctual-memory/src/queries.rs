@@ -73,6 +73,7 @@ pub(crate) fn history(state: &State, query: &HistoryQuery) -> Page<TaskHistory> 
                 && fits(query.trigger.as_ref(), row.trigger.as_ref())
                 && fits(query.origin.as_ref(), Some(&row.origin))
                 && within(row.scheduled_at)
+                && query.started_from.is_none_or(|from| row.started_at >= from)
         })
         .cloned()
         .collect();

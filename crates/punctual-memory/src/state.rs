@@ -236,6 +236,7 @@ impl State {
             trigger: None,
             scheduled_at: None,
             node: record.node.clone(),
+            term: None,
             attempt: 1,
             origin: id,
             cause: Cause::Manual,

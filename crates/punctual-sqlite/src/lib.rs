@@ -37,16 +37,16 @@ use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
     DefinitionStore, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey,
-    JobKind, JobQuery, LockAnswer, LockRequest, Node, NodeState, Page, Recovered, Retention, SkippedQuery,
-    SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord,
-    Term, TriggerKey, TriggerQuery, definition, lock,
+    JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange,
+    StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term,
+    TriggerKey, TriggerQuery, definition, lock,
 };
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::actor::Actor;
 use crate::error::Sql;
 pub use crate::open::{Options, Synchronous};
-use crate::rows::{instant, integer};
+use crate::rows::integer;
 use crate::writer::{Durability, Writer};
 
 /// A store in an SQLite file.
@@ -306,6 +306,16 @@ impl ClusterStore for SqliteStore {
         self.write(move |writer| heartbeat(writer, &beat)).await
     }
 
+    async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(sql::NODES_ALL)
+                .and_then(|mut statement| statement.query_map([], rows::node)?.collect())
+                .sql()
+        })
+        .await
+    }
+
     async fn retire(&self, _now: Timestamp, term: Term) -> Result<(), StoreError> {
         self.write(move |writer| writer.run(sql::NODE_DELETE, [term.0]).map(drop)).await
     }
@@ -368,21 +378,7 @@ fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, Store
         writer.run(sql::NODE_INSERT, params)?;
         Term(term)
     };
-    let nodes = writer.many(sql::NODES_LIVE, [now], |row| {
-        let kinds: String = row.get(4)?;
-        Ok(Node {
-            term: Term(row.get(0)?),
-            name: row.get(1)?,
-            version: row.get(2)?,
-            state: NodeState::from_word(row.get_ref(3)?.as_str()?),
-            kinds: serde_json::from_str::<Vec<JobKind>>(&kinds).unwrap_or_default(),
-            started_at: instant(row.get(5)?),
-            seen_at: instant(row.get(6)?),
-            lease_until: instant(row.get(7)?),
-            clock_offset_ms: row.get(8)?,
-            clock_uncertainty_ms: rows::count(row.get(9)?),
-        })
-    })?;
+    let nodes = writer.many(sql::NODES_LIVE, [now], rows::node)?;
     let cancelled = writer.many(sql::CANCELLED_OF, [term.0], |row| {
         Ok(CancelledFire { id: FireId(row.get(0)?), term, reason: row.get(1)? })
     })?;

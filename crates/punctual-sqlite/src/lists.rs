@@ -114,6 +114,7 @@ pub(crate) fn history(
     filter.key("trigger_group = ? AND trigger_name = ?", trigger);
     filter.add("scheduled_at >= ?", query.scheduled_from.map(to_millis));
     filter.add("scheduled_at <= ?", query.scheduled_to.map(to_millis));
+    filter.add("started_at >= ?", query.started_from.map(to_millis));
     filter.add("origin = ?", query.origin.map(|origin| origin.0));
     let order = match (query.sort, query.descending) {
         (HistorySort::StartedAt, true) => "started_at DESC, id DESC",
@@ -124,7 +125,7 @@ pub(crate) fn history(
         (HistorySort::Duration, false) => "duration_ms IS NULL, duration_ms, id",
     };
     let columns = "id, task, status, started_at, ended_at, duration_ms, details, db_id, job_group, job_name, \
-                   trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause";
+                   trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause, term";
     filter.page(connection, (columns, "task_history", order), query.paging, rows::history)
 }
 

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use punctual_core::time::{from_millis, to_millis};
 use punctual_core::{
-    Cause, Data, FireId, JobKey, Lane, MisfirePolicy, Overlap, Pending, Schedule, Skip, SkipReason,
-    SkippedRange, StoreError, StoredCalendar, StoredTrigger, TaskHistory, TaskStatus, Trigger, TriggerKey,
-    TriggerState,
+    Cause, Data, FireId, JobKey, JobKind, Lane, MisfirePolicy, Node, NodeState, Overlap, Pending, Schedule,
+    Skip, SkipReason, SkippedRange, StoreError, StoredCalendar, StoredTrigger, TaskHistory, TaskStatus, Term,
+    Trigger, TriggerKey, TriggerState,
 };
 use rusqlite::Row;
 
@@ -169,6 +169,8 @@ pub(crate) fn history(row: &Row<'_>) -> rusqlite::Result<TaskHistory> {
         trigger: key(10, 11)?.map(|(group, name)| TriggerKey::stored(group, name)),
         scheduled_at: row.get::<_, Option<i64>>(12)?.map(instant),
         node: row.get(13)?,
+        // What was recorded outside of jobs has none, which is written as 0.
+        term: Some(row.get(17)?).filter(|term| *term != 0).map(Term),
         attempt: u32::try_from(row.get::<_, i64>(14)?).unwrap_or(u32::MAX),
         origin: FireId(row.get(15)?),
         cause: Cause::from_code(row.get(16)?),
@@ -190,5 +192,22 @@ pub(crate) fn skipped(row: &Row<'_>) -> rusqlite::Result<SkippedRange> {
         },
         recorded_at: instant(row.get(9)?),
         fire: row.get::<_, Option<i64>>(10)?.map(FireId),
+    })
+}
+
+/// Reads a node in the column order of the `nodes_*.sql` files.
+pub(crate) fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
+    let kinds: String = row.get(4)?;
+    Ok(Node {
+        term: Term(row.get(0)?),
+        name: row.get(1)?,
+        version: row.get(2)?,
+        state: NodeState::from_word(row.get_ref(3)?.as_str()?),
+        kinds: serde_json::from_str::<Vec<JobKind>>(&kinds).unwrap_or_default(),
+        started_at: instant(row.get(5)?),
+        seen_at: instant(row.get(6)?),
+        lease_until: instant(row.get(7)?),
+        clock_offset_ms: row.get(8)?,
+        clock_uncertainty_ms: count(row.get(9)?),
     })
 }

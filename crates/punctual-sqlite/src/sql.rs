@@ -62,6 +62,7 @@ statements! {
     NODE_INSERT = "node_insert",
     NODE_NAME_TAKEN = "node_name_taken",
     NODE_RENEW = "node_renew",
+    NODES_ALL = "nodes_all",
     NODES_CLEAR = "nodes_clear",
     NODES_EXPIRED_DELETE = "nodes_expired_delete",
     NODES_LIVE = "nodes_live",

@@ -124,6 +124,7 @@ macro_rules! conformance_cases {
             a_heartbeat_says_whether_something_is_lost,
             two_live_nodes_cannot_share_a_name,
             a_lapsed_lease_gets_a_new_term,
+            nodes_are_listed_until_a_recovery_removes_them,
             a_lapsed_or_retired_term_cannot_claim,
             recovery_closes_what_a_lost_node_ran,
             recovery_runs_again_what_asks_for_it,

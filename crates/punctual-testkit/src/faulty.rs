@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
     FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, JobStore,
-    LockAnswer, LockRequest, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
-    StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
+    LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
+    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey,
+    TriggerQuery,
 };
 
 /// Passes every call on to another store, or fails it, as a database that cannot be reached would.
@@ -134,6 +135,10 @@ impl HistoryStore for FaultyStore {
 impl ClusterStore for FaultyStore {
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
         self.pass()?.heartbeat(beat).await
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        self.pass()?.nodes().await
     }
 
     async fn retire(&self, now: Timestamp, term: Term) -> Result<(), StoreError> {

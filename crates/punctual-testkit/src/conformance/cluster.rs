@@ -69,6 +69,25 @@ pub async fn a_lapsed_lease_gets_a_new_term(store: Store) {
     assert!(second > first);
 }
 
+pub async fn nodes_are_listed_until_a_recovery_removes_them(store: Store) {
+    assert!(store.nodes().await.unwrap().is_empty());
+    let lost = Hand::register(&store, "lost", at(0)).await;
+    let live = Hand::register(&store, "live", at(30)).await;
+    let listed = store.nodes().await.unwrap();
+    let terms: Vec<_> = listed.iter().map(|node| (node.name.as_str(), node.term)).collect();
+    assert_eq!(terms, [("lost", lost.term), ("live", live.term)]);
+    assert_eq!((listed[0].lease_until, listed[1].lease_until), (at(60), at(90)));
+    assert_eq!((listed[0].state, &listed[0].kinds[..]), (NodeState::Running, &[JobKind::new("test")][..]));
+    live.renew(at(70)).await;
+    let ends: Vec<_> = store.nodes().await.unwrap().iter().map(|node| node.lease_until).collect();
+    assert_eq!(ends, [at(60), at(130)], "a lease that has run out is listed");
+    store.recover(at(70)).await.unwrap();
+    let left: Vec<_> = store.nodes().await.unwrap().iter().map(|node| node.term).collect();
+    assert_eq!(left, [live.term]);
+    store.retire(at(71), live.term).await.unwrap();
+    assert!(store.nodes().await.unwrap().is_empty());
+}
+
 async fn claim_refused(store: &Store, term: Term, seconds: i64) -> bool {
     let kinds = [KindSlots { kind: JobKind::new("test"), free: 5 }];
     let claim = Claim { term, now: at(seconds), limit: 5, kinds: &kinds };

@@ -48,6 +48,11 @@ pub async fn rows_are_filtered(store: Store) {
     assert_eq!(starts(&store, &of_trigger).await.len(), 2);
     let instant = HistoryQuery { scheduled_from: Some(at(1)), scheduled_to: Some(at(60)), ..all };
     assert_eq!(starts(&store, &instant).await, [60]);
+    let late = HistoryQuery { started_from: Some(at(3)), ..HistoryQuery::default() };
+    assert_eq!(starts(&store, &late).await, [60, 10, 3]);
+    let rows = store.history(&late).await.unwrap().rows;
+    let terms: Vec<_> = rows.iter().map(|row| row.term).collect();
+    assert_eq!(terms, [Some(node.term), Some(node.term), None], "only runs of jobs have a term");
 }
 
 pub async fn rows_are_sorted_with_open_ones_last_to_end(store: Store) {
