@@ -16,6 +16,7 @@
 //! a fire or lies in a [`Skip`] with a reason; both are written in the transaction that moves the trigger. So
 //! `scheduled instants = fires + skipped` holds at every commit.
 
+pub mod audit;
 pub mod change;
 pub mod clock;
 pub mod data;
