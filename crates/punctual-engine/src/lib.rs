@@ -11,6 +11,7 @@
 //! | a listener | a type that implements [`Listener`], and [`SchedulerBuilder::listener`] |
 //! | a job that exists from the start | an [`Entry`], and [`SchedulerBuilder::entry`] |
 
+mod audit;
 mod builder;
 pub mod clock;
 mod driver;
@@ -26,6 +27,7 @@ mod scheduler;
 mod settings;
 mod why;
 
+pub use audit::{AuditOptions, audit};
 pub use builder::{BuildError, Entry, SchedulerBuilder};
 pub use clock::{ManualClock, SystemClock};
 pub use execute::Ended;

@@ -23,11 +23,11 @@ pub enum Place {
 
 /// Where a run stood. `trigger` is asked only where the lane depends on the trigger's data.
 pub fn place(row: &TaskHistory, job: &StoredJob, trigger: Option<&StoredTrigger>) -> Place {
-    if row.started_at < job.updated_at {
-        return Place::Earlier;
-    }
     if !job.detail.is_limited() {
         return Place::Free;
+    }
+    if row.started_at < job.updated_at {
+        return Place::Earlier;
     }
     let lane = if depends_on_data(job) {
         match trigger {
