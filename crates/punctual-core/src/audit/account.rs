@@ -9,6 +9,9 @@ use crate::{Cause, FireId, SkippedRange, StoredTrigger, TaskHistory, TriggerKey}
 
 /// How many problems of one trigger are kept.
 const KEEP: usize = 20;
+/// How far the clocks of two nodes may be apart, in milliseconds: a row that one of them wrote can look a little older
+/// than the trigger that another one stored before.
+const CLOCKS_APART_MS: i64 = 1_000;
 
 /// A first attempt in the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,9 +146,14 @@ impl Account<'_> {
         found
     }
 
+    /// Rows of the same key that were written before this are those of an earlier trigger.
+    fn born(&self) -> Timestamp {
+        plus_millis(self.trigger.created_at, -CLOCKS_APART_MS)
+    }
+
     /// The first attempts of this trigger rather than of an earlier one of its key, in order; counts instants with two.
     fn own_firsts(&self, found: &mut Accounted) -> Vec<First> {
-        let born = self.trigger.created_at;
+        let born = self.born();
         let mut firsts: Vec<First> = self
             .firsts
             .iter()
@@ -174,7 +182,7 @@ impl Account<'_> {
     }
 
     fn own_ranges(&self, from: Timestamp, upto: Timestamp) -> Vec<SkippedRange> {
-        let born = self.trigger.created_at;
+        let born = self.born();
         let own = |range: &&SkippedRange| {
             (from..=upto).contains(&range.skip.first)
                 && (range.skip.first >= born || range.recorded_at >= born)

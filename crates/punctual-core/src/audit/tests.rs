@@ -203,6 +203,16 @@ fn rows_of_an_earlier_trigger_of_the_same_key_are_not_its_own() {
 }
 
 #[test]
+fn a_node_whose_clock_is_a_little_behind_writes_rows_all_the_same() {
+    let reborn = StoredTrigger { created_at: at(55), updated_at: at(55), ..trigger() };
+    let just_before = plus_millis(at(55), -20);
+    let rows: Vec<First> =
+        firsts().into_iter().map(|first| First { started_at: first.at.max(just_before), ..first }).collect();
+    let skipped = SkippedRange { recorded_at: just_before, ..range(30, 50, 3) };
+    assert_eq!(wrong(&check(&reborn, &rows, &[skipped], Kept::All)), (0, 0));
+}
+
+#[test]
 fn of_a_trigger_that_is_gone_only_overlapping_attempts_are_certainly_double() {
     let key = TriggerKey::new("once");
     let again = First { id: FireId(2), started_at: at(5), ended_at: Some(at(6)), ..first(0, 1) };
