@@ -21,4 +21,7 @@ pub trait Clock: Debug + Send + Sync + 'static {
 
     /// Ends once [`Clock::now`] is at or after `at`; at once when it already is.
     fn sleep_until(&self, at: Timestamp) -> SleepFuture;
+
+    /// Ends once [`Clock::monotonic`] has moved on by `time`, whatever happens to [`Clock::now`].
+    fn sleep_for(&self, time: Duration) -> SleepFuture;
 }

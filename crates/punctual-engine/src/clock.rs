@@ -1,5 +1,7 @@
 //! The clocks. This is the only module that reads the machine's time.
 
+mod store;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -9,6 +11,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use punctual_core::{Clock, SleepFuture};
+
+pub use store::{ClockQuality, StoreClock};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic between two map operations leaves nothing half done here, so a poisoned lock is usable.
@@ -167,13 +171,26 @@ impl Clock for SystemClock {
     }
 
     fn sleep_until(&self, at: Timestamp) -> SleepFuture {
-        Box::pin(SystemSleep { shared: Arc::clone(&self.shared), at, key: None })
+        let end = End::Instant(at);
+        Box::pin(SystemSleep { shared: Arc::clone(&self.shared), end, key: None })
     }
+
+    fn sleep_for(&self, time: Duration) -> SleepFuture {
+        let end = End::Elapsed(self.shared.elapsed().saturating_add(time));
+        Box::pin(SystemSleep { shared: Arc::clone(&self.shared), end, key: None })
+    }
+}
+
+/// When a sleep ends: at an instant, or at a monotonic time.
+#[derive(Clone, Copy)]
+enum End {
+    Instant(Timestamp),
+    Elapsed(Duration),
 }
 
 struct SystemSleep {
     shared: Arc<SystemShared>,
-    at: Timestamp,
+    end: End,
     key: Option<(Duration, u64)>,
 }
 
@@ -181,14 +198,16 @@ impl Future for SystemSleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let left = self.at.duration_since(self.shared.now());
         let shared = Arc::clone(&self.shared);
+        // An instant can be further away again when the wall clock was found to be ahead of itself: sleep on.
+        let left = match self.end {
+            End::Instant(at) => Duration::try_from(at.duration_since(shared.now())).unwrap_or_default(),
+            End::Elapsed(end) => end.saturating_sub(shared.elapsed()),
+        };
         let mut sleepers = lock(&shared.sleepers);
         if let Some(key) = self.key.take() {
             sleepers.waiting.remove(&key);
         }
-        // `left` is also positive again when the wall clock was found to be ahead of itself: sleep on.
-        let Ok(left) = Duration::try_from(left) else { return Poll::Ready(()) };
         if left.is_zero() {
             return Poll::Ready(());
         }
@@ -224,20 +243,36 @@ struct ManualShared {
     now: Timestamp,
     elapsed: Duration,
     sleepers: BTreeMap<(Timestamp, u64), Waker>,
+    /// Those who sleep until a monotonic time.
+    waiting: BTreeMap<(Duration, u64), Waker>,
     next_number: u64,
+}
+
+impl ManualShared {
+    fn forget(&mut self, end: End, number: u64) {
+        match end {
+            End::Instant(at) => drop(self.sleepers.remove(&(at, number))),
+            End::Elapsed(end) => drop(self.waiting.remove(&(end, number))),
+        }
+    }
 }
 
 impl std::fmt::Debug for ManualShared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({} sleepers)", self.now, self.sleepers.len())
+        write!(f, "{} ({} sleepers)", self.now, self.sleepers.len() + self.waiting.len())
     }
 }
 
 impl ManualClock {
     /// A clock that shows `start`.
     pub fn new(start: Timestamp) -> Self {
-        let shared =
-            ManualShared { now: start, elapsed: Duration::ZERO, sleepers: BTreeMap::new(), next_number: 0 };
+        let shared = ManualShared {
+            now: start,
+            elapsed: Duration::ZERO,
+            sleepers: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            next_number: 0,
+        };
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
 
@@ -258,13 +293,20 @@ impl ManualClock {
         shared.now = now;
         let later = shared.sleepers.split_off(&(now, u64::MAX));
         let due = std::mem::replace(&mut shared.sleepers, later);
+        let elapsed = shared.elapsed;
+        let later = shared.waiting.split_off(&(elapsed, u64::MAX));
+        let waited = std::mem::replace(&mut shared.waiting, later);
         drop(shared);
-        due.into_values().for_each(Waker::wake);
+        due.into_values().chain(waited.into_values()).for_each(Waker::wake);
     }
 
-    /// The earliest moment for which somebody sleeps.
+    /// The earliest moment at which somebody wakes, if the clock is only advanced until then.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        lock(&self.shared).sleepers.first_key_value().map(|((at, _), _)| *at)
+        let shared = lock(&self.shared);
+        let at = shared.sleepers.first_key_value().map(|((at, _), _)| *at);
+        let end = shared.waiting.first_key_value().map(|((end, _), _)| *end);
+        let end = end.map(|end| add(shared.now, end.saturating_sub(shared.elapsed)));
+        at.into_iter().chain(end).min()
     }
 }
 
@@ -278,14 +320,19 @@ impl Clock for ManualClock {
     }
 
     fn sleep_until(&self, at: Timestamp) -> SleepFuture {
-        Box::pin(ManualSleep { shared: Arc::clone(&self.shared), at, key: None })
+        Box::pin(ManualSleep { shared: Arc::clone(&self.shared), end: End::Instant(at), number: None })
+    }
+
+    fn sleep_for(&self, time: Duration) -> SleepFuture {
+        let end = End::Elapsed(self.monotonic().saturating_add(time));
+        Box::pin(ManualSleep { shared: Arc::clone(&self.shared), end, number: None })
     }
 }
 
 struct ManualSleep {
     shared: Arc<Mutex<ManualShared>>,
-    at: Timestamp,
-    key: Option<(Timestamp, u64)>,
+    end: End,
+    number: Option<u64>,
 }
 
 impl Future for ManualSleep {
@@ -294,24 +341,27 @@ impl Future for ManualSleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let handle = Arc::clone(&self.shared);
         let mut shared = lock(&handle);
-        if let Some(key) = self.key.take() {
-            shared.sleepers.remove(&key);
+        if let Some(number) = self.number.take() {
+            shared.forget(self.end, number);
         }
-        if shared.now >= self.at {
-            return Poll::Ready(());
+        let number = shared.next_number;
+        let waker = cx.waker().clone();
+        match self.end {
+            End::Instant(at) if shared.now >= at => return Poll::Ready(()),
+            End::Elapsed(end) if shared.elapsed >= end => return Poll::Ready(()),
+            End::Instant(at) => drop(shared.sleepers.insert((at, number), waker)),
+            End::Elapsed(end) => drop(shared.waiting.insert((end, number), waker)),
         }
-        let key = (self.at, shared.next_number);
         shared.next_number += 1;
-        shared.sleepers.insert(key, cx.waker().clone());
-        self.key = Some(key);
+        self.number = Some(number);
         Poll::Pending
     }
 }
 
 impl Drop for ManualSleep {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            lock(&self.shared).sleepers.remove(&key);
+        if let Some(number) = self.number.take() {
+            lock(&self.shared).forget(self.end, number);
         }
     }
 }
@@ -347,6 +397,9 @@ mod tests {
         clock.sleep_until(until).await;
         assert!(clock.now() >= until);
         clock.sleep_until(Timestamp::UNIX_EPOCH).await;
+        let until = clock.monotonic() + Duration::from_millis(5);
+        clock.sleep_for(Duration::from_millis(5)).await;
+        assert!(clock.monotonic() >= until);
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@ mod why;
 
 pub use audit::{AuditOptions, audit};
 pub use builder::{BuildError, Entry, SchedulerBuilder};
-pub use clock::{ManualClock, SystemClock};
+pub use clock::{ClockQuality, ManualClock, StoreClock, SystemClock};
 pub use execute::Ended;
 pub use info::{JobInfo, SchedulerInfo, ShownState, TriggerInfo};
 pub use job::{Job, JobContext, JobError, JobResult};

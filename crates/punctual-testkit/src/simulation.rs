@@ -96,6 +96,10 @@ impl Clock for NoClock {
     fn sleep_until(&self, _: Timestamp) -> SleepFuture {
         Box::pin(std::future::pending())
     }
+
+    fn sleep_for(&self, _: Duration) -> SleepFuture {
+        Box::pin(std::future::pending())
+    }
 }
 
 struct Running {
