@@ -1,7 +1,6 @@
 //! The threads: one that writes, one that reads. Each owns its connection and is sent closures, so that a
 //! transaction is plain synchronous code on one thread and nothing can come between its statements.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -62,8 +61,7 @@ pub(crate) fn writer(
 }
 
 /// Starts the thread that reads.
-pub(crate) fn reader(path: &Path) -> Result<Actor<Connection>, StoreError> {
-    let connection = crate::open::reader(path)?;
+pub(crate) fn reader(connection: Connection) -> Result<Actor<Connection>, StoreError> {
     Actor::start("punctual-sqlite-r", move || connection)
 }
 

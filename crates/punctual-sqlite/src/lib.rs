@@ -52,10 +52,11 @@ use crate::writer::{Durability, Writer};
 /// A store in an SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
-    writer: Actor<Writer>,
+    /// None where the store was opened for reading.
+    writer: Option<Actor<Writer>>,
     reader: Actor<Connection>,
     commits: Arc<AtomicU64>,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl SqliteStore {
@@ -74,8 +75,18 @@ impl SqliteStore {
         connection.execute(sql::LOCKS_CLEAR, []).sql()?;
         let commits = Arc::new(AtomicU64::new(0));
         let writer = actor::writer(connection, options.synchronous, Arc::clone(&commits))?;
-        let reader = actor::reader(&path)?;
-        Ok(Self { path, writer, reader, commits, _lock: lock })
+        let reader = actor::reader(open::reader(&path)?)?;
+        Ok(Self { path, writer: Some(writer), reader, commits, _lock: Some(lock) })
+    }
+
+    /// Opens a file for reading only, also beside the process that uses it. Calls that would write are refused.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong: missing, not a database, of another version, unreadable.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_owned();
+        let reader = actor::reader(open::looker(&path)?)?;
+        Ok(Self { path, writer: None, reader, commits: Arc::default(), _lock: None })
     }
 
     /// How many transactions that changed something were committed since the store was opened.
@@ -83,11 +94,16 @@ impl SqliteStore {
         actor::value(&self.commits)
     }
 
+    fn writer(&self) -> Result<&Actor<Writer>, StoreError> {
+        let refused = || StoreError::Other(format!("{} was opened for reading only", self.path.display()));
+        self.writer.as_ref().ok_or_else(refused)
+    }
+
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.call(move |writer| writer.transaction(Durability::Waited, work)).await
+        self.writer()?.call(move |writer| writer.transaction(Durability::Waited, work)).await
     }
 
     async fn read<T: Send + 'static>(
@@ -100,7 +116,8 @@ impl SqliteStore {
 
 impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SqliteStore at {} (persistent, one process)", self.path.display())
+        let how = if self.writer.is_some() { "persistent, one process" } else { "for reading only" };
+        write!(f, "SqliteStore at {} ({how})", self.path.display())
     }
 }
 
@@ -199,7 +216,7 @@ impl FiringStore for SqliteStore {
 
     async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError> {
         let done = done.to_vec();
-        self.writer
+        self.writer()?
             .call(move |writer| {
                 writer.transaction(Durability::Ordered, |writer| finish::complete(writer, now, &done))
             })

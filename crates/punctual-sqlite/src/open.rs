@@ -94,8 +94,39 @@ pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, Store
 
 /// Opens a connection that only reads.
 pub(crate) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).sql()?;
+    reads(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+/// Opens a connection that looks at a database which another process may be using. It changes nothing, not even when it
+/// is the last one that is closed.
+pub(crate) fn looker(path: &Path) -> Result<Connection, StoreError> {
+    if !path.is_file() {
+        return Err(refused(path, "there is no such file"));
+    }
+    let version = |connection: &Connection| {
+        connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).sql()
+    };
+    let (connection, version) = reads(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .and_then(|connection| version(&connection).map(|version| (connection, version)))
+        .map_err(|error| match error {
+            StoreError::Corrupt(text) => StoreError::Corrupt(format!("{}: {text}", path.display())),
+            StoreError::Unavailable(text) => refused(path, text),
+            other => other,
+        })?;
+    if version != SCHEMA_VERSION {
+        return Err(refused(
+            path,
+            format!(
+                "the database has schema version {version}, and this program reads version {SCHEMA_VERSION}: use the \
+                 program that uses the database"
+            ),
+        ));
+    }
+    Ok(connection)
+}
+
+fn reads(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX).sql()?;
     connection.pragma_update(None, "query_only", true).sql()?;
     connection.pragma_update(None, "cache_size", -1_024).sql()?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).sql()?;

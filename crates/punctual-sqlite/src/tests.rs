@@ -121,3 +121,43 @@ fn a_new_file_is_readable_by_its_owner_alone() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
 }
+
+#[test]
+fn a_file_can_be_looked_at_beside_the_store_that_uses_it() {
+    use punctual_core::{Change, DefinitionStore, JobDetail, JobKey};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = SqliteStore::open(&path, Options::default()).unwrap();
+    let look = SqliteStore::open_read_only(&path).unwrap();
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let changes = [Change::PutJob(JobDetail::new("job", "test").durable())];
+    runtime.block_on(store.apply(now, &changes)).unwrap();
+    let found = |store: &SqliteStore| runtime.block_on(store.job(&JobKey::new("job"))).unwrap().is_some();
+    assert!(found(&look), "what was committed meanwhile is seen");
+    let refused = runtime.block_on(look.apply(now, &changes)).unwrap_err().to_string();
+    assert!(refused.contains("reading only"), "{refused}");
+    drop((store, look));
+    assert!(found(&SqliteStore::open_read_only(&path).unwrap()), "without the store that used it");
+    assert!(found(&SqliteStore::open(&path, Options::default()).unwrap()));
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_named_and_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let look = |path: &Path| SqliteStore::open_read_only(path).unwrap_err().to_string();
+    let missing = folder.path().join("missing.db");
+    let message = look(&missing);
+    assert!(message.contains("missing.db") && message.contains("no such file"), "{message}");
+    assert!(!missing.exists());
+    let path = folder.path().join("jobs.db");
+    drop(SqliteStore::open(&path, Options::default()).unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
+    let message = look(&path);
+    assert!(message.contains("schema version 1") && message.contains("jobs.db"), "{message}");
+    let notes = folder.path().join("notes.txt");
+    std::fs::write(&notes, "a shopping list, much longer than the header of a database ".repeat(100))
+        .unwrap();
+    let message = look(&notes);
+    assert!(message.contains("notes.txt") && message.contains("not a database"), "{message}");
+}
