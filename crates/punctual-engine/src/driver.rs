@@ -129,8 +129,7 @@ fn start_runs(inner: &Arc<Inner>, term: Term, fires: Vec<Fire>) {
         if let Some(entry) = inner.node.registry.entry(&fire.job.kind) {
             entry.begin();
         }
-        let cancel = Cancel::new(token.clone());
-        lock(&inner.cancels).insert(fire.id, cancel.clone());
+        let cancel = Cancel::new(token.clone(), Arc::clone(&inner.requests));
         inner.tracker.spawn(run(Arc::clone(inner), term, fire, cancel));
     }
 }
@@ -149,7 +148,7 @@ async fn run(inner: Arc<Inner>, term: Term, fire: Fire, cancel: Cancel) {
             inner.ended.notify_one();
         }
     }
-    lock(&inner.cancels).remove(&id);
+    inner.requests.forget(id);
     if let Some(entry) = inner.node.registry.entry(&kind) {
         entry.end();
     }

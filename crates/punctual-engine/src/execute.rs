@@ -1,16 +1,19 @@
 //! Runs one fire: with its time-out, its cancellation, and its panics caught.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use punctual_core::time::{millis_between, plus_millis};
-use punctual_core::{Clock, Completion, Event, Fire, Outcome, Retry, Term};
+use punctual_core::{Clock, Completion, Event, Fire, FireId, Outcome, Retry, Term};
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -59,54 +62,88 @@ enum Stop {
     Cancelled,
 }
 
+/// Runs of a node that were asked to stop, with the reason. Kept beside the runs rather than with each of them: nearly
+/// none is ever asked.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    asked: Mutex<HashMap<FireId, Arc<str>>>,
+    any: AtomicBool,
+    changed: Notify,
+}
+
+impl Requests {
+    fn asked(&self) -> MutexGuard<'_, HashMap<FireId, Arc<str>>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks a run to stop; whether it had not been asked before.
+    pub(crate) fn request(&self, id: FireId, reason: &str) -> bool {
+        let mut asked = self.asked();
+        let first = !asked.contains_key(&id);
+        asked.entry(id).or_insert_with(|| reason.into());
+        self.any.store(true, Ordering::SeqCst);
+        drop(asked);
+        self.changed.notify_waiters();
+        first
+    }
+
+    /// Forgets a run that has ended.
+    pub(crate) fn forget(&self, id: FireId) {
+        if self.any.load(Ordering::SeqCst) {
+            let mut asked = self.asked();
+            asked.remove(&id);
+            self.any.store(!asked.is_empty(), Ordering::SeqCst);
+        }
+    }
+
+    fn reason(&self, id: FireId) -> Option<Arc<str>> {
+        if self.any.load(Ordering::SeqCst) { self.asked().get(&id).cloned() } else { None }
+    }
+
+    async fn requested(&self, id: FireId) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // Registered before looking, so that a request in between is not missed.
+            changed.as_mut().enable();
+            if self.reason(id).is_some() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
 /// What can end a run early: its whole term, or a request for this run alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Cancel {
     term: CancellationToken,
-    run: Arc<Request>,
-}
-
-#[derive(Debug, Default)]
-struct Request {
-    token: CancellationToken,
-    reason: OnceLock<String>,
+    requests: Arc<Requests>,
 }
 
 impl Cancel {
-    pub(crate) fn new(term: CancellationToken) -> Self {
-        Self { term, run: Arc::default() }
+    pub(crate) fn new(term: CancellationToken, requests: Arc<Requests>) -> Self {
+        Self { term, requests }
     }
 
-    /// Asks the run to stop; whether it had not been asked before.
-    pub(crate) fn request(&self, reason: &str) -> bool {
-        let first = self.run.reason.set(reason.to_owned()).is_ok();
-        self.run.token.cancel();
-        first
-    }
-
-    async fn cancelled(&self) {
+    async fn cancelled(&self, id: FireId) {
         tokio::select! {
             () = self.term.cancelled() => {}
-            () = self.run.token.cancelled() => {}
+            () = self.requests.requested(id) => {}
         }
-    }
-
-    fn reason(&self) -> &str {
-        self.run.reason.get().map_or("its node stops or lost its lease", String::as_str)
     }
 }
 
-async fn stop_signal(clock: &dyn Clock, timeout_ms: Option<u64>, cancel: &Cancel) -> Stop {
+async fn stop_signal(clock: &dyn Clock, timeout_ms: Option<u64>, cancel: &Cancel, id: FireId) -> Stop {
     match timeout_ms {
         None => {
-            cancel.cancelled().await;
+            cancel.cancelled(id).await;
             Stop::Cancelled
         }
         Some(limit) => {
             let at = plus_millis(clock.now(), i64::try_from(limit).unwrap_or(i64::MAX));
             tokio::select! {
                 () = clock.sleep_until(at) => Stop::TimeOut(limit),
-                () = cancel.cancelled() => Stop::Cancelled,
+                () = cancel.cancelled(id) => Stop::Cancelled,
             }
         }
     }
@@ -123,7 +160,7 @@ async fn supervise(
     let stop = tokio::select! {
         biased;
         result = &mut job => return result,
-        stop = stop_signal(run.clock.as_ref(), timeout_ms, cancel) => stop,
+        stop = stop_signal(run.clock.as_ref(), timeout_ms, cancel, run.fire.id) => stop,
     };
     run.cancel.cancel();
     let until = plus_millis(run.clock.now(), i64::try_from(grace_ms).unwrap_or(i64::MAX));
@@ -135,15 +172,17 @@ async fn supervise(
     let manner =
         if ended.is_some() { "it stopped when asked" } else { "it did not stop when asked and was dropped" };
     // A run that somebody asked to stop is not tried again; one whose node stops may be.
-    let retryable = cancel.run.reason.get().is_none();
+    let asked = cancel.requests.reason(run.fire.id);
+    let (retryable, reason) =
+        (asked.is_none(), asked.as_deref().unwrap_or("its node stops or lost its lease"));
     match (stop, ended) {
         (Stop::Cancelled, Some(Ok(()))) => Ok(()),
         (Stop::Cancelled, Some(Err(error))) => {
-            let message = format!("the run was cancelled ({}): {error}", cancel.reason());
+            let message = format!("the run was cancelled ({reason}): {error}");
             Err(JobError::of_kind("cancelled", message, retryable))
         }
         (Stop::Cancelled, None) => {
-            let message = format!("the run was cancelled ({}); {manner}", cancel.reason());
+            let message = format!("the run was cancelled ({reason}); {manner}");
             Err(JobError::of_kind("cancelled", message, retryable))
         }
         (Stop::TimeOut(limit), _) => Err(JobError::of_kind(

@@ -97,7 +97,8 @@ impl ManualScheduler {
                 return Ok(runs);
             }
             for fire in claimed.fires {
-                let ended = execute(node, term, fire, Cancel::new(CancellationToken::new())).await;
+                let ended =
+                    execute(node, term, fire, Cancel::new(CancellationToken::new(), Arc::default())).await;
                 runs.push(ManualRun {
                     job: ended.fire.job.key.to_string(),
                     scheduled_at: ended.fire.scheduled_at,

@@ -1,6 +1,5 @@
 //! The scheduler: a node's life from its start to its end.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    CancelledFire, Change, Clock, Event, Fire, FireId, JobStore, NodeState, Retention, StoreError, StoredJob,
-    Term, Trigger,
+    CancelledFire, Change, Clock, Event, Fire, JobStore, NodeState, Retention, StoreError, StoredJob, Term,
+    Trigger,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -19,7 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::builder::{Contents, Entry, SchedulerBuilder};
 use crate::driver;
-use crate::execute::{Cancel, Ended};
+use crate::execute::{Ended, Requests};
 use crate::node::{Node, Status};
 
 /// A node's scheduler. Cheap to clone: all clones are one scheduler.
@@ -48,8 +47,8 @@ pub(crate) struct Inner {
     pub(crate) tracker: TaskTracker,
     /// Cancels the runs of the present term.
     pub(crate) runs: Mutex<CancellationToken>,
-    /// What can stop each run that is under way.
-    pub(crate) cancels: Mutex<HashMap<FireId, Cancel>>,
+    /// Runs that were asked to stop.
+    pub(crate) requests: Arc<Requests>,
     /// Ends the loops.
     pub(crate) stop: CancellationToken,
     loops: Mutex<Vec<JoinHandle<()>>>,
@@ -107,7 +106,7 @@ impl Scheduler {
             starved: AtomicBool::new(false),
             tracker: TaskTracker::new(),
             runs: Mutex::new(CancellationToken::new()),
-            cancels: Mutex::default(),
+            requests: Arc::default(),
             stop: CancellationToken::new(),
             loops: Mutex::default(),
             lifecycle: tokio::sync::Mutex::new(Lifecycle::New),
@@ -366,8 +365,7 @@ impl Inner {
     /// Asks runs of this node to stop. Others hear of it by their own heartbeats.
     pub(crate) fn cancel_runs(&self, term: Term, cancelled: &[CancelledFire]) {
         for fire in cancelled.iter().filter(|fire| fire.term == term) {
-            let cancel = lock(&self.cancels).get(&fire.id).cloned();
-            if cancel.is_some_and(|cancel| cancel.request(&fire.reason)) {
+            if self.requests.request(fire.id, &fire.reason) {
                 let (id, reason) = (fire.id, fire.reason.clone());
                 self.node.listeners.emit(&Event::CancelRequested { id, reason });
             }
