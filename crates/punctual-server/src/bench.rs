@@ -24,7 +24,7 @@ pub(crate) enum Command {
 /// Which store to measure.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// sqlite://PATH or memory://; a temporary SQLite file unless given.
+    /// sqlite://PATH, postgresql://... or memory://; a temporary SQLite file unless given.
     #[arg(long)]
     database: Option<String>,
     /// Whether each commit reaches the disk before it is acknowledged (SQLite).

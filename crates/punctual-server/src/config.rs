@@ -115,7 +115,7 @@ impl Config {
         }
         config.source = Source { path: path.to_owned(), text };
         config.server.check()?;
-        config.scheduler.settings()?;
+        config.scheduler.settings(false)?;
         Ok(config)
     }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod commands;
 mod config;
+mod database;
 
 use std::process::ExitCode;
 

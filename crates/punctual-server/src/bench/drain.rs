@@ -33,7 +33,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(args.n > 0 && args.nodes > 0, "--n and --nodes must be at least 1");
     let place = Place::of(&args.store)?;
-    let opened = place.open()?;
+    let opened = place.open().await?;
     let clock = SystemClock::new();
     prepare(args, &opened, clock.now()).await?;
     let tally = Tally::new(args.n, false);

@@ -37,7 +37,7 @@ pub(crate) struct MeasureArgs {
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(args.seconds > 0, "--seconds is 0: give at least 1");
     let place = Place::of(&args.store)?;
-    let opened = place.open()?;
+    let opened = place.open().await?;
     let now = SystemClock::new().now();
     put_job(&opened.store, now, JobDetail::new(job_key("idle"), "bench")).await?;
     // Spread over the last hours of the year 2098, so that none is due while this is measured.
@@ -84,7 +84,7 @@ pub(crate) async fn measure(args: &MeasureArgs) -> anyhow::Result<()> {
     let place = Place::of(&store)?;
     let clock = SystemClock::new();
     let begun = clock.monotonic();
-    let opened = place.open()?;
+    let opened = place.open().await?;
     let tally = Tally::new(0, false);
     let scheduler = node(&opened, "bench-1".to_owned(), 10, &tally, &CancellationToken::new())?;
     scheduler.start().await?;

@@ -32,7 +32,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     ensure!((1..=100_000).contains(&args.rate), "--rate is {}: give 1 to 100000", args.rate);
     ensure!((1..=255).contains(&args.seconds), "--seconds is {}: give 1 to 255", args.seconds);
     let place = Place::of(&args.store)?;
-    let opened = place.open()?;
+    let opened = place.open().await?;
     let clock = SystemClock::new();
     let now = clock.now();
     put_job(&opened.store, now, JobDetail::new(job_key("lateness"), "bench")).await?;

@@ -11,12 +11,13 @@ use punctual_core::{
 };
 use punctual_engine::{Job, JobContext, JobResult, Scheduler, Settings, SystemClock};
 use punctual_memory::MemoryStore;
+use punctual_postgres::PostgresStore;
 use punctual_sqlite::{Options, SqliteStore, Synchronous};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{StoreArgs, Sync};
-use crate::commands::serve::sqlite_path;
+use crate::database;
 
 /// How many edits go into one transaction while a bench prepares.
 const CHUNK: usize = 2_000;
@@ -25,6 +26,7 @@ const CHUNK: usize = 2_000;
 pub(super) enum Place {
     Memory,
     File { path: PathBuf, options: Options, _directory: Option<tempfile::TempDir> },
+    Postgres { url: String },
 }
 
 impl Place {
@@ -44,16 +46,28 @@ impl Place {
                 })
             }
             Some("memory://") => Ok(Self::Memory),
-            Some(url) => Ok(Self::File { path: sqlite_path(url)?, options, _directory: None }),
+            Some(url) => Ok(match database::Place::of(url, options)? {
+                database::Place::Sqlite(path, options) => Self::File { path, options, _directory: None },
+                database::Place::Postgres(url, _) => Self::Postgres { url },
+            }),
         }
     }
 
-    pub(super) fn open(&self) -> Result<Opened, StoreError> {
+    pub(super) async fn open(&self) -> Result<Opened, StoreError> {
         match self {
             Self::Memory => Ok(Opened { store: Arc::new(MemoryStore::new()), sqlite: None }),
             Self::File { path, options, .. } => {
                 let sqlite = Arc::new(SqliteStore::open(path, *options)?);
                 Ok(Opened { store: Arc::clone(&sqlite) as Arc<dyn JobStore>, sqlite: Some(sqlite) })
+            }
+            Self::Postgres { url } => {
+                // A measurement has a schema of its own, empty at its beginning.
+                let options = punctual_postgres::Options {
+                    schema: "punctual_bench".to_owned(),
+                    ..punctual_postgres::Options::default()
+                };
+                PostgresStore::drop_schema(url, &options.schema).await?;
+                Ok(Opened { store: Arc::new(PostgresStore::open(url, options).await?), sqlite: None })
             }
         }
     }
@@ -61,7 +75,7 @@ impl Place {
     pub(super) fn path(&self) -> anyhow::Result<&std::path::Path> {
         match self {
             Self::File { path, .. } => Ok(path),
-            Self::Memory => {
+            Self::Memory | Self::Postgres { .. } => {
                 bail!("this measurement needs a database file: give sqlite://PATH, or no --database")
             }
         }

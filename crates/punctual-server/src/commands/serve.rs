@@ -6,16 +6,17 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 use punctual_api::{ApiState, router};
 use punctual_core::schedule::{CronSchedule, Schedule};
-use punctual_core::{Change, JobQuery, JobStore};
+use punctual_core::{Change, JobQuery};
 use punctual_engine::{Entry, JobRegistry, Scheduler, disabled_by_env};
 use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
 use punctual_metrics::Metrics;
-use punctual_sqlite::{Options, SqliteStore};
+use punctual_sqlite::Options;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, FILE_GROUP, LogFormat};
+use crate::database::Place;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -76,7 +77,8 @@ async fn serve(config: Config, mut entries: Vec<Entry>) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}: is another server running there? (server.listen or --listen)")
     })?;
-    let store: Arc<dyn JobStore> = Arc::new(open_store(&config)?);
+    let place = place(&config)?;
+    let store = place.open().await?;
     entries.push(cleanup_entry(&config)?);
     let slot = SchedulerSlot::default();
     let mut registry = JobRegistry::new();
@@ -84,7 +86,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let listener_metrics = Arc::clone(&metrics);
     let scheduler = Scheduler::builder(store)
-        .settings(config.scheduler.settings()?)
+        .settings(config.scheduler.settings(place.is_clustered())?)
         .node_name(config.scheduler.node_name.clone().unwrap_or_else(host_name))
         .registry(registry)
         .listener(listener_metrics)
@@ -130,23 +132,15 @@ async fn wait_for_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
-    let path = match &config.database.url {
+/// The database that the configuration names; a file in the data directory unless it names one.
+fn place(config: &Config) -> anyhow::Result<Place> {
+    let options = Options { synchronous: config.database.synchronous.into() };
+    match &config.database.url {
+        Some(url) => Place::of(url, options),
         None => {
             make_private(&config.server.data_dir)?;
-            config.server.data_dir.join("punctual.db")
+            Ok(Place::Sqlite(config.server.data_dir.join("punctual.db"), options))
         }
-        Some(url) => sqlite_path(url)?,
-    };
-    let options = Options { synchronous: config.database.synchronous.into() };
-    SqliteStore::open(&path, options).map_err(|error| anyhow!("cannot open the database: {error}"))
-}
-
-/// The file of an `sqlite://` URL.
-pub(crate) fn sqlite_path(url: &str) -> anyhow::Result<PathBuf> {
-    match url.strip_prefix("sqlite://") {
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => bail!("database url {url:?}: give sqlite://PATH, such as sqlite://punctual-data/punctual.db"),
     }
 }
 

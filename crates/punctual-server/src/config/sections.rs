@@ -57,7 +57,7 @@ impl Server {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Database {
-    /// `sqlite://PATH`; a file in the data directory unless set.
+    /// `sqlite://PATH` or `postgresql://USER:PASSWORD@HOST/DATABASE`; a file in the data directory unless set.
     pub(crate) url: Option<String>,
     /// `full` (a power cut loses nothing) or `normal`.
     pub(crate) synchronous: Synchronous,
@@ -102,8 +102,12 @@ pub(crate) struct SchedulerSection {
 
 impl SchedulerSection {
     /// The figures for the engine.
-    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
-        let defaults = Settings::default();
+    pub(crate) fn settings(&self, clustered: bool) -> anyhow::Result<Settings> {
+        let mut defaults = Settings::default();
+        if clustered {
+            // A lost node is noticed within the lease.
+            (defaults.heartbeat_ms, defaults.lease_ms) = (2_000, 4_000);
+        }
         let millis = |span: &Option<Span>, default: u64| span.as_ref().map_or(default, Span::millis);
         let settings = Settings {
             slots: self.slots.unwrap_or(defaults.slots),

@@ -1,0 +1,1 @@
+DELETE FROM calendars WHERE name = $1

@@ -1,0 +1,1 @@
+SELECT name, version FROM calendars WHERE name = ANY($1::text[])

@@ -1,0 +1,1 @@
+SELECT name, definition, version, updated_at FROM calendars ORDER BY name

@@ -1,0 +1,1 @@
+UPDATE running SET cancel = coalesce(cancel, $2) WHERE id = $1 RETURNING lane_id

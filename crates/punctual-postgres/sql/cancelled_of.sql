@@ -1,0 +1,1 @@
+SELECT id, cancel FROM running WHERE term = $1 AND cancel IS NOT NULL

@@ -1,0 +1,1 @@
+DELETE FROM due WHERE trigger_id = ANY($1::bigint[])

@@ -1,0 +1,1 @@
+DELETE FROM gates WHERE lane_id = ANY($1::bigint[])

@@ -1,0 +1,1 @@
+SELECT 1 FROM paused_groups WHERE name = $1

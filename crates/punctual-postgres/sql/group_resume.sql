@@ -1,0 +1,1 @@
+DELETE FROM paused_groups WHERE name = $1

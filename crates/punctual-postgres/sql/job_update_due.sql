@@ -1,0 +1,1 @@
+UPDATE due SET kind_id = $2 WHERE trigger_id IN (SELECT id FROM triggers WHERE job_id = $1)

@@ -1,0 +1,1 @@
+SELECT id, version FROM jobs WHERE id = ANY($1::bigint[])

@@ -1,0 +1,1 @@
+SELECT id, name FROM kinds WHERE name = ANY($1::text[])

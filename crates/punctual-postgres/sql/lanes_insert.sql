@@ -1,0 +1,1 @@
+INSERT INTO lanes (lane_id) SELECT * FROM unnest($1::bigint[]) ON CONFLICT DO NOTHING

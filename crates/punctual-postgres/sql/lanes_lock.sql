@@ -1,0 +1,1 @@
+SELECT lane_id FROM lanes WHERE lane_id = ANY($1::bigint[]) ORDER BY lane_id FOR UPDATE

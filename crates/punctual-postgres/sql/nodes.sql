@@ -1,0 +1,3 @@
+SELECT term, name, version, state, kinds, started_at, seen_at, lease_until, clock_offset_ms, clock_uncertainty_ms
+FROM nodes
+ORDER BY term

@@ -1,0 +1,1 @@
+DELETE FROM nodes WHERE lease_until <= $1

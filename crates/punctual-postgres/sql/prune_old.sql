@@ -1,0 +1,2 @@
+DELETE FROM task_history WHERE id IN (
+    SELECT id FROM task_history WHERE status <> 0 AND ended_at < $1 ORDER BY id LIMIT $2)

@@ -1,0 +1,1 @@
+SELECT name FROM task_names ORDER BY name

@@ -1,0 +1,1 @@
+DELETE FROM triggers WHERE id = ANY($1::bigint[])

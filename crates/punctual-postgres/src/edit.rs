@@ -1,0 +1,392 @@
+//! One transaction of edits, or of recovery: plain synchronous code on a thread that may block, because the rules about
+//! definitions (`punctual_core::definition`) are written so. New triggers are collected and written together.
+//!
+//! # Locks
+//!
+//! An edit first takes the schema's advisory edit lock alone; completions take it shared; claims do not take it. So an
+//! edit and a completion never wait for each other's rows. Within its kind each takes rows in one order: completions
+//! delete rows of `running` that only they may delete, and lock lanes in ascending order; edits exclude each other. A claim
+//! never waits for a row: it passes over what is locked (`SKIP LOCKED`), and what it writes it has locked itself. No
+//! cycle of waiting can come up.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use deadpool_postgres::Object;
+use jiff::Timestamp;
+use punctual_core::definition::DefinitionTx;
+use punctual_core::time::to_millis;
+use punctual_core::{
+    Cause, FireId, JobDetail, JobKey, Skip, StoreError, StoredCalendar, StoredJob, StoredTrigger, TriggerKey,
+};
+use tokio::runtime::Handle;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::error::Sql;
+use crate::insert;
+use crate::rows::{self, code, integer, json, millis};
+use crate::shared::Shared;
+use crate::sql;
+
+type Result<T> = std::result::Result<T, StoreError>;
+type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Whether a transaction excludes edits and completions, or edits only.
+pub(crate) const EDIT_LOCK: &str = "SELECT pg_advisory_xact_lock(1886745185, hashtext(current_schema()))";
+pub(crate) const EDIT_LOCK_SHARED: &str =
+    "SELECT pg_advisory_xact_lock_shared(1886745185, hashtext(current_schema()))";
+
+pub(crate) struct Edit {
+    client: Object,
+    runtime: Handle,
+    pub(crate) shared: Arc<Shared>,
+    known: HashMap<TriggerKey, Option<StoredTrigger>>,
+    jobs: HashMap<JobKey, Option<StoredJob>>,
+    paused: HashMap<String, bool>,
+    fresh: Vec<(StoredTrigger, i64)>,
+    skips: Vec<insert::SkipRow>,
+    lanes: BTreeSet<i64>,
+    /// Whether other nodes should look for due work.
+    pub(crate) wake: bool,
+}
+
+impl Edit {
+    /// Runs a closure in one transaction: all of it, or nothing.
+    pub(crate) fn run<T>(
+        client: Object,
+        runtime: Handle,
+        shared: Arc<Shared>,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let mut edit = Self {
+            client,
+            runtime,
+            shared,
+            known: HashMap::new(),
+            jobs: HashMap::new(),
+            paused: HashMap::new(),
+            fresh: Vec::new(),
+            skips: Vec::new(),
+            lanes: BTreeSet::new(),
+            wake: true,
+        };
+        edit.batch("BEGIN")?;
+        let result = edit.batch(EDIT_LOCK).and_then(|()| work(&mut edit)).and_then(|value| {
+            edit.finish()?;
+            Ok(value)
+        });
+        if result.is_err() && edit.batch("ROLLBACK").is_err() {
+            // The connection is of no use any more.
+            drop(Object::take(edit.client));
+        }
+        result
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.flush()?;
+        self.refresh_gates()?;
+        let notify =
+            if self.wake { "SELECT pg_notify('punctual', current_schema()); COMMIT" } else { "COMMIT" };
+        self.batch(notify)
+    }
+
+    fn batch(&self, text: &str) -> Result<()> {
+        self.runtime.block_on(self.client.batch_execute(text)).sql()
+    }
+
+    pub(crate) fn query(&self, text: &str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.runtime
+            .block_on(async {
+                let statement = self.client.prepare_cached(text).await?;
+                self.client.query(&statement, params).await
+            })
+            .sql()
+    }
+
+    pub(crate) fn run_statement(&self, text: &str, params: Params<'_>) -> Result<u64> {
+        self.runtime
+            .block_on(async {
+                let statement = self.client.prepare_cached(text).await?;
+                self.client.execute(&statement, params).await
+            })
+            .sql()
+    }
+
+    fn first(&self, text: &str, params: Params<'_>) -> Result<Option<Row>> {
+        Ok(self.query(text, params)?.into_iter().next())
+    }
+
+    fn exists(&self, text: &str, params: Params<'_>) -> Result<bool> {
+        Ok(!self.query(text, params)?.is_empty())
+    }
+
+    pub(crate) fn next_number(&self) -> Result<i64> {
+        let ids = self.runtime.block_on(self.shared.ids(&self.client, 1))?;
+        ids.first().copied().ok_or_else(|| StoreError::Other("no id came".to_owned()))
+    }
+
+    /// Reads many triggers at once, before they are asked for one by one.
+    pub(crate) fn prefetch(&mut self, keys: &[&TriggerKey]) -> Result<()> {
+        let groups: Vec<&str> = keys.iter().map(|key| key.group()).collect();
+        let names: Vec<&str> = keys.iter().map(|key| key.name()).collect();
+        let found = self.query(sql::TRIGGERS_BY_KEYS, &[&groups, &names])?;
+        self.known.extend(keys.iter().map(|key| ((*key).clone(), None)));
+        for row in &found {
+            let trigger = rows::listed(row);
+            self.known.insert(trigger.definition.key.clone(), Some(trigger));
+        }
+        Ok(())
+    }
+
+    /// Writes what was collected.
+    fn flush(&mut self) -> Result<()> {
+        let fresh = std::mem::take(&mut self.fresh);
+        let skips = std::mem::take(&mut self.skips);
+        if !fresh.is_empty() {
+            self.runtime.block_on(insert::triggers(&self.client, &fresh))?;
+        }
+        if !skips.is_empty() {
+            self.runtime.block_on(insert::skips(&self.client, &skips))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn touch_lane(&mut self, lane: Option<i64>) {
+        self.lanes.extend(lane);
+    }
+
+    fn refresh_gates(&mut self) -> Result<()> {
+        let lanes: Vec<i64> = std::mem::take(&mut self.lanes).into_iter().collect();
+        if lanes.is_empty() {
+            return Ok(());
+        }
+        self.run_statement(sql::LANES_INSERT, &[&lanes])?;
+        self.query(sql::LANES_LOCK, &[&lanes])?;
+        self.run_statement(sql::GATES_CLOSE, &[&lanes])?;
+        self.run_statement(sql::GATES_OPEN, &[&lanes]).map(drop)
+    }
+
+    fn listed(&mut self, text: &str, params: Params<'_>) -> Result<Vec<StoredTrigger>> {
+        self.flush()?;
+        Ok(self.query(text, params)?.iter().map(rows::listed).collect())
+    }
+
+    fn kind_id(&self, kind: &punctual_core::JobKind) -> Result<i64> {
+        if let Some(id) = self.shared.known_kind(kind) {
+            return Ok(id);
+        }
+        // Not remembered before the commit: a roll-back would take the number away.
+        let row = self.first(sql::KIND_INSERT, &[&kind.as_str()])?;
+        row.map(|row| row.get(0)).ok_or_else(|| StoreError::Other("no number of the kind came".to_owned()))
+    }
+
+    pub(crate) fn write_skip(
+        &mut self,
+        trigger: &TriggerKey,
+        job: &JobKey,
+        skip: &Skip,
+        now: Timestamp,
+        fire: Option<FireId>,
+    ) -> Result<()> {
+        let id = self.next_number()?;
+        self.skips.push(insert::SkipRow::new(id, trigger, job, skip, now, fire));
+        Ok(())
+    }
+}
+
+impl DefinitionTx for Edit {
+    type Error = StoreError;
+
+    fn job(&mut self, key: &JobKey) -> Result<Option<StoredJob>> {
+        if let Some(job) = self.jobs.get(key) {
+            return Ok(job.clone());
+        }
+        let row = self.first(sql::JOB_BY_KEY, &[&key.group(), &key.name()])?;
+        let job = row.map(|row| rows::job(&row)).transpose()?;
+        self.jobs.insert(key.clone(), job.clone());
+        Ok(job)
+    }
+
+    fn job_by_id(&mut self, id: i64) -> Result<Option<StoredJob>> {
+        self.first(sql::JOB_BY_ID, &[&id])?.map(|row| rows::job(&row)).transpose()
+    }
+
+    fn insert_job(&mut self, detail: &JobDetail, now: Timestamp) -> Result<i64> {
+        let (id, kind) = (self.next_number()?, self.kind_id(&detail.kind)?);
+        let (group, name) = (detail.key.group(), detail.key.name());
+        let params: Params<'_> =
+            &[&id, &group, &name, &kind, &json(detail)?, &detail.durable, &to_millis(now)];
+        self.run_statement(sql::JOB_INSERT, params)?;
+        self.jobs.remove(&detail.key);
+        Ok(id)
+    }
+
+    fn update_job(&mut self, old: &StoredJob, detail: &JobDetail, now: Timestamp) -> Result<()> {
+        self.flush()?;
+        let kind = self.kind_id(&detail.kind)?;
+        let params: Params<'_> = &[&old.id, &kind, &json(detail)?, &detail.durable, &to_millis(now)];
+        self.run_statement(sql::JOB_UPDATE, params)?;
+        self.jobs.remove(&detail.key);
+        if old.detail.kind != detail.kind {
+            self.run_statement(sql::JOB_UPDATE_DUE, &[&old.id, &kind])?;
+            for trigger in self.triggers_of(old.id)? {
+                self.touch_lane(trigger.lane.map(|lane| lane.id));
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_job(&mut self, id: i64) -> Result<()> {
+        self.flush()?;
+        self.jobs.clear();
+        self.run_statement(sql::JOB_DELETE, &[&id]).map(drop)
+    }
+
+    fn has_open_fires(&mut self, job_id: i64) -> Result<bool> {
+        self.exists(sql::JOB_HAS_OPEN_FIRES, &[&job_id])
+    }
+
+    fn trigger(&mut self, key: &TriggerKey) -> Result<Option<StoredTrigger>> {
+        if let Some(known) = self.known.get(key) {
+            return Ok(known.clone());
+        }
+        let row = self.first(sql::TRIGGERS_BY_KEY, &[&key.group(), &key.name()])?;
+        Ok(row.map(|row| rows::listed(&row)))
+    }
+
+    fn triggers_of(&mut self, job_id: i64) -> Result<Vec<StoredTrigger>> {
+        self.listed(sql::TRIGGERS_OF_JOB, &[&job_id])
+    }
+
+    fn has_triggers(&mut self, job_id: i64) -> Result<bool> {
+        self.flush()?;
+        self.exists(sql::JOB_HAS_TRIGGERS, &[&job_id])
+    }
+
+    fn triggers_in(&mut self, group: &str) -> Result<Vec<StoredTrigger>> {
+        self.listed(sql::TRIGGERS_OF_GROUP, &[&group])
+    }
+
+    fn insert_trigger(&mut self, trigger: &StoredTrigger) -> Result<()> {
+        let id = self.next_number()?;
+        let kind = match self.jobs.get(&trigger.definition.job) {
+            Some(Some(job)) => Some(job.detail.kind.clone()),
+            _ => self.job_by_id(trigger.job_id)?.map(|job| job.detail.kind.clone()),
+        };
+        let Some(kind) = kind else {
+            return Err(StoreError::Corrupt(format!("trigger {} has no job", trigger.definition.key)));
+        };
+        let kind = self.kind_id(&kind)?;
+        let trigger = StoredTrigger { id, ..trigger.clone() };
+        self.touch_lane(trigger.lane.map(|lane| lane.id));
+        self.known.insert(trigger.definition.key.clone(), Some(trigger.clone()));
+        self.fresh.push((trigger, kind));
+        Ok(())
+    }
+
+    fn update_trigger(&mut self, trigger: &StoredTrigger) -> Result<()> {
+        self.flush()?;
+        let old = self.first("SELECT lane_id FROM due WHERE trigger_id = $1", &[&trigger.id])?;
+        self.touch_lane(old.and_then(|row| row.get(0)));
+        self.touch_lane(trigger.lane.map(|lane| lane.id));
+        let definition = &trigger.definition;
+        let rebased = trigger.rebased.as_ref().map(json).transpose()?;
+        self.run_statement(
+            sql::TRIGGER_UPDATE,
+            &[
+                &trigger.id,
+                &definition.description,
+                &json(&definition.schedule)?,
+                &millis(definition.start),
+                &millis(definition.end),
+                &definition.calendar,
+                &json(&definition.misfire)?,
+                &definition.misfire_threshold_ms.map(integer),
+                &definition.data.as_str(),
+                &to_millis(trigger.anchor),
+                &rebased,
+                &to_millis(trigger.accounted_from),
+                &trigger.error,
+                &to_millis(trigger.updated_at),
+            ],
+        )?;
+        let (lane, limit, overlap) = insert::lane_columns(trigger.lane);
+        self.run_statement(
+            sql::DUE_UPDATE,
+            &[
+                &trigger.id,
+                &millis(trigger.next_fire_at),
+                &-i64::from(definition.priority),
+                &code(trigger.state.code()),
+                &lane,
+                &limit,
+                &overlap,
+                &millis(trigger.previous_fire_at),
+                &integer(trigger.fired),
+                &integer(trigger.skipped),
+            ],
+        )?;
+        self.shared.forget_definition(trigger.id);
+        self.known.insert(definition.key.clone(), Some(trigger.clone()));
+        Ok(())
+    }
+
+    fn delete_trigger(&mut self, trigger: &StoredTrigger) -> Result<()> {
+        self.flush()?;
+        let ids = [trigger.id];
+        self.run_statement(sql::DUE_DELETE, &[&&ids[..]])?;
+        self.run_statement(sql::TRIGGERS_DELETE, &[&&ids[..]])?;
+        self.touch_lane(trigger.lane.map(|lane| lane.id));
+        self.shared.forget_definition(trigger.id);
+        self.known.insert(trigger.definition.key.clone(), None);
+        Ok(())
+    }
+
+    fn add_skip(&mut self, trigger: &StoredTrigger, skip: &Skip, now: Timestamp) -> Result<()> {
+        self.write_skip(&trigger.definition.key, &trigger.definition.job, skip, now, None)
+    }
+
+    fn next_id(&mut self) -> Result<FireId> {
+        self.next_number().map(FireId)
+    }
+
+    fn group_paused(&mut self, group: &str) -> Result<bool> {
+        if let Some(paused) = self.paused.get(group) {
+            return Ok(*paused);
+        }
+        let paused = self.exists(sql::GROUP_PAUSED, &[&group])?;
+        self.paused.insert(group.to_owned(), paused);
+        Ok(paused)
+    }
+
+    fn set_group_paused(&mut self, group: &str, paused: bool) -> Result<()> {
+        let statement = if paused { sql::GROUP_PAUSE } else { sql::GROUP_RESUME };
+        self.run_statement(statement, &[&group])?;
+        self.paused.insert(group.to_owned(), paused);
+        Ok(())
+    }
+
+    fn calendar(&mut self, name: &str) -> Result<Option<StoredCalendar>> {
+        self.first(sql::CALENDAR_BY_NAME, &[&name])?.map(|row| rows::calendar(&row)).transpose()
+    }
+
+    fn put_calendar(&mut self, calendar: &StoredCalendar) -> Result<()> {
+        let (definition, updated_at) = (json(&calendar.calendar)?, to_millis(calendar.updated_at));
+        let params: Params<'_> = &[&calendar.name, &definition, &calendar.version, &updated_at];
+        self.run_statement(sql::CALENDAR_PUT, params).map(drop)
+    }
+
+    fn delete_calendar(&mut self, name: &str) -> Result<()> {
+        self.run_statement(sql::CALENDAR_DELETE, &[&name]).map(drop)
+    }
+
+    fn triggers_with_calendar(&mut self, name: &str) -> Result<Vec<StoredTrigger>> {
+        self.listed(sql::TRIGGERS_OF_CALENDAR, &[&name])
+    }
+}
+
+/// The cause in the form of the column.
+pub(crate) fn cause(cause: Cause) -> i16 {
+    code(cause.code())
+}

@@ -1,0 +1,321 @@
+//! The end of fires: completed, handed back, recovered.
+
+use std::collections::BTreeSet;
+
+use deadpool_postgres::Object;
+use jiff::Timestamp;
+use punctual_core::definition::{self, DefinitionTx};
+use punctual_core::pending::{self, OpenFire};
+use punctual_core::recovery::{self, Orphan};
+use punctual_core::time::{to_millis, whole_millis};
+use punctual_core::{
+    Cause, Completed, Completion, Data, Fire, FireId, JobKey, Outcome, Recovered, StoreError, TaskStatus,
+    Term, Then, TriggerKey,
+};
+use tokio_postgres::Row;
+
+use crate::claim::delete;
+use crate::edit::{EDIT_LOCK_SHARED, Edit};
+use crate::error::Sql;
+use crate::rows::{code, instant, integer};
+use crate::shared::{Owner, Shared, lock};
+use crate::sql;
+
+/// An open row, as far as its end needs it.
+struct Open {
+    fire: OpenFire,
+    job_id: i64,
+    trigger_id: i64,
+    lane: Option<i64>,
+    data: Data,
+    node: String,
+    term: Term,
+    job: JobKey,
+}
+
+fn read_open(row: &Row) -> Open {
+    Open {
+        fire: OpenFire {
+            id: FireId(row.get(0)),
+            trigger: TriggerKey::stored(row.get::<_, &str>(4), row.get::<_, &str>(5)),
+            scheduled_at: instant(row.get(6)),
+            attempt: u32::try_from(row.get::<_, i64>(7)).unwrap_or(u32::MAX),
+            origin: FireId(row.get(8)),
+            cause: Cause::from_code(row.get::<_, i16>(9).into()),
+        },
+        job_id: row.get(1),
+        trigger_id: row.get(2),
+        lane: row.get(3),
+        data: row.get::<_, Option<String>>(10).map_or_else(Data::empty, Data::stored),
+        node: row.get(11),
+        term: Term(row.get(12)),
+        job: JobKey::stored(row.get::<_, &str>(13), row.get::<_, &str>(14)),
+    }
+}
+
+/// Whether completions need more than their rows moved: a further attempt, a trigger that waits for the end, or a fire
+/// that this process did not open.
+pub(crate) fn is_plain(shared: &Shared, done: &[Completion]) -> bool {
+    let known = lock(&shared.open_fires);
+    done.iter().all(|one| one.retry.is_none() && one.then != Then::MayAwait && known.contains_key(&one.id.0))
+}
+
+/// The arrays of `running_close.sql`.
+struct Ends<'a> {
+    ids: Vec<i64>,
+    terms: Vec<i64>,
+    statuses: Vec<i16>,
+    ended_at: Vec<i64>,
+    durations: Vec<Option<i64>>,
+    details: Vec<Option<String>>,
+    keep: Vec<bool>,
+    done: &'a [Completion],
+}
+
+impl<'a> Ends<'a> {
+    fn of(done: &'a [Completion]) -> Self {
+        let outcome = |one: &Completion| match &one.outcome {
+            Outcome::Success(details) => (TaskStatus::Success, details.as_ref().map(ToString::to_string)),
+            Outcome::Failed(details) => (TaskStatus::Failed, Some(details.to_string())),
+        };
+        let (statuses, details) =
+            done.iter().map(outcome).map(|(status, text)| (code(status.code()), text)).unzip();
+        Self {
+            ids: done.iter().map(|one| one.id.0).collect(),
+            terms: done.iter().map(|one| one.term.0).collect(),
+            statuses,
+            ended_at: done.iter().map(|one| to_millis(one.ended_at)).collect(),
+            durations: done.iter().map(|one| Some(integer(one.duration_ms))).collect(),
+            details,
+            keep: done.iter().map(|one| one.keep).collect(),
+            done,
+        }
+    }
+
+    fn answers(&self, closed: Option<Vec<i64>>) -> Vec<Completed> {
+        let closed: BTreeSet<i64> = closed.into_iter().flatten().collect();
+        let answer = |one: &Completion| match closed.contains(&one.id.0) {
+            true => Completed::Closed,
+            false => Completed::Superseded,
+        };
+        self.done.iter().map(answer).collect()
+    }
+}
+
+/// Closes fires that this process opened and that nothing follows: two round trips, or one more where lanes have to be
+/// opened.
+pub(crate) async fn complete_plain(
+    client: &Object,
+    shared: &Shared,
+    done: &[Completion],
+) -> Result<Vec<Completed>, StoreError> {
+    let owners: Vec<Owner> = {
+        let known = lock(&shared.open_fires);
+        done.iter().filter_map(|one| known.get(&one.id.0).copied()).collect()
+    };
+    let ended: Vec<i64> = done
+        .iter()
+        .zip(&owners)
+        .filter(|(one, _)| one.then == Then::Ends)
+        .map(|(_, owner)| owner.trigger_id)
+        .collect();
+    let lanes: BTreeSet<i64> = owners.iter().filter_map(|owner| owner.lane).collect();
+    let jobs: BTreeSet<i64> =
+        owners.iter().filter(|owner| !owner.durable).map(|owner| owner.job_id).collect();
+    let ends = Ends::of(done);
+    let close = client.prepare_cached(sql::RUNNING_CLOSE).await.sql()?;
+    let (_, _, row, ()) = futures_util::try_join!(
+        async { client.batch_execute("BEGIN").await.sql() },
+        async { client.batch_execute(EDIT_LOCK_SHARED).await.sql() },
+        async {
+            client
+                .query_one(
+                    &close,
+                    &[
+                        &ends.ids,
+                        &ends.terms,
+                        &ends.statuses,
+                        &ends.ended_at,
+                        &ends.durations,
+                        &ends.details,
+                        &ends.keep,
+                    ],
+                )
+                .await
+                .sql()
+        },
+        delete(client, sql::TRIGGERS_DELETE_COMPLETE, &ended),
+    )?;
+    settle(client, lanes, jobs).await?;
+    client.batch_execute("COMMIT").await.sql()?;
+    let mut known = lock(&shared.open_fires);
+    ends.ids.iter().for_each(|id| {
+        known.remove(id);
+    });
+    Ok(ends.answers(row.get(0)))
+}
+
+/// Opens what the end of fires opens, and deletes the jobs of which nothing is left.
+async fn settle(client: &Object, lanes: BTreeSet<i64>, jobs: BTreeSet<i64>) -> Result<(), StoreError> {
+    if !lanes.is_empty() {
+        let lanes: Vec<i64> = lanes.into_iter().collect();
+        let (lock, close, open) = futures_util::try_join!(
+            client.prepare_cached(sql::LANES_LOCK),
+            client.prepare_cached(sql::GATES_CLOSE),
+            client.prepare_cached(sql::GATES_OPEN),
+        )
+        .sql()?;
+        futures_util::try_join!(
+            async { client.query(&lock, &[&lanes]).await.map(drop) },
+            async { client.execute(&close, &[&lanes]).await.map(drop) },
+            async { client.execute(&open, &[&lanes]).await.map(drop) },
+        )
+        .sql()?;
+    }
+    collect(client, jobs).await
+}
+
+/// Deletes jobs that are not durable and have nothing left, inside the caller's transaction.
+async fn collect(client: &Object, jobs: BTreeSet<i64>) -> Result<(), StoreError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let jobs: Vec<i64> = jobs.into_iter().collect();
+    // Locked first: two fires that end together must not each take the other for open.
+    let lock = client.prepare_cached(sql::JOBS_LOCK).await.sql()?;
+    if client.query(&lock, &[&jobs]).await.sql()?.is_empty() {
+        return Ok(());
+    }
+    let statement = client.prepare_cached(sql::JOBS_COLLECT).await.sql()?;
+    client.execute(&statement, &[&jobs]).await.sql()?;
+    Ok(())
+}
+
+/// Deletes jobs of which nothing may be left, in a transaction of its own.
+pub(crate) async fn collect_jobs(client: &Object, jobs: Vec<i64>) -> Result<(), StoreError> {
+    client.batch_execute("BEGIN").await.sql()?;
+    client.batch_execute(EDIT_LOCK_SHARED).await.sql()?;
+    collect(client, jobs.into_iter().collect()).await?;
+    client.batch_execute("COMMIT").await.sql()
+}
+
+/// Closes fires with all that may follow.
+pub(crate) fn complete(
+    edit: &mut Edit,
+    now: Timestamp,
+    done: &[Completion],
+) -> Result<Vec<Completed>, StoreError> {
+    edit.wake = done.iter().any(|one| one.retry.is_some() || one.then == Then::MayAwait);
+    let now = whole_millis(now);
+    let ends = Ends::of(done);
+    let open: Vec<Open> = edit.query(sql::RUNNING_READ, &[&ends.ids])?.iter().map(read_open).collect();
+    let open_of = |one: &Completion| open.iter().find(|open| open.fire.id == one.id && open.term == one.term);
+    for one in done {
+        let (Some(retry), Some(open)) = (&one.retry, open_of(one)) else { continue };
+        // A job that was deleted while it ran has nothing that could be tried again.
+        let Some(job) = edit.job_by_id(open.job_id)? else { continue };
+        let again = pending::retried(&open.fire, &job, retry.data.clone(), retry.at, now);
+        edit.insert_trigger(&again)?;
+    }
+    let rows = edit.query(
+        sql::RUNNING_CLOSE,
+        &[&ends.ids, &ends.terms, &ends.statuses, &ends.ended_at, &ends.durations, &ends.details, &ends.keep],
+    )?;
+    let answers = ends.answers(rows.first().and_then(|row| row.get(0)));
+    for one in done {
+        let Some(open) = open_of(one) else { continue };
+        if one.then == Then::Ends {
+            edit.run_statement(sql::TRIGGERS_DELETE_COMPLETE, &[&&[open.trigger_id][..]])?;
+        }
+        if one.then == Then::MayAwait && one.retry.is_none() {
+            definition::ended(edit, now, &open.fire.trigger)?;
+        }
+    }
+    for open in &open {
+        after(edit, open)?;
+    }
+    Ok(answers)
+}
+
+fn after(edit: &mut Edit, open: &Open) -> Result<(), StoreError> {
+    edit.touch_lane(open.lane);
+    lock(&edit.shared.open_fires).remove(&open.fire.id.0);
+    definition::collect_job(edit, open.job_id).map(drop)
+}
+
+pub(crate) fn release(
+    edit: &mut Edit,
+    now: Timestamp,
+    term: Term,
+    fires: &[Fire],
+) -> Result<u64, StoreError> {
+    let ids: Vec<i64> = fires.iter().map(|fire| fire.id.0).collect();
+    let open: Vec<Open> = edit.query(sql::RUNNING_READ, &[&ids])?.iter().map(read_open).collect();
+    let mut released = 0;
+    for fire in fires {
+        let Some(open) = open.iter().find(|open| open.fire.id == fire.id && open.term == term) else {
+            continue;
+        };
+        if let Some(job) = edit.job_by_id(open.job_id)? {
+            let again = pending::released(&open.fire, &job, fire.trigger_data.clone(), whole_millis(now));
+            edit.insert_trigger(&again)?;
+        }
+        edit.run_statement(sql::RUNNING_REMOVE, &[&fire.id.0, &term.0])?;
+        edit.run_statement(sql::TRIGGERS_DELETE_COMPLETE, &[&&[open.trigger_id][..]])?;
+        after(edit, open)?;
+        released += 1;
+    }
+    Ok(released)
+}
+
+pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+    let now = whole_millis(now);
+    let mut recovered = Vec::new();
+    let lost: Vec<Open> = edit.query(sql::RUNNING_LOST, &[&to_millis(now)])?.iter().map(read_open).collect();
+    edit.wake = !lost.is_empty();
+    for open in lost {
+        let job = edit.job_by_id(open.job_id)?;
+        let plan = recovery::plan(
+            &Orphan {
+                id: open.fire.id,
+                job: open.job.clone(),
+                trigger: open.fire.trigger.clone(),
+                node: open.node.clone(),
+                attempt: open.fire.attempt,
+                requests_recovery: job.as_ref().is_some_and(|job| job.detail.requests_recovery),
+            },
+            now,
+        );
+        if let (true, Some(job)) = (plan.refire, &job) {
+            edit.insert_trigger(&pending::recovered(&open.fire, job, open.data.clone(), now))?;
+        }
+        let refired = plan.refire && job.is_some();
+        let details = Some(plan.details.to_string());
+        edit.query(
+            sql::RUNNING_CLOSE,
+            &[
+                &vec![open.fire.id.0],
+                &vec![open.term.0],
+                &vec![code(TaskStatus::Unknown.code())],
+                &vec![to_millis(now)],
+                &vec![None::<i64>],
+                &vec![details],
+                &vec![true],
+            ],
+        )?;
+        edit.run_statement(sql::TRIGGERS_DELETE_COMPLETE, &[&&[open.trigger_id][..]])?;
+        if !refired {
+            definition::ended(edit, now, &open.fire.trigger)?;
+        }
+        after(edit, &open)?;
+        recovered.push(Recovered {
+            id: open.fire.id,
+            job: open.job,
+            trigger: open.fire.trigger,
+            node: open.node,
+            refired,
+        });
+    }
+    edit.run_statement(sql::NODES_EXPIRED_DELETE, &[&to_millis(now)])?;
+    Ok(recovered)
+}

@@ -1,0 +1,448 @@
+//! The clustered store: a PostgreSQL database (15 or newer) that several nodes share.
+//!
+//! Each call of the store traits is one transaction. Statements are the files in `sql/`, tables are in `migrations/`.
+//!
+//! # Where things are kept
+//!
+//! * `triggers` says what a trigger is; `due` says where it stands, one narrow row that each fire writes.
+//! * `running` holds open fires. A row moves to `task_history` when its run has ended, so the history is only ever
+//!   appended to; `task_history_all` shows both.
+//! * `lanes` and `gates` serve triggers whose runs are limited, as in the embedded store.
+//!
+//! # How nodes share the work
+//!
+//! No mutex and no leader: a claim locks the rows of `due` that it takes and passes over those that others hold, so two
+//! claims at once get disjoint and full batches. See `edit` for the order of locks.
+
+mod claim;
+mod edit;
+mod error;
+mod finish;
+mod insert;
+mod listen;
+mod lists;
+mod locks;
+mod open;
+mod rows;
+mod shared;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use deadpool_postgres::{Object, Pool};
+use jiff::Timestamp;
+use punctual_core::time::{plus_millis, to_millis, whole_millis};
+use punctual_core::{
+    Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
+    DefinitionStore, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey,
+    JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange,
+    StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term,
+    TriggerKey, TriggerQuery, definition, lock,
+};
+use tokio::runtime::Handle;
+use tokio_postgres::types::ToSql;
+
+use crate::edit::Edit;
+use crate::error::Sql;
+use crate::listen::Listener;
+pub use crate::open::Options;
+use crate::open::connection;
+use crate::rows::{code, integer, millis};
+use crate::shared::Shared;
+
+/// A store in a PostgreSQL database.
+pub struct PostgresStore {
+    pool: Pool,
+    shared: Arc<Shared>,
+    listener: Listener,
+    place: String,
+}
+
+impl PostgresStore {
+    /// Opens a database, and brings its schema up to date. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Says what is wrong: the URL, the login, the database, its version, a missing right.
+    pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
+        let pool = open::pool(url, &options).await?;
+        let listener = Listener::start(url, &options.schema)?;
+        let config = open::config(url)?;
+        let place = format!("{}, schema {}", config.get_dbname().unwrap_or("postgres"), options.schema);
+        Ok(Self { pool, shared: Arc::default(), listener, place })
+    }
+
+    /// Deletes a schema with everything in it, if it exists: for tests and measurements.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub async fn drop_schema(url: &str, schema: &str) -> Result<(), StoreError> {
+        open::drop_schema(url, schema).await
+    }
+
+    async fn client(&self) -> Result<Object, StoreError> {
+        connection(&self.pool).await
+    }
+
+    /// Runs edits in one transaction, on a thread that may block.
+    async fn edit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Edit) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let client = self.client().await?;
+        let (shared, runtime) = (Arc::clone(&self.shared), Handle::current());
+        tokio::task::spawn_blocking(move || Edit::run(client, runtime, shared, work))
+            .await
+            .map_err(|error| StoreError::Other(format!("an edit ended badly: {error}")))?
+    }
+
+    async fn execute(&self, text: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        let statement = client.prepare_cached(text).await.sql()?;
+        client.execute(&statement, params).await.sql()
+    }
+
+    async fn one<T>(
+        &self,
+        text: &str,
+        params: &[&(dyn ToSql + Sync)],
+        read: impl FnOnce(&tokio_postgres::Row) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        let client = self.client().await?;
+        let statement = client.prepare_cached(text).await.sql()?;
+        Ok(client.query_opt(&statement, params).await.sql()?.as_ref().map(read))
+    }
+
+    async fn all<T>(
+        &self,
+        text: &str,
+        params: &[&(dyn ToSql + Sync)],
+        read: impl FnMut(&tokio_postgres::Row) -> T,
+    ) -> Result<Vec<T>, StoreError> {
+        let client = self.client().await?;
+        let statement = client.prepare_cached(text).await.sql()?;
+        Ok(client.query(&statement, params).await.sql()?.iter().map(read).collect())
+    }
+}
+
+/// Ends a transaction that went wrong: a connection that cannot even roll back is given up.
+async fn rolled_back<T>(client: Object, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    if result.is_err() && client.batch_execute("ROLLBACK").await.is_err() {
+        drop(Object::take(client));
+    }
+    result
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgresStore in database {} (persistent, clustered)", self.place)
+    }
+}
+
+#[async_trait]
+impl DefinitionStore for PostgresStore {
+    async fn apply(&self, now: Timestamp, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        let changes = changes.to_vec();
+        self.edit(move |edit| {
+            let keys: Vec<&TriggerKey> = changes.iter().flat_map(named_triggers).collect();
+            if keys.len() > 1 {
+                edit.prefetch(&keys)?;
+            }
+            changes.iter().map(|change| definition::apply(edit, now, change)).collect()
+        })
+        .await
+    }
+
+    async fn job(&self, key: &JobKey) -> Result<Option<StoredJob>, StoreError> {
+        self.one(sql::JOB_BY_KEY, &[&key.group(), &key.name()], rows::job).await?.transpose()
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
+        lists::jobs(&self.client().await?, query).await
+    }
+
+    async fn trigger(&self, key: &TriggerKey) -> Result<Option<StoredTrigger>, StoreError> {
+        self.one(sql::TRIGGERS_BY_KEY, &[&key.group(), &key.name()], rows::listed).await
+    }
+
+    async fn triggers(&self, query: &TriggerQuery) -> Result<Page<StoredTrigger>, StoreError> {
+        lists::triggers(&self.client().await?, query).await
+    }
+
+    async fn open_in_lanes(&self, lanes: &[i64]) -> Result<Vec<(i64, u64)>, StoreError> {
+        self.all(sql::LANES_OPEN, &[&lanes], |row| (row.get(0), rows::count(row.get(1)))).await
+    }
+
+    async fn calendars(&self) -> Result<Vec<StoredCalendar>, StoreError> {
+        self.all(sql::CALENDARS, &[], rows::calendar).await?.into_iter().collect()
+    }
+
+    async fn calendar(&self, name: &str) -> Result<Option<StoredCalendar>, StoreError> {
+        self.one(sql::CALENDAR_BY_NAME, &[&name], rows::calendar).await?.transpose()
+    }
+
+    async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
+        lists::state_counts(&self.client().await?, now).await
+    }
+}
+
+/// The triggers that a change names by key.
+fn named_triggers(change: &Change) -> Vec<&TriggerKey> {
+    match change {
+        Change::Schedule { triggers, .. } => triggers.iter().map(|trigger| &trigger.key).collect(),
+        Change::PutTrigger(trigger) | Change::AddTrigger(trigger) => vec![&trigger.key],
+        _ => Vec::new(),
+    }
+}
+
+#[async_trait]
+impl FiringStore for PostgresStore {
+    async fn claim_due(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
+        let client = self.client().await?;
+        let result = claim::claim(&client, &self.shared, claim).await;
+        let outcome = rolled_back(client, result).await?;
+        if !outcome.ended_jobs.is_empty() {
+            let client = self.client().await?;
+            let result = finish::collect_jobs(&client, outcome.ended_jobs).await;
+            rolled_back(client, result).await?;
+        }
+        Ok(outcome.claimed)
+    }
+
+    async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError> {
+        if finish::is_plain(&self.shared, done) {
+            let client = self.client().await?;
+            let result = finish::complete_plain(&client, &self.shared, done).await;
+            return rolled_back(client, result).await;
+        }
+        let done = done.to_vec();
+        self.edit(move |edit| finish::complete(edit, now, &done)).await
+    }
+
+    async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
+        let fires = fires.to_vec();
+        self.edit(move |edit| finish::release(edit, now, term, &fires)).await
+    }
+
+    async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError> {
+        let reason = reason.to_owned();
+        self.edit(move |edit| {
+            let rows = edit.query(sql::CANCEL_REQUEST, &[&id.0, &reason])?;
+            edit.touch_lane(rows.first().and_then(|row| row.get(0)));
+            Ok(!rows.is_empty())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl HistoryStore for PostgresStore {
+    async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
+        let client = self.client().await?;
+        client.batch_execute("BEGIN").await.sql()?;
+        let result = record(&client, &self.shared, rows).await;
+        rolled_back(client, result).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
+        lists::history(&self.client().await?, query).await
+    }
+
+    async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {
+        self.one(sql::HISTORY_ENTRY, &[&id.0], rows::history).await
+    }
+
+    async fn unique_tasks(&self) -> Result<Vec<String>, StoreError> {
+        self.all(sql::TASK_NAMES, &[], |row| row.get(0)).await
+    }
+
+    async fn skipped(&self, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError> {
+        lists::skipped(&self.client().await?, query).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<u64, StoreError> {
+        let chunk = integer(retention.chunk);
+        let mut rows = 0;
+        if let Some(keep) = retention.max_rows {
+            rows += self.execute(sql::PRUNE_SURPLUS, &[&integer(keep), &chunk]).await?;
+        }
+        if let Some(limit) = retention.ended_before.filter(|_| rows < retention.chunk) {
+            rows += self.execute(sql::PRUNE_OLD, &[&to_millis(limit), &(chunk - integer(rows))]).await?;
+        }
+        Ok(rows)
+    }
+}
+
+async fn record(client: &Object, shared: &Shared, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
+    let ids = shared.ids(client, rows.len()).await?;
+    let names = shared.new_task_names(rows.iter().map(|row| row.task.as_str()));
+    if !names.is_empty() {
+        let statement = client.prepare_cached(sql::TASK_NAMES_INSERT).await.sql()?;
+        client.execute(&statement, &[&names]).await.sql()?;
+    }
+    let statement = client.prepare_cached(sql::TASK_INSERT).await.sql()?;
+    for (row, id) in rows.iter().zip(&ids) {
+        client
+            .execute(
+                &statement,
+                &[
+                    id,
+                    &row.task,
+                    &code(row.status.code()),
+                    &to_millis(row.started_at),
+                    &millis(row.ended_at),
+                    &row.duration_ms.map(integer),
+                    &row.details.as_ref().map(serde_json::Value::to_string),
+                    &row.db_id,
+                    &row.node,
+                ],
+            )
+            .await
+            .sql()?;
+    }
+    client.batch_execute("COMMIT").await.sql()?;
+    shared.remember_task_names(&names);
+    Ok(ids.into_iter().map(FireId).collect())
+}
+
+#[async_trait]
+impl ClusterStore for PostgresStore {
+    async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
+        let client = self.client().await?;
+        client.batch_execute("BEGIN").await.sql()?;
+        let result = heartbeat(&client, &self.shared, beat).await;
+        rolled_back(client, result).await
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        self.all(sql::NODES, &[], rows::node).await
+    }
+
+    async fn store_now(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.one(sql::STORE_NOW, &[], |row| row.get(0)).await?.and_then(micros))
+    }
+
+    async fn changed(&self) {
+        self.listener.changed().await;
+    }
+
+    async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, StoreError> {
+        let client = self.client().await?;
+        client.batch_execute("BEGIN").await.sql()?;
+        let result = locks::take(&client, request).await;
+        rolled_back(client, result).await
+    }
+
+    async fn renew_lock(&self, token: i64, now: Timestamp, lease_ms: u64) -> Result<bool, StoreError> {
+        let until = to_millis(lock::lease_end(now, lease_ms));
+        Ok(self.execute(sql::LOCK_RENEW, &[&token, &to_millis(now), &until]).await? > 0)
+    }
+
+    async fn unlock(&self, token: i64) -> Result<bool, StoreError> {
+        Ok(self.execute(sql::LOCK_RELEASE, &[&token]).await? > 0)
+    }
+
+    async fn locks(&self, now: Timestamp) -> Result<Vec<HeldLock>, StoreError> {
+        self.all(sql::LOCKS_LIVE, &[&to_millis(now)], locks::read).await
+    }
+
+    async fn retire(&self, _now: Timestamp, term: Term) -> Result<(), StoreError> {
+        self.execute(sql::NODE_DELETE, &[&term.0]).await.map(drop)
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+        let mut all = Vec::new();
+        loop {
+            // Each call takes a bounded number, so that no transaction is long.
+            let some = self.edit(move |edit| finish::recover(edit, now)).await?;
+            if some.is_empty() {
+                return Ok(all);
+            }
+            all.extend(some);
+        }
+    }
+}
+
+async fn heartbeat(client: &Object, shared: &Shared, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
+    let now = to_millis(whole_millis(beat.now));
+    let lease_until = to_millis(plus_millis(beat.now, integer(beat.lease_ms)));
+    let kinds = rows::json(&beat.kinds)?;
+    let state = beat.state.as_str();
+    let (offset, uncertainty) = (beat.clock_offset_ms, integer(beat.clock_uncertainty_ms));
+    let mut renewed = None;
+    if let Some(term) = beat.term {
+        let statement = client.prepare_cached(sql::NODE_RENEW).await.sql()?;
+        let rows = client
+            .execute(
+                &statement,
+                &[
+                    &term.0,
+                    &beat.name,
+                    &beat.version,
+                    &state,
+                    &kinds,
+                    &now,
+                    &lease_until,
+                    &offset,
+                    &uncertainty,
+                ],
+            )
+            .await
+            .sql()?;
+        renewed = (rows > 0).then_some(term);
+    }
+    let term = match renewed {
+        Some(term) => term,
+        None => {
+            // Nodes that register at the same moment see each other.
+            client.batch_execute("LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE").await.sql()?;
+            let statement = client.prepare_cached(sql::NODE_NAME_TAKEN).await.sql()?;
+            if client.query_opt(&statement, &[&beat.name, &now, &0_i64]).await.sql()?.is_some() {
+                return Err(StoreError::NameTaken(beat.name.clone()));
+            }
+            let term = shared.ids(client, 1).await?[0];
+            let statement = client.prepare_cached(sql::NODE_INSERT).await.sql()?;
+            client
+                .execute(
+                    &statement,
+                    &[
+                        &term,
+                        &beat.name,
+                        &beat.version,
+                        &state,
+                        &kinds,
+                        &now,
+                        &lease_until,
+                        &offset,
+                        &uncertainty,
+                    ],
+                )
+                .await
+                .sql()?;
+            Term(term)
+        }
+    };
+    let nodes = client.prepare_cached(sql::NODES).await.sql()?;
+    let nodes: Vec<_> = client.query(&nodes, &[]).await.sql()?.iter().map(rows::node).collect();
+    let cancelled = client.prepare_cached(sql::CANCELLED_OF).await.sql()?;
+    let cancelled = client.query(&cancelled, &[&term.0]).await.sql()?;
+    let lost = client.prepare_cached(sql::NODES_LOST).await.sql()?;
+    let lost = client.query_one(&lost, &[&now]).await.sql()?.get(0);
+    let clock = client.prepare_cached(sql::STORE_NOW).await.sql()?;
+    client.batch_execute("COMMIT").await.sql()?;
+    // Asked last, so that the answer is as young as can be.
+    let store_now = client.query_one(&clock, &[]).await.sql()?.get(0);
+    let cancelled = cancelled
+        .iter()
+        .map(|row| CancelledFire { id: FireId(row.get(0)), term, reason: row.get(1) })
+        .collect();
+    let live = |node: &Node| to_millis(node.lease_until) > now;
+    let nodes = nodes.into_iter().filter(live).collect();
+    Ok(ClusterView { term, nodes, cancelled, store_now: micros(store_now), lost })
+}
+
+fn micros(at: i64) -> Option<Timestamp> {
+    Timestamp::from_microsecond(at).ok()
+}

@@ -1,0 +1,84 @@
+//! Hearing what other nodes changed: a connection that listens. What is missed while it is down, polling finds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::poll_fn;
+use punctual_core::StoreError;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_postgres::{AsyncMessage, Config, NoTls};
+
+use crate::error::Sql;
+use crate::open::config;
+
+/// The first and the longest pause before the next try to connect.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Listens until it is dropped.
+pub(crate) struct Listener {
+    changed: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    pub(crate) fn start(url: &str, schema: &str) -> Result<Self, StoreError> {
+        let (config, schema) = (config(url)?, schema.to_owned());
+        let changed = Arc::new(Notify::new());
+        let told = Arc::clone(&changed);
+        let task = tokio::spawn(async move { listen_for_ever(config, schema, told).await });
+        Ok(Self { changed, task })
+    }
+
+    /// Completes when something changed since the last call.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn listen_for_ever(config: Config, schema: String, changed: Arc<Notify>) {
+    let mut pause = PAUSE.0;
+    loop {
+        if listen(&config, &schema, &changed).await.is_ok() {
+            pause = PAUSE.0;
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the pause before connecting again to a foreign process"
+        )]
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+/// Listens until the connection ends.
+async fn listen(config: &Config, schema: &str, changed: &Notify) -> Result<(), StoreError> {
+    let (client, mut connection) = config.connect(NoTls).await.sql()?;
+    let mut messages = poll_fn(move |context| connection.poll_message(context));
+    let listening = client.batch_execute("LISTEN punctual");
+    let mut listening = std::pin::pin!(listening);
+    let mut ready = false;
+    loop {
+        tokio::select! {
+            answer = &mut listening, if !ready => {
+                answer.sql()?;
+                ready = true;
+                // Something may have happened before.
+                changed.notify_one();
+            }
+            message = messages.next() => match message {
+                Some(Ok(AsyncMessage::Notification(told))) if told.payload() == schema => changed.notify_one(),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error).sql(),
+                None => return Ok(()),
+            },
+        }
+    }
+}

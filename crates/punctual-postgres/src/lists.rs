@@ -1,0 +1,170 @@
+//! Lists with filters: the one place where SQL is put together, from fixed pieces with bound values.
+
+use deadpool_postgres::Object;
+use jiff::Timestamp;
+use punctual_core::time::to_millis;
+use punctual_core::{
+    HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts, StoreError,
+    StoredJob, StoredTrigger, TaskHistory, TriggerQuery, TriggerState,
+};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::error::Sql;
+use crate::rows::{self, code, count, integer};
+use crate::sql;
+
+type Value = Box<dyn ToSql + Sync + Send>;
+
+/// Conditions that are joined with AND; `?` stands for the next value.
+#[derive(Default)]
+struct Filter {
+    conditions: String,
+    values: Vec<Value>,
+}
+
+impl Filter {
+    fn push(&mut self, condition: &str, values: Vec<Value>) {
+        self.conditions.push_str(if self.conditions.is_empty() { " WHERE " } else { " AND " });
+        let mut values = values.into_iter();
+        for piece in condition.split_inclusive('?') {
+            let Some(text) = piece.strip_suffix('?') else {
+                self.conditions.push_str(piece);
+                continue;
+            };
+            self.values.extend(values.next());
+            self.conditions.push_str(&format!("{text}${}", self.values.len()));
+        }
+    }
+
+    fn add(&mut self, condition: &str, value: Option<impl ToSql + Sync + Send + 'static>) {
+        if let Some(value) = value {
+            self.push(condition, vec![Box::new(value)]);
+        }
+    }
+
+    fn key(&mut self, condition: &str, key: Option<(&str, &str)>) {
+        if let Some((group, name)) = key {
+            self.push(condition, vec![Box::new(group.to_owned()), Box::new(name.to_owned())]);
+        }
+    }
+
+    async fn page<T>(
+        mut self,
+        client: &Object,
+        (columns, from, order): (&str, &str, &str),
+        paging: Paging,
+        read: impl Fn(&Row) -> T,
+    ) -> Result<Page<T>, StoreError> {
+        let conditions = &self.conditions;
+        let total = format!("SELECT count(*) FROM {from}{conditions}");
+        let total = client.prepare_cached(&total).await.sql()?;
+        let total: i64 = client.query_one(&total, &params(&self.values)).await.sql()?.get(0);
+        let mut text = format!("SELECT {columns} FROM {from}{conditions} ORDER BY {order}");
+        if let Some(limit) = paging.limit {
+            self.values.push(Box::new(integer(limit)));
+            text.push_str(&format!(" LIMIT ${}", self.values.len()));
+        }
+        self.values.push(Box::new(integer(paging.offset)));
+        text.push_str(&format!(" OFFSET ${}", self.values.len()));
+        let statement = client.prepare_cached(&text).await.sql()?;
+        let rows = client.query(&statement, &params(&self.values)).await.sql()?;
+        Ok(Page { rows: rows.iter().map(read).collect(), total: count(total) })
+    }
+}
+
+fn params(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
+}
+
+pub(crate) async fn jobs(client: &Object, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
+    let mut filter = Filter::default();
+    filter.add("job_group = ?", query.group.clone());
+    let columns = "id, job_group, job_name, definition, version, created_at, updated_at";
+    let page = filter.page(client, (columns, "jobs", "job_group, job_name"), query.paging, rows::job).await?;
+    // A job that cannot be read is left out of the list; its triggers say why.
+    Ok(Page { rows: page.rows.into_iter().filter_map(Result::ok).collect(), total: page.total })
+}
+
+/// The columns of a trigger, as in the statement files, followed by its job's key.
+fn trigger_columns() -> &'static str {
+    let file = sql::TRIGGERS_OF_JOB;
+    let start = file.find("SELECT").map_or(0, |at| at + "SELECT".len());
+    let end = file.find("FROM").unwrap_or(file.len());
+    file[start..end].trim()
+}
+
+pub(crate) async fn triggers(
+    client: &Object,
+    query: &TriggerQuery,
+) -> Result<Page<StoredTrigger>, StoreError> {
+    let mut filter = Filter::default();
+    filter.key(
+        "t.job_id = (SELECT id FROM jobs WHERE job_group = ? AND job_name = ?)",
+        query.job.as_ref().map(|key| (key.group(), key.name())),
+    );
+    filter.add("t.trigger_group = ?", query.group.clone());
+    filter
+        .add("coalesce(d.state, 2) = ?", query.state.map(|state| i32::from(code(TriggerState::code(state)))));
+    filter.add("t.cause = ?", query.cause.map(|cause| code(cause.code())));
+    let from = "triggers t JOIN jobs j ON j.id = t.job_id LEFT JOIN due d ON d.trigger_id = t.id";
+    let order = "t.trigger_group, t.trigger_name";
+    filter.page(client, (trigger_columns(), from, order), query.paging, rows::listed).await
+}
+
+pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
+    let mut filter = Filter::default();
+    filter.add("task = ?", query.task.clone());
+    filter.add("status = ?", query.status.map(|status| code(status.code())));
+    filter.key("job_group = ? AND job_name = ?", query.job.as_ref().map(|key| (key.group(), key.name())));
+    let trigger = query.trigger.as_ref().map(|key| (key.group(), key.name()));
+    filter.key("trigger_group = ? AND trigger_name = ?", trigger);
+    filter.add("scheduled_at >= ?", query.scheduled_from.map(to_millis));
+    filter.add("scheduled_at <= ?", query.scheduled_to.map(to_millis));
+    filter.add("started_at >= ?", query.started_from.map(to_millis));
+    filter.add("origin = ?", query.origin.map(|origin| origin.0));
+    let order = match (query.sort, query.descending) {
+        (HistorySort::StartedAt, true) => "started_at DESC, id DESC",
+        (HistorySort::StartedAt, false) => "started_at, id",
+        (HistorySort::EndedAt, true) => "ended_at DESC NULLS FIRST, id DESC",
+        (HistorySort::EndedAt, false) => "ended_at NULLS LAST, id",
+        (HistorySort::Duration, true) => "duration_ms DESC NULLS FIRST, id DESC",
+        (HistorySort::Duration, false) => "duration_ms NULLS LAST, id",
+    };
+    let columns = "id, task, status, started_at, ended_at, duration_ms, details, db_id, job_group, job_name, \
+                   trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause, term";
+    filter.page(client, (columns, "task_history_all", order), query.paging, rows::history).await
+}
+
+pub(crate) async fn skipped(client: &Object, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError> {
+    let mut filter = Filter::default();
+    let trigger = query.trigger.as_ref().map(|key| (key.group(), key.name()));
+    filter.key("trigger_group = ? AND trigger_name = ?", trigger);
+    filter.key("job_group = ? AND job_name = ?", query.job.as_ref().map(|key| (key.group(), key.name())));
+    filter.add("reason = ?", query.reason.map(|reason| reason.as_str().to_owned()));
+    filter.add("first_at <= ?", query.at.map(to_millis));
+    filter.add("last_at >= ?", query.at.map(to_millis));
+    let columns = "id, trigger_group, trigger_name, job_group, job_name, first_at, last_at, count, reason, \
+                   recorded_at, fire_id";
+    filter
+        .page(client, (columns, "skipped_ranges", "recorded_at DESC, id DESC"), query.paging, rows::skipped)
+        .await
+}
+
+pub(crate) async fn state_counts(client: &Object, now: Timestamp) -> Result<StateCounts, StoreError> {
+    let mut counts = StateCounts::default();
+    let running = client.prepare_cached(sql::RUNNING_COUNT).await.sql()?;
+    counts.executing = count(client.query_one(&running, &[]).await.sql()?.get(0));
+    let groups = client.prepare_cached(sql::STATE_COUNTS).await.sql()?;
+    for row in client.query(&groups, &[&to_millis(now)]).await.sql()? {
+        let (state, held): (i16, bool) = (row.get(0), row.get(1));
+        *match TriggerState::from_code(state.into()) {
+            TriggerState::Waiting if held => &mut counts.blocked,
+            TriggerState::Waiting => &mut counts.waiting,
+            TriggerState::Paused => &mut counts.paused,
+            TriggerState::Complete => &mut counts.complete,
+            TriggerState::Error => &mut counts.error,
+        } += count(row.get(2));
+    }
+    Ok(counts)
+}
