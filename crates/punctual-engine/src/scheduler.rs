@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) wake: Notify,
     /// Wakes the completion loop.
     pub(crate) ended: Notify,
+    /// Wakes those who wait for a cluster lock: this process gave one up.
+    pub(crate) unlocked: Notify,
     pub(crate) queue: Mutex<Vec<Ended>>,
     pub(crate) unstarted: Mutex<Vec<Fire>>,
     pub(crate) running: AtomicUsize,
@@ -100,6 +102,7 @@ impl Scheduler {
             disabled,
             wake: Notify::new(),
             ended: Notify::new(),
+            unlocked: Notify::new(),
             queue: Mutex::default(),
             unstarted: Mutex::default(),
             running: AtomicUsize::new(0),
