@@ -1,7 +1,7 @@
 //! The ports that a store implements.
 //!
-//! A store holds no policy: it fetches rows, asks [`crate::firing`], [`crate::recovery`] or
-//! [`crate::definition`], and writes the answer. Each call is one transaction. Every call that depends on the
+//! A store holds no policy: it fetches rows, asks [`crate::firing`], [`crate::recovery`],
+//! [`crate::definition`] or [`crate::lock`], and writes the answer. Each call is one transaction. Every call that depends on the
 //! time is told it.
 //!
 //! To write one, implement the four traits and run the conformance suite of `punctual-testkit` against it: the

@@ -37,6 +37,7 @@
 //! * Say when it runs: [`Trigger`] with a [`schedule::Schedule`] and a [`MisfirePolicy`].
 //! * Keep it: a store. [`MemoryStore`] forgets; `SqliteStore` (feature `sqlite`) is a file.
 //! * Test it: [`ManualScheduler`] moves time by hand.
+//! * Let one node at a time do something else: [`Scheduler::with_lock`].
 //! * Watch it: a [`Listener`], or [`Scheduler::store`] for the history.
 //!
 //! # Features
