@@ -22,9 +22,8 @@ mod options;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use punctual_core::time::plus_millis;
 use punctual_core::{HeldLock, LockAnswer, LockHolder, LockRequest, LockSet, StoreError};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -38,7 +37,7 @@ pub use options::LockOptions;
 use crate::scheduler::Scheduler;
 
 /// How often a try asks again while a lock is busy. Locks that this very process gives up are noticed at once.
-const ASK_AGAIN_MS: u64 = 100;
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The locks of the cluster: see [`Scheduler::locks`].
 #[derive(Clone, Debug)]
@@ -163,7 +162,7 @@ impl Locks {
                 });
             }
             let delay = options.delay_ms(self.random(&locks, tries));
-            self.scheduler.clock().sleep_until(later(self.scheduler.now(), delay)).await;
+            self.scheduler.clock().sleep_for(Duration::from_millis(delay)).await;
             tries += 1;
         }
     }
@@ -188,7 +187,7 @@ impl Locks {
         locks: &LockSet,
     ) -> Result<Result<ClusterLock, HeldLock>, LockError> {
         let clock = self.scheduler.clock();
-        let end = later(clock.now(), options.timeout_ms);
+        let end = clock.monotonic().saturating_add(Duration::from_millis(options.timeout_ms));
         loop {
             // Listening begins before asking, so that no release in between is missed.
             let unlocked = self.scheduler.inner.unlocked.notified();
@@ -198,14 +197,14 @@ impl Locks {
                 Ok(lock) => return Ok(Ok(lock)),
                 Err(rival) => rival,
             };
-            let now = clock.now();
-            if now >= end {
+            let left = end.saturating_sub(clock.monotonic());
+            if left.is_zero() {
                 return Ok(Err(rival));
             }
             tokio::select! {
                 biased;
                 () = unlocked => {}
-                () = clock.sleep_until(later(now, ASK_AGAIN_MS).min(end)) => {}
+                () = clock.sleep_for(left.min(ASK_AGAIN)) => {}
             }
         }
     }
@@ -252,8 +251,4 @@ impl Locks {
         (&self.scheduler.inner.node.name, locks.to_string(), tries).hash(&mut hasher);
         (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
     }
-}
-
-fn later(now: Timestamp, millis: u64) -> Timestamp {
-    plus_millis(now, i64::try_from(millis).unwrap_or(i64::MAX))
 }

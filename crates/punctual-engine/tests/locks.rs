@@ -328,6 +328,33 @@ async fn work_of_a_process_that_stood_still_is_cancelled() {
 }
 
 #[tokio::test]
+async fn a_jump_of_the_wall_clock_beyond_the_lease_ends_the_trust_in_it() {
+    let cluster = Cluster::new();
+    let node = cluster.node("a");
+    let gone = Arc::new(AtomicUsize::new(0));
+    let work = busy_for(&cluster.clock, 3_600, &gone);
+    let working = tokio::spawn(async move { node.with_lock("x", work).await });
+    cluster.settle().await;
+    cluster.clock.set("2026-01-01T00:00:28Z".parse().unwrap());
+    cluster.settle().await;
+    assert!(matches!(working.await.unwrap().unwrap_err(), LockError::Lost { finished: false, .. }));
+}
+
+#[tokio::test]
+async fn a_backward_jump_of_the_wall_clock_delays_no_renewal() {
+    let cluster = Cluster::new();
+    let node = cluster.node("a");
+    let lock = node.locks().acquire("x").await.unwrap();
+    cluster.settle().await;
+    cluster.clock.set("2025-12-31T12:00:00Z".parse().unwrap());
+    let calls = cluster.store.calls();
+    cluster.clock.advance(Duration::from_secs(10));
+    cluster.settle().await;
+    assert_eq!(cluster.store.calls(), calls + 1);
+    assert!(lock.is_held());
+}
+
+#[tokio::test]
 async fn a_lock_goes_with_work_that_is_dropped_or_panics() {
     let cluster = Cluster::new();
     let node = cluster.node("a");

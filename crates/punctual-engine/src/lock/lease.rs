@@ -18,18 +18,23 @@ use crate::settings::Backoff;
 pub(super) struct Trust {
     until: Timestamp,
     until_monotonic: Duration,
-    renew_at: Timestamp,
 }
 
 impl Trust {
     /// The trust in a lease that the store is about to be asked for.
     pub(super) fn begin(clock: &dyn Clock, lease_ms: u64) -> Self {
         let trusted = lease_ms - lease_ms / 10;
-        let later = |millis: u64| plus_millis(clock.now(), i64::try_from(millis).unwrap_or(i64::MAX));
         Self {
-            until: later(trusted),
+            until: plus_millis(clock.now(), i64::try_from(trusted).unwrap_or(i64::MAX)),
             until_monotonic: clock.monotonic().saturating_add(Duration::from_millis(trusted)),
-            renew_at: later(lease_ms / 3),
+        }
+    }
+
+    /// Waits until the lease is not trusted any more, by whichever clock says so first.
+    async fn end(self, clock: &dyn Clock) {
+        tokio::select! {
+            () = clock.sleep_until(self.until) => {}
+            () = clock.sleep_for(self.until_monotonic.saturating_sub(clock.monotonic())) => {}
         }
     }
 
@@ -140,7 +145,10 @@ pub(super) async fn keep(scheduler: Scheduler, lease: LockLease) {
     // Also when this task ends badly: work that goes on without renewals must stop.
     let _lost = lease.shared.lost.clone().drop_guard();
     loop {
-        lease.shared.clock.sleep_until(lease.trusted().renew_at).await;
+        tokio::select! {
+            () = lease.shared.clock.sleep_for(Duration::from_millis(lease.shared.lease_ms / 3)) => {}
+            () = lease.trusted().end(&*lease.shared.clock) => {}
+        }
         let Some(renewed) = renew(&scheduler, &lease).await else {
             warn!(lock.token = lease.token(), "the lease of lock {} was lost", lease.joined_names());
             return;
@@ -159,7 +167,7 @@ async fn renew(scheduler: &Scheduler, lease: &LockLease) -> Option<Trust> {
         let answer = tokio::select! {
             biased;
             answer = scheduler.store().renew_lock(lease.token(), clock.now(), lease.shared.lease_ms) => answer,
-            () = clock.sleep_until(trusted.until) => return None,
+            () = trusted.end(clock) => return None,
         };
         match answer {
             Ok(renewed) => return renewed.then_some(asked),
@@ -167,8 +175,10 @@ async fn renew(scheduler: &Scheduler, lease: &LockLease) -> Option<Trust> {
                 warn!(%error, "the lease of lock {} could not be renewed: {error}", lease.joined_names());
             }
         }
-        let pause = i64::try_from(backoff.fail()).unwrap_or(i64::MAX);
-        clock.sleep_until(plus_millis(clock.now(), pause).min(trusted.until)).await;
+        tokio::select! {
+            () = clock.sleep_for(Duration::from_millis(backoff.fail())) => {}
+            () = trusted.end(clock) => {}
+        }
     }
     None
 }
