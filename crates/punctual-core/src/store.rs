@@ -141,7 +141,7 @@ pub trait ClusterStore: Send + Sync {
     /// each with all its locks.
     async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, StoreError>;
 
-    /// Extends a grant's lease until `now + lease_ms`. Whether it was still held at `now`: a lease that has run out
+    /// Extends a grant's lease until `now + lease_ms`, and never shortens it. Whether it was still held at `now`: a lease that has run out
     /// cannot be renewed, whether or not somebody else has the locks by now.
     async fn renew_lock(&self, token: i64, now: Timestamp, lease_ms: u64) -> Result<bool, StoreError>;
 

@@ -30,7 +30,8 @@ impl Locks {
         let Some(rows) = self.grants.get_mut(&token) else { return false };
         let live = rows.iter().all(|row| row.is_live(whole_millis(now)));
         if live {
-            rows.iter_mut().for_each(|row| row.lease_until = lock::lease_end(now, lease_ms));
+            let end = lock::lease_end(now, lease_ms);
+            rows.iter_mut().for_each(|row| row.lease_until = row.lease_until.max(end));
         }
         live
     }

@@ -141,6 +141,8 @@ pub async fn renewing_extends_the_lease(store: Store) {
     busy(&store, &[("b", Exclusive)], 49).await;
     assert!(store.renew_lock(grant.token, at(49), LEASE_MS).await.unwrap());
     busy(&store, &[("a", Exclusive)], 78).await;
+    assert!(store.renew_lock(grant.token, at(60), 1_000).await.unwrap());
+    busy(&store, &[("a", Exclusive)], 78).await;
     granted(&store, &[("a", Exclusive)], 79).await;
 }
 
