@@ -1,1 +1,1 @@
-DELETE FROM locks WHERE token IN (SELECT token FROM locks WHERE lease_until <= $1)
+DELETE FROM locks WHERE lease_until <= $1
