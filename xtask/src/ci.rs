@@ -1,5 +1,9 @@
 //! What is checked before a change is taken.
 
+use std::process::Command;
+
+use punctual_throwaway::{Options, Postgres};
+
 use crate::command::{cargo, has_cargo, run, run_cargo};
 use crate::{arch, examples, instructions};
 
@@ -23,6 +27,8 @@ pub(crate) fn ci() -> Result<(), String> {
 /// All tests: by cargo-nextest where it is installed, which runs them in parallel and stops one that hangs, and
 /// otherwise by cargo alone. `args` go to the runner; documentation tests are left out when there are any.
 pub(crate) fn test(args: &[&str]) -> Result<(), String> {
+    let database = Database::for_tests()?;
+    let with = |command: &mut Command| run(command.env("PUNCTUAL_TEST_POSTGRES", database.url()));
     let whole: &[&str] = if args.is_empty() { &["--workspace", "--all-features"] } else { args };
     if args.is_empty() {
         run_cargo(&["test", "--workspace", "--all-features", "--doc"])?;
@@ -30,9 +36,35 @@ pub(crate) fn test(args: &[&str]) -> Result<(), String> {
     if !has_cargo("nextest") {
         eprintln!("cargo-nextest is not installed: `cargo test` runs the tests");
         let targets: &[&str] = if args.is_empty() { &["--lib", "--bins", "--tests"] } else { &[] };
-        return run(cargo().arg("test").args(whole).args(targets));
+        return with(cargo().arg("test").args(whole).args(targets));
     }
     let profile = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
-    run(cargo().args(["nextest", "run", "--no-tests", "pass", "--profile", profile]).args(whole))?;
-    Ok(())
+    with(cargo().args(["nextest", "run", "--no-tests", "pass", "--profile", profile]).args(whole))
+}
+
+/// The PostgreSQL server of a test run: one that is named in the environment, or one that is started for it.
+enum Database {
+    Named(String),
+    Started(Postgres),
+}
+
+impl Database {
+    fn for_tests() -> Result<Self, String> {
+        if let Ok(url) = std::env::var("PUNCTUAL_TEST_POSTGRES") {
+            return Ok(Self::Named(url));
+        }
+        // Tests do not cut the power: what they wait for should not be the disk.
+        let settings = [("max_connections", "300"), ("fsync", "off"), ("full_page_writes", "off")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Postgres::start(Options { settings, ..Options::default() })
+            .map(Self::Started)
+            .map_err(|error| format!("no PostgreSQL server for the tests: {error}"))
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Named(url) => url.clone(),
+            Self::Started(server) => server.url(),
+        }
+    }
 }

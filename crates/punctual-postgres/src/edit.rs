@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    Cause, FireId, JobDetail, JobKey, Skip, StoreError, StoredCalendar, StoredJob, StoredTrigger, TriggerKey,
+    Cause, FireId, JobDetail, JobKey, JobKind, Skip, StoreError, StoredCalendar, StoredJob, StoredTrigger,
+    TriggerKey,
 };
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
@@ -44,6 +45,7 @@ pub(crate) struct Edit {
     known: HashMap<TriggerKey, Option<StoredTrigger>>,
     jobs: HashMap<JobKey, Option<StoredJob>>,
     paused: HashMap<String, bool>,
+    kinds: HashMap<JobKind, i64>,
     fresh: Vec<(StoredTrigger, i64)>,
     skips: Vec<insert::SkipRow>,
     lanes: BTreeSet<i64>,
@@ -66,6 +68,7 @@ impl Edit {
             known: HashMap::new(),
             jobs: HashMap::new(),
             paused: HashMap::new(),
+            kinds: HashMap::new(),
             fresh: Vec::new(),
             skips: Vec::new(),
             lanes: BTreeSet::new(),
@@ -172,13 +175,16 @@ impl Edit {
         Ok(self.query(text, params)?.iter().map(rows::listed).collect())
     }
 
-    fn kind_id(&self, kind: &punctual_core::JobKind) -> Result<i64> {
-        if let Some(id) = self.shared.known_kind(kind) {
+    /// The number of a kind. A new one is remembered for this transaction only: a roll-back would take it away.
+    fn kind_id(&mut self, kind: &JobKind) -> Result<i64> {
+        if let Some(id) = self.kinds.get(kind).copied().or_else(|| self.shared.known_kind(kind)) {
             return Ok(id);
         }
-        // Not remembered before the commit: a roll-back would take the number away.
         let row = self.first(sql::KIND_INSERT, &[&kind.as_str()])?;
-        row.map(|row| row.get(0)).ok_or_else(|| StoreError::Other("no number of the kind came".to_owned()))
+        let id = row.map(|row| row.get(0));
+        let id = id.ok_or_else(|| StoreError::Other("no number of the kind came".to_owned()))?;
+        self.kinds.insert(kind.clone(), id);
+        Ok(id)
     }
 
     pub(crate) fn write_skip(
