@@ -23,6 +23,23 @@ pub enum Event {
         /// The term from now on.
         new: Term,
     },
+    /// The node does not know the store's time well enough: it claims nothing until it does again.
+    ClockUncertain {
+        /// How far its idea of the store's time may be off, in milliseconds.
+        uncertainty_ms: u64,
+        /// How far it may be off at most for the node to claim, in milliseconds.
+        limit_ms: u64,
+    },
+    /// The node knows the store's time well enough again, and claims.
+    ClockCertain {
+        /// How far its idea of the store's time may be off, in milliseconds.
+        uncertainty_ms: u64,
+    },
+    /// The store's clock was set, or the node's machine stood still: the node's clock follows the store's.
+    ClockMoved {
+        /// By how much the node's clock was moved, in milliseconds; negative for back.
+        by_ms: i64,
+    },
     /// The node stopped.
     NodeStopped {
         /// Its name.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
@@ -34,6 +35,7 @@ async fn sleep_or_wake(inner: &Inner, at: Timestamp) {
 pub(crate) async fn claim_loop(inner: Arc<Inner>) {
     let settings = inner.node.settings.clone();
     let mut backoff = Backoff::new(&settings);
+    let mut recovered = false;
     while !inner.stop.is_cancelled() && !inner.draining() {
         if inner.node.phase() != NodeState::Running {
             inner.wake.notified().await;
@@ -46,7 +48,7 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
             continue;
         };
         let now = inner.node.clock.now();
-        match inner.node.claim(now, limit, &kinds).await {
+        match claim(&inner, now, limit, &kinds, &mut recovered).await {
             Ok((term, claimed)) => {
                 backoff.reset();
                 let pause = pause_after(&claimed, now, settings.poll_ms);
@@ -67,10 +69,25 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
                     error: error.to_string(),
                     retry_in_ms: pause,
                 });
-                inner.node.clock.sleep_until(later(now, pause)).await;
+                inner.node.clock.sleep_for(Duration::from_millis(pause)).await;
             }
         }
     }
+}
+
+/// Claims; before the first time, takes up what lost nodes left, since that may fill a lane or be the first in it.
+async fn claim(
+    inner: &Inner,
+    now: Timestamp,
+    limit: usize,
+    kinds: &[KindSlots],
+    recovered: &mut bool,
+) -> Result<(Term, Claimed), StoreError> {
+    if !*recovered {
+        recover(inner, now).await?;
+        *recovered = true;
+    }
+    inner.node.claim(now, limit, kinds).await
 }
 
 /// Lets tasks that are ready to run do so, for as long as that makes more room.
@@ -194,7 +211,7 @@ pub(crate) async fn completion_loop(inner: Arc<Inner>) {
                         return;
                     }
                 }
-                inner.node.clock.sleep_until(later(now, pause)).await;
+                inner.node.clock.sleep_for(Duration::from_millis(pause)).await;
             }
         }
     }
@@ -207,22 +224,52 @@ fn put_back(inner: &Inner, batch: Vec<Ended>) {
     queue.extend(newer);
 }
 
-/// Renews the lease and takes up the work of lost nodes.
+/// Wakes the claim loop when another process did something that may make work due.
+pub(crate) async fn changed_loop(inner: Arc<Inner>) {
+    loop {
+        tokio::select! {
+            biased;
+            () = inner.stop.cancelled() => return,
+            () = inner.node.store.changed() => inner.wake.notify_one(),
+        }
+    }
+}
+
+/// Every so many heartbeats work is looked for that a lost node left, even when nothing says that there is some.
+const RECOVER_ANYWAY: u64 = 10;
+
+/// When the heartbeat loop does what.
+struct Pulse {
+    next_beat: Timestamp,
+    /// When the leases of other nodes end, unless they are renewed.
+    leases: Vec<Timestamp>,
+    beats: u64,
+}
+
+/// Renews the lease, measures the clock, and takes up the work of lost nodes at the moment at which their leases end.
 pub(crate) async fn heartbeat_loop(inner: Arc<Inner>) {
     let settings = inner.node.settings.clone();
     let mut backoff = Backoff::new(&settings);
-    let mut next = inner.node.clock.now();
+    let mut pulse = Pulse { next_beat: inner.node.clock.now(), leases: Vec::new(), beats: 0 };
     loop {
+        let next = pulse.leases.first().map_or(pulse.next_beat, |lease| pulse.next_beat.min(*lease));
         tokio::select! {
             biased;
             () = inner.stop.cancelled() => return,
             () = inner.node.clock.sleep_until(next) => {}
         }
         let now = inner.node.clock.now();
-        match beat(&inner, now).await {
+        let is_beat = now >= pulse.next_beat;
+        let result = if is_beat { beat(&inner, now, &mut pulse).await } else { recover(&inner, now).await };
+        pulse.leases.retain(|lease| *lease > now);
+        match result {
             Ok(wake) => {
                 backoff.reset();
-                next = later(now, settings.heartbeat_ms);
+                if is_beat {
+                    // The beat may have moved the clock; the next one does not wait for longer because of that.
+                    let started = now.min(inner.node.clock.now());
+                    pulse.next_beat = later(started, settings.heartbeat_ms);
+                }
                 if wake {
                     inner.wake.notify_one();
                 }
@@ -230,24 +277,38 @@ pub(crate) async fn heartbeat_loop(inner: Arc<Inner>) {
             Err(error) => {
                 let pause = backoff.fail().min(settings.heartbeat_ms);
                 inner.node.listeners.emit(&Event::StoreFailed {
-                    operation: "renew the node's lease",
+                    operation: if is_beat {
+                        "renew the node's lease"
+                    } else {
+                        "take up the work of a lost node"
+                    },
                     error: error.to_string(),
                     retry_in_ms: pause,
                 });
-                next = later(now, pause);
+                let retry_at = later(now, pause);
+                pulse.next_beat = if is_beat { retry_at } else { pulse.next_beat.min(retry_at) };
             }
         }
     }
 }
 
-async fn beat(inner: &Inner, now: Timestamp) -> Result<bool, StoreError> {
+/// One heartbeat and what follows from it. Returns whether something may be due because of it.
+async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, StoreError> {
     let trusted = inner.node.trusts_lease(now);
     let old = inner.node.term();
     let beat = inner.node.heartbeat(now).await?;
+    pulse.leases = beat.leases;
+    pulse.beats += 1;
     if let (true, Some(old)) = (beat.lost_lease, old) {
         inner.cancel_lost(old);
     }
     inner.cancel_runs(beat.term, &beat.cancelled);
-    let recovered = inner.node.recover(now).await?;
-    Ok(!trusted || beat.lost_lease || !recovered.is_empty())
+    let look = beat.lost || pulse.beats.is_multiple_of(RECOVER_ANYWAY);
+    let recovered = look && recover(inner, inner.node.clock.now()).await?;
+    Ok(!trusted || beat.lost_lease || beat.clock_changed || recovered)
+}
+
+/// Takes up the work of lost nodes. Returns whether there was some.
+async fn recover(inner: &Inner, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(!inner.node.recover(now).await?.is_empty())
 }

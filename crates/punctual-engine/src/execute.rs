@@ -139,13 +139,10 @@ async fn stop_signal(clock: &dyn Clock, timeout_ms: Option<u64>, cancel: &Cancel
             cancel.cancelled(id).await;
             Stop::Cancelled
         }
-        Some(limit) => {
-            let at = plus_millis(clock.now(), i64::try_from(limit).unwrap_or(i64::MAX));
-            tokio::select! {
-                () = clock.sleep_until(at) => Stop::TimeOut(limit),
-                () = cancel.cancelled(id) => Stop::Cancelled,
-            }
-        }
+        Some(limit) => tokio::select! {
+            () = clock.sleep_for(Duration::from_millis(limit)) => Stop::TimeOut(limit),
+            () = cancel.cancelled(id) => Stop::Cancelled,
+        },
     }
 }
 
@@ -163,11 +160,10 @@ async fn supervise(
         stop = stop_signal(run.clock.as_ref(), timeout_ms, cancel, run.fire.id) => stop,
     };
     run.cancel.cancel();
-    let until = plus_millis(run.clock.now(), i64::try_from(grace_ms).unwrap_or(i64::MAX));
     let ended = tokio::select! {
         biased;
         result = &mut job => Some(result),
-        () = run.clock.sleep_until(until) => None,
+        () = run.clock.sleep_for(Duration::from_millis(grace_ms)) => None,
     };
     let manner =
         if ended.is_some() { "it stopped when asked" } else { "it did not stop when asked and was dropped" };

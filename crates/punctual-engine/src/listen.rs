@@ -59,6 +59,21 @@ impl Listener for LogListener {
                 node.term = new.0,
                 "this node's lease had run out: what it ran belongs to recovery, and it goes on under a new term"
             ),
+            Event::ClockUncertain { uncertainty_ms, limit_ms } => warn!(
+                uncertainty_ms,
+                limit_ms,
+                "this node's clock may be off the store's by {uncertainty_ms} ms, and {limit_ms} ms are allowed: it \
+                 claims nothing until it is measured better (the store answers too slowly)"
+            ),
+            Event::ClockCertain { uncertainty_ms } => info!(
+                uncertainty_ms,
+                "this node knows the store's time within {uncertainty_ms} ms again and goes on claiming"
+            ),
+            Event::ClockMoved { by_ms } => warn!(
+                by_ms,
+                "this node's clock was moved by {by_ms} ms to follow the store's: either that was set, or this machine \
+                 stood still"
+            ),
             Event::NodeStopped { name, released, cancelled } => info!(
                 node.name = %name, released, cancelled,
                 "node {name} stopped ({released} fires handed back, {cancelled} runs cancelled)"

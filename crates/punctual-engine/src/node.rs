@@ -5,18 +5,25 @@
 //!
 //! A heartbeat that the store answered renews the lease until `sent_at + lease_ms`. The node itself trusts it a
 //! tenth less long, counted from *before* the heartbeat was sent, so that it always stops believing before the
-//! others do. Local time is only ever used to stop sooner; the store decides.
+//! others do, and sooner by as much as its clock may be off. Local time is only ever used to stop sooner; the store
+//! decides.
+//!
+//! # Time
+//!
+//! The node's clock follows the store's ([`StoreClock`]): before it registers and with each heartbeat it is measured.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    CancelledFire, Claim, Claimed, Clock, Completed, Completion, Event, Fire, Heartbeat, JobStore, KindSlots,
-    NodeState, Recovered, StoreError, Term, Then,
+    CancelledFire, Claim, Claimed, Clock, ClusterView, Completed, Completion, Event, Fire, Heartbeat,
+    JobStore, KindSlots, NodeState, Recovered, StoreError, Term, Then,
 };
 
+use crate::clock::{ClockQuality, StoreClock};
 use crate::execute::Ended;
 use crate::listen::Listeners;
 use crate::registry::JobRegistry;
@@ -27,7 +34,9 @@ pub struct Node {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) store: Arc<dyn JobStore>,
+    /// [`Self::store_clock`], as jobs see it.
     pub(crate) clock: Arc<dyn Clock>,
+    store_clock: StoreClock,
     pub(crate) settings: Settings,
     pub(crate) registry: JobRegistry,
     pub(crate) listeners: Listeners,
@@ -43,7 +52,11 @@ struct Standing {
     last_heartbeat: Option<Timestamp>,
     last_error: Option<String>,
     started_at: Option<Timestamp>,
+    clock_uncertain: bool,
 }
+
+/// From this correction on, people are told; smaller ones are in the nature of measurements.
+const NOTABLE_MOVE_MS: i64 = 100;
 
 /// What a heartbeat found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +67,17 @@ pub struct Beat {
     pub lost_lease: bool,
     /// Runs of this term that were asked to stop.
     pub cancelled: Vec<CancelledFire>,
+    /// Whether there is something to recover.
+    pub lost: bool,
+    /// When the leases of the other nodes have surely ended unless they are renewed, whatever the clocks' errors; in
+    /// ascending order.
+    pub leases: Vec<Timestamp>,
+    /// Whether the node's clock was moved, or may be relied on again, so that due work may wait.
+    pub clock_changed: bool,
 }
+
+/// Others' leases are waited for a little longer than they last.
+const LEASE_MARGIN_MS: u64 = 5;
 
 /// How a node is doing.
 #[derive(Clone, Debug)]
@@ -81,10 +104,15 @@ pub struct Status {
     pub last_heartbeat: Option<Timestamp>,
     /// What the store said when it last failed, until it works again.
     pub last_store_error: Option<String>,
+    /// How well it knows the store's time.
+    pub clock: ClockQuality,
+    /// Whether it knows that well enough to claim; always, with a store that has no clock of its own.
+    pub clock_certain: bool,
 }
 
 impl Node {
-    /// A node that has not registered yet.
+    /// A node that has not registered yet. Its own clock is only the base of the one that it goes by: see
+    /// [`Self::clock`].
     pub fn new(
         name: String,
         version: String,
@@ -100,12 +128,15 @@ impl Node {
             last_heartbeat: None,
             last_error: None,
             started_at: None,
+            clock_uncertain: false,
         };
+        let store_clock = StoreClock::new(clock);
         Self {
             name,
             version,
             store,
-            clock,
+            clock: Arc::new(store_clock.clone()),
+            store_clock,
             settings,
             registry,
             listeners: Listeners::default(),
@@ -116,6 +147,20 @@ impl Node {
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The clock that the node goes by: it follows the store's. Steps are to be told its time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// How well the node knows the store's time.
+    pub fn clock_quality(&self) -> ClockQuality {
+        self.store_clock.quality()
+    }
+
+    fn clock_certain(&self) -> bool {
+        self.clock_quality().uncertainty_ms <= self.settings.clock_limit_ms()
     }
 
     /// What the node is doing.
@@ -155,6 +200,8 @@ impl Node {
             lease_valid: standing.trusted_until.is_some_and(|until| now < until),
             last_heartbeat: standing.last_heartbeat,
             last_store_error: standing.last_error,
+            clock: self.clock_quality(),
+            clock_certain: self.clock_certain(),
         }
     }
 
@@ -170,12 +217,48 @@ impl Node {
         result
     }
 
-    /// Registers the node, or renews its lease.
-    pub async fn heartbeat(&self, now: Timestamp) -> Result<Beat, StoreError> {
+    /// Sets the node's clock by what the store's clock showed after `asked`; returns whether that moved it.
+    fn measure(&self, asked: Duration, store_now: Option<Timestamp>) -> bool {
+        let Some(store_now) = store_now else { return false };
+        let first = !self.clock_quality().measured;
+        let moved = self.store_clock.measure(asked, store_now).as_millis();
+        let by_ms = i64::try_from(moved).unwrap_or(i64::MAX);
+        if !first && by_ms.saturating_abs() >= NOTABLE_MOVE_MS {
+            self.listeners.emit(&Event::ClockMoved { by_ms });
+        }
+        by_ms != 0
+    }
+
+    /// Says once when the clock is not known well enough, and once when it is again. Returns whether it is again.
+    fn judge_clock(&self) -> bool {
+        let uncertainty_ms = self.clock_quality().uncertainty_ms;
+        let limit_ms = self.settings.clock_limit_ms();
+        let uncertain = uncertainty_ms > limit_ms;
+        let before = std::mem::replace(&mut self.standing().clock_uncertain, uncertain);
+        match (before, uncertain) {
+            (false, true) => self.listeners.emit(&Event::ClockUncertain { uncertainty_ms, limit_ms }),
+            (true, false) => self.listeners.emit(&Event::ClockCertain { uncertainty_ms }),
+            _ => {}
+        }
+        before && !uncertain
+    }
+
+    /// Registers the node, or renews its lease. A node that registers asks the store for its time first, and goes by
+    /// that rather than by `now`.
+    pub async fn heartbeat(&self, mut now: Timestamp) -> Result<Beat, StoreError> {
         let (term, state) = {
             let standing = self.standing();
             (standing.term, standing.phase)
         };
+        if term.is_none() {
+            let asked = self.clock.monotonic();
+            let store_now = self.note(self.store.store_now().await)?;
+            if store_now.is_some() {
+                self.measure(asked, store_now);
+                now = self.clock.now();
+            }
+        }
+        let quality = self.clock_quality();
         let beat = Heartbeat {
             name: self.name.clone(),
             term,
@@ -184,15 +267,19 @@ impl Node {
             kinds: self.registry.kinds(),
             now,
             lease_ms: self.settings.lease_ms,
-            clock_offset_ms: 0,
-            clock_uncertainty_ms: 0,
+            clock_offset_ms: quality.offset_ms,
+            clock_uncertainty_ms: quality.uncertainty_ms,
         };
+        let asked = self.clock.monotonic();
         let view = self.note(self.store.heartbeat(&beat).await)?;
-        let trust = i64::try_from(self.settings.lease_ms - self.settings.lease_ms / 10).unwrap_or(i64::MAX);
+        let moved = self.measure(asked, view.store_now);
+        let uncertainty_ms = self.clock_quality().uncertainty_ms;
+        let lease_ms = self.settings.lease_ms;
+        let trust = (lease_ms - lease_ms / 10).saturating_sub(uncertainty_ms);
         {
             let mut standing = self.standing();
             standing.term = Some(view.term);
-            standing.trusted_until = Some(plus_millis(now, trust));
+            standing.trusted_until = Some(plus_millis(now, i64::try_from(trust).unwrap_or(i64::MAX)));
             standing.last_heartbeat = Some(now);
         }
         match term {
@@ -200,14 +287,20 @@ impl Node {
             Some(old) if old != view.term => self.listeners.emit(&Event::LeaseLost { old, new: view.term }),
             Some(_) => {}
         }
-        let lost_lease = term.is_some_and(|old| old != view.term);
-        Ok(Beat { term: view.term, lost_lease, cancelled: view.cancelled })
+        Ok(Beat {
+            term: view.term,
+            lost_lease: term.is_some_and(|old| old != view.term),
+            clock_changed: self.judge_clock() || moved,
+            leases: leases_of_others(&view, uncertainty_ms),
+            cancelled: view.cancelled,
+            lost: view.lost,
+        })
     }
 
     /// Takes due fires, at most `limit` in all and each kind's free slots.
     ///
     /// # Errors
-    /// [`StoreError::StaleTerm`] also when the node itself does not trust its lease any more.
+    /// [`StoreError::StaleTerm`] also when the node itself does not trust its lease any more, or its clock.
     pub async fn claim(
         &self,
         now: Timestamp,
@@ -217,7 +310,7 @@ impl Node {
         let term = {
             let standing = self.standing();
             match (standing.term, standing.trusted_until) {
-                (Some(term), Some(until)) if now < until => term,
+                (Some(term), Some(until)) if now < until && self.clock_certain() => term,
                 _ => return Err(StoreError::StaleTerm),
             }
         };
@@ -282,6 +375,19 @@ impl Node {
             None => Ok(()),
         }
     }
+}
+
+fn leases_of_others(view: &ClusterView, own_uncertainty_ms: u64) -> Vec<Timestamp> {
+    let others = view.nodes.iter().filter(|node| node.term != view.term);
+    let mut ends: Vec<Timestamp> = others
+        .map(|node| {
+            let errors = own_uncertainty_ms.saturating_add(node.clock_uncertainty_ms);
+            let margin = errors.saturating_add(LEASE_MARGIN_MS);
+            plus_millis(node.lease_until, i64::try_from(margin).unwrap_or(i64::MAX))
+        })
+        .collect();
+    ends.sort_unstable();
+    ends
 }
 
 impl std::fmt::Debug for Node {

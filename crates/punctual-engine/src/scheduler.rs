@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use punctual_core::time::plus_millis;
 use punctual_core::{
     CancelledFire, Change, Clock, Event, Fire, JobStore, NodeState, Retention, StoreError, StoredJob, Term,
     Trigger,
@@ -158,6 +157,7 @@ impl Scheduler {
         loops.push(tokio::spawn(driver::heartbeat_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::completion_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::claim_loop(Arc::clone(&self.inner))));
+        loops.push(tokio::spawn(driver::changed_loop(Arc::clone(&self.inner))));
         *lifecycle = Lifecycle::Initialised;
         Ok(report)
     }
@@ -301,23 +301,22 @@ impl Scheduler {
         inner.node.set_phase(NodeState::Draining, self.now());
         inner.wake.notify_one();
         inner.tracker.close();
-        let deadline = plus_millis(self.now(), i64::try_from(limit.as_millis()).unwrap_or(i64::MAX));
         let mut report = ShutdownReport::default();
         let in_time = tokio::select! {
             biased;
             () = inner.tracker.wait() => true,
-            () = inner.node.clock.sleep_until(deadline) => false,
+            () = inner.node.clock.sleep_for(limit) => false,
         };
         if !in_time {
             report.cancelled = inner.running.load(Ordering::Relaxed);
             lock(&inner.runs).cancel();
             // A run is dropped after the grace time; twice that means that its thread is blocked.
-            let grace = i64::try_from(inner.node.settings.cancel_grace_ms).unwrap_or(i64::MAX);
-            let last = plus_millis(self.now(), grace.saturating_mul(2).saturating_add(100));
+            let grace = inner.node.settings.cancel_grace_ms;
+            let last = Duration::from_millis(grace.saturating_mul(2).saturating_add(100));
             tokio::select! {
                 biased;
                 () = inner.tracker.wait() => {}
-                () = inner.node.clock.sleep_until(last) => {}
+                () = inner.node.clock.sleep_for(last) => {}
             }
         }
         inner.stop.cancel();

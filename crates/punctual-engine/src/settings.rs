@@ -13,6 +13,9 @@ pub struct Settings {
     pub lease_ms: u64,
     /// Look for due work at least this often, even when nothing says that there is some.
     pub poll_ms: u64,
+    /// The node claims only while it knows the store's time within this many milliseconds. A quarter of `lease_ms` is
+    /// the limit when that is less. Without meaning for stores that have no clock of their own.
+    pub max_clock_uncertainty_ms: u64,
     /// How long a cancelled run may take to stop before it is dropped.
     pub cancel_grace_ms: u64,
     /// The first pause after the store failed; it doubles up to `backoff_max_ms`.
@@ -29,6 +32,7 @@ impl Default for Settings {
             heartbeat_ms: 5_000,
             lease_ms: 15_000,
             poll_ms: 5_000,
+            max_clock_uncertainty_ms: 1_000,
             cancel_grace_ms: 5_000,
             backoff_ms: 100,
             backoff_max_ms: 10_000,
@@ -37,13 +41,24 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The defaults for a store that several nodes share: a lost node's work is taken up within 4 s.
+    pub fn clustered() -> Self {
+        Self { heartbeat_ms: 2_000, lease_ms: 4_000, ..Self::default() }
+    }
+
+    /// How well the node must know the store's time to claim.
+    pub(crate) fn clock_limit_ms(&self) -> u64 {
+        self.max_clock_uncertainty_ms.min(self.lease_ms / 4)
+    }
+
     /// What is wrong with the figures, naming the setting and what would be right.
     pub fn check(&self) -> Result<(), String> {
-        let ranges: [(&str, u64, u64, u64); 7] = [
+        let ranges: [(&str, u64, u64, u64); 8] = [
             ("slots", self.slots as u64, 1, 100_000),
             ("claim_batch", self.claim_batch as u64, 1, 10_000),
             ("heartbeat_ms", self.heartbeat_ms, 100, 3_600_000),
             ("poll_ms", self.poll_ms, 10, 3_600_000),
+            ("max_clock_uncertainty_ms", self.max_clock_uncertainty_ms, 1, 3_600_000),
             ("cancel_grace_ms", self.cancel_grace_ms, 0, 3_600_000),
             ("backoff_ms", self.backoff_ms, 1, 3_600_000),
             ("backoff_max_ms", self.backoff_max_ms, self.backoff_ms, 3_600_000),
@@ -101,6 +116,11 @@ mod tests {
     #[test]
     fn wrong_figures_are_named() {
         Settings::default().check().unwrap();
+        Settings::clustered().check().unwrap();
+        let error = Settings { heartbeat_ms: 99, ..Settings::clustered() }.check().unwrap_err();
+        assert!(error.starts_with("heartbeat_ms is 99: give a number from 100"), "{error}");
+        let error = Settings { max_clock_uncertainty_ms: 0, ..Settings::default() }.check().unwrap_err();
+        assert!(error.starts_with("max_clock_uncertainty_ms is 0"), "{error}");
         let error = Settings { slots: 0, ..Settings::default() }.check().unwrap_err();
         assert!(error.starts_with("slots is 0"), "{error}");
         let error = Settings { lease_ms: 6_000, ..Settings::default() }.check().unwrap_err();

@@ -95,7 +95,7 @@ async fn shutdown_waits_for_runs_then_cancels_them_and_stores_how_they_ended() {
             break ending.await.unwrap();
         }
         if let Some(at) = world.clock.next_wake() {
-            world.clock.set(at);
+            world.advance_to(at);
         }
         tokio::task::yield_now().await;
     };

@@ -1,4 +1,4 @@
-//! A store that fails when it is told to.
+//! A store that fails when it is told to, and one that tells another time than the machine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,19 +12,59 @@ use punctual_core::{
     StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey,
     TriggerQuery,
 };
+use tokio::sync::Notify;
+
+type TellTime = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Passes every call on to another store, or fails it, as a database that cannot be reached would.
-#[derive(Debug)]
 pub struct FaultyStore {
     inner: Arc<dyn JobStore>,
     broken: AtomicBool,
     calls: AtomicU64,
+    recoveries: AtomicU64,
+    time: Option<TellTime>,
+    changed: Notify,
+}
+
+impl std::fmt::Debug for FaultyStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FaultyStore").field("inner", &self.inner).finish_non_exhaustive()
+    }
 }
 
 impl FaultyStore {
     /// A store that works until [`Self::set_broken`].
     pub fn new(inner: Arc<dyn JobStore>) -> Self {
-        Self { inner, broken: AtomicBool::new(false), calls: AtomicU64::new(0) }
+        Self {
+            inner,
+            broken: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            recoveries: AtomicU64::new(0),
+            time: None,
+            changed: Notify::new(),
+        }
+    }
+
+    /// Gives the store a clock of its own. It is read whenever a node asks for the time; reading it may take time, as
+    /// messages to a database and back do.
+    #[must_use]
+    pub fn with_clock(mut self, time: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.time = Some(Box::new(time));
+        self
+    }
+
+    /// Lets [`ClusterStore::changed`] complete, as if another process had changed something.
+    pub fn change(&self) {
+        self.changed.notify_one();
+    }
+
+    /// How often [`ClusterStore::recover`] was called.
+    pub fn recoveries(&self) -> u64 {
+        self.recoveries.load(Ordering::SeqCst)
+    }
+
+    fn time(&self, inner: Option<Timestamp>) -> Option<Timestamp> {
+        self.time.as_ref().map_or(inner, |time| Some(time()))
     }
 
     /// Whether calls fail from now on.
@@ -134,7 +174,9 @@ impl HistoryStore for FaultyStore {
 #[async_trait]
 impl ClusterStore for FaultyStore {
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
-        self.pass()?.heartbeat(beat).await
+        let mut view = self.pass()?.heartbeat(beat).await?;
+        view.store_now = self.time(view.store_now);
+        Ok(view)
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
@@ -146,15 +188,20 @@ impl ClusterStore for FaultyStore {
     }
 
     async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+        self.recoveries.fetch_add(1, Ordering::SeqCst);
         self.pass()?.recover(now).await
     }
 
     async fn store_now(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.pass()?.store_now().await
+        let inner = self.pass()?.store_now().await?;
+        Ok(self.time(inner))
     }
 
     async fn changed(&self) {
-        self.inner.changed().await;
+        tokio::select! {
+            () = self.inner.changed() => {}
+            () = self.changed.notified() => {}
+        }
     }
 
     async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, StoreError> {

@@ -1,5 +1,5 @@
 //! A seeded simulation of a cluster: several nodes over one store, in virtual time, with crashes, lost leases, leaps of
-//! the clock, lost answers to completions, and edits in between.
+//! time, wrong, jumping and drifting clocks, lost answers to completions, and edits in between.
 //!
 //! It calls the engine's own steps ([`Node`]) in an order that depends on the seed alone. At every step and at the end
 //! it checks
@@ -8,28 +8,32 @@
 //!   a failure, or where the job requests recovery;
 //! * that no more runs than a lane allows overlap on nodes that hold their lease;
 //! * that every instant is accounted for ([`crate::account`]);
-//! * that every row of the history is closed in the end.
+//! * that every row of the history is closed in the end;
+//! * that each node knows the store's time as well as it says, and fires nothing before its time.
+
+mod time;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use punctual_core::schedule::misfire::{CatchUp, Keep};
 use punctual_core::schedule::{CronExpression, FixedDelay, Repeat, zone};
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    Calendar, CancelledFire, Cause, Change, Clock, Completion, Concurrency, Data, Fire, HistoryQuery,
-    JobDetail, JobKey, JobKind, JobStore, KindSlots, Lane, MisfirePolicy, Outcome, Overlap, Pending, Retry,
-    Schedule, SleepFuture, StoreError, TaskStatus, Term, Trigger, TriggerKey, TriggerQuery, TriggerState,
+    Calendar, CancelledFire, Cause, Change, Completion, Concurrency, Data, Fire, HistoryQuery, JobDetail,
+    JobKey, JobKind, JobStore, KindSlots, Lane, MisfirePolicy, Outcome, Overlap, Pending, Retry, Schedule,
+    StoreError, TaskStatus, Term, Trigger, TriggerKey, TriggerQuery, TriggerState,
 };
 use punctual_engine::{Ended, JobRegistry, Node, Settings};
 
+use self::time::{MachineClock, WorldTime};
 use crate::account;
-use crate::factory::{at, cron, every, every_times};
+use crate::factory::{cron, every, every_times};
+use crate::faulty::FaultyStore;
 
 /// Random numbers that depend on the seed alone (SplitMix64, public domain, Sebastiano Vigna).
 #[derive(Clone, Debug)]
@@ -80,28 +84,6 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// The steps of a node are told the time; its clock is only there because a node has one.
-#[derive(Debug)]
-struct NoClock;
-
-impl Clock for NoClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn sleep_until(&self, _: Timestamp) -> SleepFuture {
-        Box::pin(std::future::pending())
-    }
-
-    fn sleep_for(&self, _: Duration) -> SleepFuture {
-        Box::pin(std::future::pending())
-    }
-}
-
 struct Running {
     fire: Arc<Fire>,
     term: Term,
@@ -117,6 +99,7 @@ fn lane_of(fire: &Fire) -> Option<(String, usize)> {
 /// One simulated process.
 struct Process {
     node: Node,
+    machine: MachineClock,
     running: Vec<Running>,
     ended: Vec<Ended>,
 }
@@ -126,7 +109,7 @@ struct World {
     seed: u64,
     random: Random,
     store: Arc<dyn JobStore>,
-    now: Timestamp,
+    time: WorldTime,
     processes: Vec<Process>,
     lives: u64,
     jobs: BTreeMap<JobKey, JobDetail>,
@@ -140,11 +123,14 @@ struct World {
 pub fn run(seed: u64, store: Arc<dyn JobStore>) {
     let mut random = Random::new(seed);
     let steps = 60 + random.below(120);
+    let time = WorldTime::new(seed);
+    let store_time = time.clone();
+    let store = Arc::new(FaultyStore::new(store).with_clock(move || store_time.exchange()));
     let mut world = World {
         seed,
         random,
         store,
-        now: at(0),
+        time,
         processes: Vec::new(),
         lives: 0,
         jobs: BTreeMap::new(),
@@ -165,7 +151,7 @@ pub fn run(seed: u64, store: Arc<dyn JobStore>) {
 
 impl World {
     fn fail(&self, what: &str) -> ! {
-        panic!("simulation with seed {}: {what} (at {})", self.seed, self.now)
+        panic!("simulation with seed {}: {what} (at {})", self.seed, self.time.now())
     }
 
     fn define_jobs(&mut self) {
@@ -244,7 +230,7 @@ impl World {
     }
 
     fn apply(&mut self, change: Change) {
-        match block_on(self.store.apply(self.now, &[change])) {
+        match block_on(self.store.apply(self.time.now(), &[change])) {
             // A schedule that has ended, or a job that is gone, is refused; that is an answer like any other.
             Ok(_) | Err(StoreError::Change(_)) => {}
             Err(error) => self.fail(&format!("an edit failed: {error}")),
@@ -254,18 +240,19 @@ impl World {
     fn start_process(&mut self) -> Process {
         self.lives += 1;
         let settings = Settings { heartbeat_ms: 5_000, lease_ms: 15_000, ..Settings::default() };
+        let machine = MachineClock::new(&self.time, &mut self.random);
         let node = Node::new(
             format!("node-{}", self.lives),
             "1".to_owned(),
             Arc::clone(&self.store),
-            Arc::new(NoClock),
+            Arc::new(machine.clone()),
             settings,
             JobRegistry::new(),
         );
-        if let Err(error) = block_on(node.heartbeat(self.now)) {
+        if let Err(error) = block_on(node.heartbeat(node.clock().now())) {
             self.fail(&format!("a node could not register: {error}"));
         }
-        Process { node, running: Vec::new(), ended: Vec::new() }
+        Process { node, machine, running: Vec::new(), ended: Vec::new() }
     }
 
     fn step(&mut self) {
@@ -275,17 +262,31 @@ impl World {
             25..45 => self.finish(which),
             45..60 => self.report(which),
             60..75 => self.heartbeat(which),
-            75..90 => self.now = plus_millis(self.now, 100 + self.random.below(12_000) as i64),
-            90..92 => self.now = plus_millis(self.now, self.random.below(600_000) as i64),
+            75..89 => self.time.advance_ms(100 + self.random.below(12_000)),
+            89..91 => self.time.advance_ms(self.random.below(600_000)),
+            91 => self.processes[which].machine.jump(&mut self.random),
             92..95 => self.crash(which),
             _ => self.edit(),
         }
     }
 
+    /// The time as a node knows it, which is as good as the node says.
+    fn now_of(&self, which: usize) -> Timestamp {
+        let node = &self.processes[which].node;
+        let (known, world) = (node.clock().now(), self.time.now());
+        let error_ms = known.duration_since(world).abs().as_millis_f64();
+        let quality = node.clock_quality();
+        if !quality.measured || error_ms > quality.uncertainty_ms as f64 {
+            self.fail(&format!("a node takes the time for {known} and is sure of it: {quality:?}"));
+        }
+        known
+    }
+
     fn claim(&mut self, which: usize) {
+        let now = self.now_of(which);
         let limit = 1 + self.random.below(6) as usize;
         let kinds = [KindSlots { kind: JobKind::new("test"), free: limit }];
-        let claimed = block_on(self.processes[which].node.claim(self.now, limit, &kinds));
+        let claimed = block_on(self.processes[which].node.claim(now, limit, &kinds));
         let (term, claimed) = match claimed {
             Ok(claimed) => claimed,
             Err(StoreError::StaleTerm) => return,
@@ -295,7 +296,7 @@ impl World {
             self.fail("a claim brought more than was asked for");
         }
         for fire in claimed.fires {
-            self.check_fire(&fire);
+            self.check_fire(&fire, now);
             self.processes[which].running.push(Running { fire: Arc::new(fire), term });
         }
         self.stop(which, &claimed.cancelled);
@@ -310,18 +311,18 @@ impl World {
                 self.processes[which].running.push(run);
                 continue;
             }
-            let mut ended = self.end(run);
+            let mut ended = self.end(which, run);
             ended.completion.retry = None;
             self.processes[which].ended.push(ended);
         }
     }
 
-    fn check_fire(&mut self, fire: &Fire) {
-        if fire.scheduled_at > self.now {
+    fn check_fire(&mut self, fire: &Fire, now: Timestamp) {
+        if fire.scheduled_at > now {
             self.fail(&format!("{} was fired before its time {}", fire.trigger, fire.scheduled_at));
         }
         if let Some((lane, limit)) = lane_of(fire) {
-            let trusted = |process: &&Process| process.node.trusts_lease(self.now);
+            let trusted = |process: &&Process| process.node.trusts_lease(process.node.clock().now());
             let live = self.processes.iter().filter(trusted).flat_map(|process| {
                 process.running.iter().filter(|running| Some(running.term) == process.node.term())
             });
@@ -349,16 +350,17 @@ impl World {
                 self.processes[which].running.push(run);
                 continue;
             }
-            let ended = self.end(run);
+            let ended = self.end(which, run);
             self.processes[which].ended.push(ended);
         }
     }
 
-    fn end(&mut self, run: Running) -> Ended {
+    fn end(&mut self, which: usize, run: Running) -> Ended {
+        let now = self.now_of(which);
         let fire = run.fire;
         let failed = self.random.chance(25);
         let retry = (failed && fire.attempt < 4 && self.random.chance(60)).then(|| Retry {
-            at: plus_millis(self.now, self.random.below(20_000) as i64),
+            at: plus_millis(now, self.random.below(20_000) as i64),
             data: fire.trigger_data.clone(),
         });
         if retry.is_some() {
@@ -373,7 +375,7 @@ impl World {
             id: fire.id,
             term: run.term,
             outcome,
-            ended_at: self.now,
+            ended_at: now,
             duration_ms: 1,
             retry,
             keep: fire.job.history,
@@ -384,12 +386,13 @@ impl World {
 
     /// A node reports what has ended. Sometimes the answer is lost, and it reports the same again later.
     fn report(&mut self, which: usize) {
+        let now = self.now_of(which);
         let process = &mut self.processes[which];
         if process.ended.is_empty() {
             return;
         }
         let lost = self.random.chance(15);
-        if let Err(error) = block_on(process.node.complete(self.now, &process.ended)) {
+        if let Err(error) = block_on(process.node.complete(now, &process.ended)) {
             self.fail(&format!("a completion failed: {error}"));
         }
         if !lost {
@@ -398,7 +401,8 @@ impl World {
     }
 
     fn heartbeat(&mut self, which: usize) {
-        let beat = match block_on(self.processes[which].node.heartbeat(self.now)) {
+        let now = self.now_of(which);
+        let beat = match block_on(self.processes[which].node.heartbeat(now)) {
             Ok(beat) => beat,
             Err(error) => self.fail(&format!("a heartbeat failed: {error}")),
         };
@@ -407,8 +411,12 @@ impl World {
             // The engine cancels what ran under the lost term; here it just stops.
             self.processes[which].running.retain(|running| running.term == beat.term);
         }
-        if let Err(error) = block_on(self.processes[which].node.recover(self.now)) {
-            self.fail(&format!("recovery failed: {error}"));
+        let recovered = match block_on(self.processes[which].node.recover(now)) {
+            Ok(recovered) => recovered,
+            Err(error) => self.fail(&format!("recovery failed: {error}")),
+        };
+        if !beat.lost && !recovered.is_empty() {
+            self.fail("a heartbeat said that nothing was lost, and something was");
         }
     }
 
@@ -460,17 +468,17 @@ impl World {
                 self.claim(which);
                 let running = std::mem::take(&mut self.processes[which].running);
                 for run in running {
-                    let ended = self.end(run);
+                    let ended = self.end(which, run);
                     self.processes[which].ended.push(ended);
                 }
-                if let Err(error) =
-                    block_on(self.processes[which].node.complete(self.now, &self.processes[which].ended))
-                {
+                let now = self.now_of(which);
+                let process = &self.processes[which];
+                if let Err(error) = block_on(process.node.complete(now, &process.ended)) {
                     self.fail(&format!("a completion failed: {error}"));
                 }
                 self.processes[which].ended.clear();
             }
-            self.now = plus_millis(self.now, 2_000);
+            self.time.advance_ms(2_000);
             if self.is_quiet() {
                 return;
             }
@@ -482,7 +490,7 @@ impl World {
     fn is_quiet(&self) -> bool {
         let open = HistoryQuery { status: Some(TaskStatus::Started), ..HistoryQuery::default() };
         let triggers = block_on(self.store.triggers(&TriggerQuery::default())).unwrap().rows;
-        let now = self.now;
+        let now = self.time.now();
         block_on(self.store.history(&open)).unwrap().total == 0
             && triggers.iter().all(|trigger| {
                 trigger.state != TriggerState::Waiting

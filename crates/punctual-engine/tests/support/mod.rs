@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use punctual_core::schedule::{Repeat, SimpleSchedule};
-use punctual_core::{Data, Event, HistoryQuery, JobStore, Schedule, TaskHistory, Timestamp};
+use punctual_core::{Clock, Data, Event, HistoryQuery, JobStore, Schedule, TaskHistory, Timestamp};
 use punctual_engine::{Job, JobContext, JobError, JobResult, ManualClock, Scheduler, SchedulerBuilder};
 use punctual_memory::MemoryStore;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -88,15 +88,19 @@ impl World {
     }
 
     /// Waits until somebody sleeps, and moves the clock to when the first sleeper wakes.
-    pub(crate) async fn to_next_wake(&self) -> Timestamp {
+    pub(crate) async fn to_next_wake(&self) {
         let at = loop {
             match self.clock.next_wake() {
                 Some(at) => break at,
                 None => tokio::task::yield_now().await,
             }
         };
-        self.clock.set(at);
-        at
+        self.advance_to(at);
+    }
+
+    /// Moves the clock forward to an instant.
+    pub(crate) fn advance_to(&self, at: Timestamp) {
+        self.clock.advance(at.duration_since(self.clock.now()).unsigned_abs());
     }
 }
 
