@@ -42,7 +42,14 @@ impl World {
         store: Arc<dyn JobStore>,
         configure: impl FnOnce(SchedulerBuilder) -> SchedulerBuilder,
     ) -> Self {
-        let clock = ManualClock::new(start());
+        Self::on(ManualClock::new(start()), store, configure)
+    }
+
+    pub(crate) fn on(
+        clock: ManualClock,
+        store: Arc<dyn JobStore>,
+        configure: impl FnOnce(SchedulerBuilder) -> SchedulerBuilder,
+    ) -> Self {
         let (sender, events) = unbounded_channel();
         let builder = Scheduler::builder(Arc::clone(&store))
             .disabled(false)
