@@ -78,6 +78,8 @@ mod entries {
     pub(crate) const SLOTS: Entry = entry("punctual_slots", Gauge, &[], "Runs that this node may have under way");
     pub(crate) const RUNNING: Entry = entry("punctual_running", Gauge, &[], "Runs that this node has under way");
     pub(crate) const LEASE_VALID: Entry = entry("punctual_lease_valid", Gauge, &[], "1 while this node may take due work; 0 when its lease has run out");
+    pub(crate) const CLOCK_OFFSET: Entry = entry("punctual_clock_offset_ms", Gauge, &[], "Milliseconds by which the store's clock is ahead of this machine's; 0 with a store that has no clock of its own");
+    pub(crate) const CLOCK_UNCERTAINTY: Entry = entry("punctual_clock_uncertainty_ms", Gauge, &[], "Milliseconds by which this node may be off the store's time at most");
     pub(crate) const BUILD: Entry = entry("punctual_build_info", Gauge, &[("version", "the program's"), ("node", "the node's name")], "Always 1; tells what runs here");
 }
 pub(crate) use entries::*;
@@ -90,7 +92,7 @@ pub const BUCKETS_MS: [f64; 16] = [
 ];
 
 /// All metrics.
-pub const ALL: [Entry; 16] = [
+pub const ALL: [Entry; 18] = [
     EXECUTED,
     TRIGGER_STATES,
     LATENESS,
@@ -106,6 +108,8 @@ pub const ALL: [Entry; 16] = [
     SLOTS,
     RUNNING,
     LEASE_VALID,
+    CLOCK_OFFSET,
+    CLOCK_UNCERTAINTY,
     BUILD,
 ];
 

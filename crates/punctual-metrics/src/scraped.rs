@@ -25,6 +25,8 @@ pub(crate) struct Scraped {
     slots: Gauge,
     running: Gauge,
     lease_valid: Gauge,
+    clock_offset: Gauge,
+    clock_uncertainty: Gauge,
     build: Family<Labels, Gauge>,
     cache: Mutex<Option<Cached>>,
 }
@@ -53,6 +55,8 @@ impl Scraped {
             slots: gauge(&catalog::SLOTS),
             running: gauge(&catalog::RUNNING),
             lease_valid: gauge(&catalog::LEASE_VALID),
+            clock_offset: gauge(&catalog::CLOCK_OFFSET),
+            clock_uncertainty: gauge(&catalog::CLOCK_UNCERTAINTY),
             build,
             cache: Mutex::default(),
         }
@@ -82,6 +86,8 @@ impl Scraped {
         self.slots.set(whole(status.slots as u64));
         self.running.set(whole(status.running as u64));
         self.lease_valid.set(i64::from(status.lease_valid));
+        self.clock_offset.set(status.clock.offset_ms);
+        self.clock_uncertainty.set(whole(status.clock.uncertainty_ms));
         let build = vec![("version", status.version.clone()), ("node", status.name.clone())];
         self.build.get_or_create(&build).set(1);
         let Some(counts) = states else {

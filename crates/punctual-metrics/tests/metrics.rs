@@ -35,8 +35,12 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::over(FaultyStore::new(Arc::new(MemoryStore::new()))).await
+    }
+
+    async fn over(store: FaultyStore) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
+        let store = Arc::new(store);
         let listener = Arc::clone(&metrics);
         let manual = ManualScheduler::new(store.clone(), at(0), |builder| {
             builder.job(ByName).listener(listener).without_log().slots(7).version("1.2.3")
@@ -93,6 +97,14 @@ async fn lateness_is_measured_from_the_scheduled_instant() {
     assert_eq!(world.value("punctual_fire_lateness_ms_sum").await, Some(700.0));
     assert_eq!(world.value(r#"punctual_fire_lateness_ms_bucket{le="1.0"}"#).await, Some(1.0));
     assert_eq!(world.value(r#"punctual_fire_lateness_ms_bucket{le="1000.0"}"#).await, Some(2.0));
+}
+
+#[tokio::test]
+async fn the_clock_is_compared_with_the_stores() {
+    let world = World::over(FaultyStore::new(Arc::new(MemoryStore::new())).with_clock(|| at(-300))).await;
+    world.manual.clock().advance(Duration::from_secs(9));
+    assert_eq!(world.value("punctual_clock_offset_ms").await, Some(-300_000.0));
+    assert_eq!(world.value("punctual_clock_uncertainty_ms").await, Some(9.0), "clocks drift");
 }
 
 #[tokio::test]

@@ -20,6 +20,10 @@ pub(crate) struct Health {
     executed: u64,
     started_at: Option<Instant>,
     last_store_error: Option<String>,
+    /// How far the store's clock is ahead of this machine's; `null` with a store that has no clock of its own.
+    clock_offset_ms: Option<i64>,
+    /// How far the node may be off the store's time at most.
+    clock_uncertainty_ms: Option<u64>,
     /// What is wrong, in words; empty when nothing is.
     problems: Vec<String>,
 }
@@ -50,6 +54,8 @@ impl From<Status> for Health {
             executed: status.executed,
             started_at: status.started_at.map(Instant),
             last_store_error: status.last_store_error,
+            clock_offset_ms: status.clock.measured.then_some(status.clock.offset_ms),
+            clock_uncertainty_ms: status.clock.measured.then_some(status.clock.uncertainty_ms),
             problems,
         }
     }
@@ -64,6 +70,13 @@ fn problems(status: &Status) -> Vec<String> {
             "the node's lease has run out: it claims nothing until the store answers a heartbeat".to_owned(),
         ),
         NodeState::Running | NodeState::Standby => {}
+    }
+    if !status.clock_certain {
+        problems.push(format!(
+            "the node may be off the store's time by {} ms, more than is allowed: it claims nothing until the store \
+             answers faster",
+            status.clock.uncertainty_ms
+        ));
     }
     problems.extend(status.last_store_error.iter().map(|error| format!("the store failed last: {error}")));
     problems

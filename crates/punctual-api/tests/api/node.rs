@@ -1,8 +1,12 @@
 //! `/health` and `/metrics`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use punctual_memory::MemoryStore;
+use punctual_testkit::factory::at;
+use punctual_testkit::faulty::FaultyStore;
 use serde_json::json;
 
 use crate::support::World;
@@ -32,6 +36,21 @@ async fn a_node_whose_lease_has_run_out_is_degraded() {
     let health = answer.json();
     assert_eq!((&health["status"], &health["lease_valid"]), (&json!("degraded"), &json!(false)));
     assert!(health["problems"][0].as_str().unwrap().contains("lease has run out"), "{health}");
+}
+
+#[tokio::test]
+async fn health_tells_how_well_the_node_knows_the_time() {
+    let world = World::new().await;
+    assert_eq!(world.json("/health").await["clock_offset_ms"], json!(null), "the store has no clock");
+    let store = FaultyStore::new(Arc::new(MemoryStore::new())).with_clock(|| at(300));
+    let world = World::over(store).await;
+    let health = world.json("/health").await;
+    assert_eq!((&health["clock_offset_ms"], &health["clock_uncertainty_ms"]), (&json!(300_000), &json!(0)));
+    world.manual.clock().advance(Duration::from_secs(3600));
+    let answer = world.get("/health").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let problem = answer.json()["problems"][1].as_str().unwrap().to_owned();
+    assert!(problem.contains("off the store's time by 3600 ms"), "{problem}");
 }
 
 #[tokio::test]

@@ -57,8 +57,12 @@ impl Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::over(FaultyStore::new(Arc::new(MemoryStore::new()))).await
+    }
+
+    pub(crate) async fn over(store: FaultyStore) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
+        let store = Arc::new(store);
         let listener = Arc::clone(&metrics);
         let manual = ManualScheduler::new(store.clone(), at(0), |builder| {
             builder.job(ByName).listener(listener).without_log().node_name("north").version("1.2.3")
