@@ -67,7 +67,19 @@ impl PostgresStore {
     /// # Errors
     /// Says what is wrong: the URL, the login, the database, its version, a missing right.
     pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
-        let pool = open::pool(url, &options).await?;
+        Self::with(open::pool(url, &options).await?, url, &options)
+    }
+
+    /// Opens a schema for reading only, beside the nodes that use it: the server refuses what would write. The schema has
+    /// to be there, and to be of this version.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`]; and when there is no such schema, or one of another version.
+    pub async fn open_read_only(url: &str, options: Options) -> Result<Self, StoreError> {
+        Self::with(open::reading_pool(url, &options).await?, url, &options)
+    }
+
+    fn with(pool: Pool, url: &str, options: &Options) -> Result<Self, StoreError> {
         let listener = Listener::start(url, &options.schema)?;
         let config = open::config(url)?;
         let place = format!("{}, schema {}", config.get_dbname().unwrap_or("postgres"), options.schema);

@@ -70,13 +70,47 @@ fn quoted(schema: &str) -> Result<String, StoreError> {
     Ok(format!("\"{schema}\""))
 }
 
+/// Connections for a node, to a schema that is brought up to date.
 pub(crate) async fn pool(url: &str, options: &Options) -> Result<Pool, StoreError> {
+    let pool = build(url, options, "")?;
+    migrate(&connection(&pool).await?, &quoted(&options.schema)?).await?;
+    Ok(pool)
+}
+
+/// Connections that only read, to a schema that is there.
+pub(crate) async fn reading_pool(url: &str, options: &Options) -> Result<Pool, StoreError> {
+    let pool = build(url, options, "SET default_transaction_read_only = on;")?;
+    check(&connection(&pool).await?, &options.schema).await?;
+    Ok(pool)
+}
+
+/// Refuses a schema that is missing or of another version.
+async fn check(client: &Object, schema: &str) -> Result<(), StoreError> {
+    let table = "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'schema_version'";
+    if client.query_opt(table, &[&schema]).await.sql()?.is_none() {
+        return Err(StoreError::Unavailable(format!(
+            "this database has no schema {schema:?} of a scheduler"
+        )));
+    }
+    let version =
+        client.query_one("SELECT coalesce(max(version), 0) FROM schema_version", &[]).await.sql()?;
+    let (version, newest): (i32, i32) = (version.get(0), MIGRATIONS.len() as i32);
+    if version != newest {
+        return Err(StoreError::Unavailable(format!(
+            "the database has schema version {version}, and this program reads version {newest}: use the program that \
+             uses the database"
+        )));
+    }
+    Ok(())
+}
+
+fn build(url: &str, options: &Options, more: &str) -> Result<Pool, StoreError> {
     let schema = quoted(&options.schema)?;
     let manager =
         Manager::from_config(config(url)?, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    let settings = format!("SET search_path = {schema}; {SETTINGS}");
+    let settings = format!("SET search_path = {schema}; {SETTINGS} {more}");
     let wait = Some(Duration::from_millis(options.wait_ms));
-    let pool = Pool::builder(manager)
+    Pool::builder(manager)
         .max_size(options.max_connections.max(2))
         .runtime(Runtime::Tokio1)
         .wait_timeout(wait)
@@ -88,9 +122,7 @@ pub(crate) async fn pool(url: &str, options: &Options) -> Result<Pool, StoreErro
             })
         }))
         .build()
-        .map_err(|error| StoreError::Other(error.to_string()))?;
-    migrate(&connection(&pool).await?, &schema).await?;
-    Ok(pool)
+        .map_err(|error| StoreError::Other(error.to_string()))
 }
 
 pub(crate) async fn connection(pool: &Pool) -> Result<Object, StoreError> {

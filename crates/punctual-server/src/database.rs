@@ -47,4 +47,15 @@ impl Place {
             }
         })
     }
+
+    /// Opens the store for reading only, beside whoever uses it. Nothing is made and nothing brought up to date.
+    pub(crate) async fn open_read_only(&self) -> anyhow::Result<Arc<dyn JobStore>> {
+        let failed = |error| anyhow!("cannot open the database: {error}");
+        Ok(match self {
+            Self::Sqlite(path, _) => Arc::new(SqliteStore::open_read_only(path).map_err(failed)?),
+            Self::Postgres(url, options) => {
+                Arc::new(PostgresStore::open_read_only(url, options.clone()).await.map_err(failed)?)
+            }
+        })
+    }
 }

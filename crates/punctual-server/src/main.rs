@@ -23,6 +23,8 @@ enum Command {
     Serve(commands::serve::Args),
     /// Check a configuration file, and print when everything in it fires next.
     Check(commands::check::Args),
+    /// Check a database: whether everything in it happened as promised. Exit code 1 when not.
+    Audit(commands::audit::Args),
     /// Ask about schedules.
     #[command(subcommand)]
     Schedule(commands::schedule::Command),
@@ -33,13 +35,15 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(args) => commands::serve::run(&args),
-        Command::Check(args) => commands::check::run(&args),
-        Command::Schedule(command) => commands::schedule::run(&command),
-        Command::Bench(command) => bench::run(&command),
+        Command::Audit(args) => commands::audit::run(&args),
+        Command::Serve(args) => commands::serve::run(&args).map(|()| true),
+        Command::Check(args) => commands::check::run(&args).map(|()| true),
+        Command::Schedule(command) => commands::schedule::run(&command).map(|()| true),
+        Command::Bench(command) => bench::run(&command).map(|()| true),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("punctual: {error:#}");
             ExitCode::from(2)
