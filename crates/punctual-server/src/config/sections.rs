@@ -103,11 +103,7 @@ pub(crate) struct SchedulerSection {
 impl SchedulerSection {
     /// The figures for the engine.
     pub(crate) fn settings(&self, clustered: bool) -> anyhow::Result<Settings> {
-        let mut defaults = Settings::default();
-        if clustered {
-            // A lost node is noticed within the lease.
-            (defaults.heartbeat_ms, defaults.lease_ms) = (2_000, 4_000);
-        }
+        let defaults = if clustered { Settings::clustered() } else { Settings::default() };
         let millis = |span: &Option<Span>, default: u64| span.as_ref().map_or(default, Span::millis);
         let settings = Settings {
             slots: self.slots.unwrap_or(defaults.slots),
