@@ -35,7 +35,8 @@
 //!
 //! * Write a job: [`macro@job`], or the [`Job`] trait behind it.
 //! * Say when it runs: [`Trigger`] with a [`schedule::Schedule`] and a [`MisfirePolicy`].
-//! * Keep it: a store. [`MemoryStore`] forgets; `SqliteStore` (feature `sqlite`) is a file.
+//! * Keep it: a store. [`MemoryStore`] forgets; `SqliteStore` (feature `sqlite`) is a file; `PostgresStore` (feature
+//!   `postgres`) is a database that several nodes share.
 //! * Test it: [`ManualScheduler`] moves time by hand.
 //! * Let one node at a time do something else: [`Scheduler::with_lock`].
 //! * Watch it: a [`Listener`], or [`Scheduler::store`] for the history.
@@ -45,6 +46,7 @@
 //! | feature | brings |
 //! | --- | --- |
 //! | `sqlite` | `SqliteStore`, with SQLite bundled |
+//! | `postgres` | `PostgresStore`, for several nodes on one database |
 //! | `metrics` | a Prometheus listener |
 
 pub use punctual_core::data::DataError;
@@ -54,6 +56,8 @@ pub use punctual_engine::{clock, *};
 pub use punctual_memory::MemoryStore;
 #[cfg(feature = "metrics")]
 pub use punctual_metrics as metrics;
+#[cfg(feature = "postgres")]
+pub use punctual_postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use punctual_sqlite::SqliteStore;
 
