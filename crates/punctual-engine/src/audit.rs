@@ -28,6 +28,10 @@ const HELD: u64 = 500_000;
 /// How many suspicions of one kind are read again in each part; others are believed or left out.
 const RECHECKS: usize = 1_000;
 
+/// By how much runs of nodes that share a store may seem to overlap: nodes know its clock to within some milliseconds,
+/// and tell a claim the time before it waits for the lane.
+const SHARED_TOLERANCE_MS: u32 = 100;
+
 /// What to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditOptions {
@@ -37,13 +41,14 @@ pub struct AuditOptions {
     pub from: Option<Timestamp>,
     /// How many problems to keep of each kind.
     pub keep: usize,
-    /// By how many milliseconds runs of a lane may overlap: as much as the clocks of nodes may differ.
-    pub tolerance_ms: u32,
+    /// By how many milliseconds runs of a lane may overlap, because the clocks of nodes differ. `None` for 100 where the
+    /// store has a clock of its own, of which its nodes know an estimate, and 0 elsewhere.
+    pub tolerance_ms: Option<u32>,
 }
 
 impl Default for AuditOptions {
     fn default() -> Self {
-        Self { trigger: None, from: None, keep: 20, tolerance_ms: 0 }
+        Self { trigger: None, from: None, keep: 20, tolerance_ms: None }
     }
 }
 
@@ -56,6 +61,8 @@ pub async fn audit(
     clock: &dyn Clock,
     options: &AuditOptions,
 ) -> Result<Report, StoreError> {
+    let shared = store.store_now().await?.is_some();
+    let tolerance_ms = options.tolerance_ms.unwrap_or(if shared { SHARED_TOLERANCE_MS } else { 0 });
     let mut audit = Audit {
         store,
         clock,
@@ -63,7 +70,7 @@ pub async fn audit(
         jobs: read::jobs(store).await?,
         calendars: read::calendars(store).await?,
         kept: read::kept(store).await?,
-        lanes: Lanes::new(options.tolerance_ms),
+        lanes: Lanes::new(tolerance_ms),
         notes: Notes::default(),
         report: Report::default(),
     };

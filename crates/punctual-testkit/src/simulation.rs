@@ -8,6 +8,7 @@
 //!   a failure, or where the job requests recovery;
 //! * that no more runs than a lane allows overlap on nodes that hold their lease;
 //! * that every instant is accounted for ([`crate::account`]);
+//! * that the audit ([`punctual_engine::audit`]) finds nothing in the end;
 //! * that every row of the history is closed in the end;
 //! * that each node knows the store's time as well as it says, and fires nothing before its time.
 
@@ -28,7 +29,7 @@ use punctual_core::{
     JobKey, JobKind, JobStore, KindSlots, Lane, MisfirePolicy, Outcome, Overlap, Pending, Retry, Schedule,
     StoreError, TaskStatus, Term, Trigger, TriggerKey, TriggerQuery, TriggerState,
 };
-use punctual_engine::{Ended, JobRegistry, Node, Settings};
+use punctual_engine::{AuditOptions, Ended, JobRegistry, ManualClock, Node, Settings, audit};
 
 use self::time::{MachineClock, WorldTime};
 use crate::account;
@@ -517,6 +518,13 @@ impl World {
             if trigger.state == TriggerState::Complete {
                 self.fail(&format!("the finished trigger {} is still there", trigger.definition.key));
             }
+        }
+        // The clocks are wrong by some milliseconds; lanes are checked exactly while it runs.
+        let options = AuditOptions { tolerance_ms: Some(500), ..AuditOptions::default() };
+        let clock = ManualClock::new(self.time.now());
+        let report = block_on(audit(&*self.store, &clock, &options)).unwrap();
+        if !report.is_clean() {
+            self.fail(&format!("the audit found {:?}", report.problems));
         }
         for row in block_on(self.store.history(&HistoryQuery::default())).unwrap().rows {
             if row.ended_at.is_none() {

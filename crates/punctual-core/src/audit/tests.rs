@@ -284,10 +284,36 @@ fn runs_of_a_lane_may_touch_and_not_overlap() {
     assert_eq!(overlaps(1, 0, &[(0, Some(10)), (10, Some(20)), (20, None)]), 0);
     assert_eq!(overlaps(1, 0, &[(0, Some(11)), (10, Some(20))]), 1);
     assert_eq!(overlaps(1, 1, &[(0, Some(11)), (10, Some(20))]), 0, "within the tolerance");
+    assert_eq!(overlaps(1, 1, &[(0, Some(12)), (10, Some(20))]), 1, "beyond the tolerance");
+    assert_eq!(overlaps(1, 3, &[(0, Some(90)), (2, Some(5))]), 0, "the second may have run before the first");
     assert_eq!(overlaps(1, 0, &[(0, None), (10, Some(10))]), 1);
     assert_eq!(overlaps(1, 0, &[(0, Some(0)), (0, Some(5)), (5, Some(5)), (5, Some(5))]), 0);
     assert_eq!(overlaps(2, 0, &[(0, Some(10)), (2, Some(8)), (8, Some(9))]), 0);
     assert_eq!(overlaps(2, 0, &[(0, Some(10)), (2, Some(8)), (7, Some(9)), (8, Some(9))]), 2);
+}
+
+#[test]
+fn what_the_tolerance_lets_pass_is_counted() {
+    let lane = Lane { id: 1, limit: 1, overlap: Overlap::Queue };
+    let mut sweep = Sweep::new(5);
+    for (id, from, to) in [(1, 0, 10), (2, 8, 20), (3, 20, 30)] {
+        assert!(sweep.start(lane, run(id, from, Some(to))).is_none());
+    }
+    assert_eq!(sweep.within_tolerance(), 1);
+}
+
+#[test]
+fn jobs_of_different_limits_share_a_lane() {
+    let lane = |limit| Lane { id: 1, limit, overlap: Overlap::Queue };
+    let problems = |tolerance, runs: [(u32, i64); 2]| {
+        let mut sweep = Sweep::new(tolerance);
+        let runs = runs.into_iter().zip(1..);
+        runs.filter_map(|((limit, from), id)| sweep.start(lane(limit), run(id, from, None))).count()
+    };
+    assert_eq!(problems(0, [(1, 0), (2, 3)]), 0);
+    assert_eq!(problems(0, [(2, 0), (1, 3)]), 1);
+    assert_eq!(problems(5, [(2, 0), (1, 3)]), 0, "the first may have been the second");
+    assert_eq!(problems(5, [(1, 0), (1, 3)]), 1);
 }
 
 #[test]

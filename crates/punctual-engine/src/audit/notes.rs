@@ -73,6 +73,10 @@ impl Notes {
                     .to_owned(),
             ),
             (
+                lanes.sweep.within_tolerance(),
+                "run(s) seem to overlap by so little that clocks which differ explain it (--tolerance)".to_owned(),
+            ),
+            (
                 self.attempts_left_out,
                 "fire(s) with further attempts are not checked: there are too many suspicious ones".to_owned(),
             ),

@@ -43,7 +43,7 @@ impl Rows {
 
 /// Looks for overlapping runs while the history goes by.
 pub(super) struct Lanes {
-    sweep: Sweep,
+    pub(super) sweep: Sweep,
     /// The triggers of jobs whose lanes depend on the triggers' data.
     pub(super) triggers: HashMap<TriggerKey, StoredTrigger>,
     pub(super) problems: Vec<Problem>,

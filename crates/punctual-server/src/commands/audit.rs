@@ -24,9 +24,10 @@ pub(crate) struct Args {
     /// Check what was scheduled and started from this instant on, such as 2026-11-21T05:00:00Z.
     #[arg(long, value_name = "INSTANT")]
     from: Option<Timestamp>,
-    /// By how many milliseconds runs that must not overlap may do so, because the clocks of nodes differ.
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    tolerance: u32,
+    /// By how many milliseconds runs that must not overlap may do so, because the clocks of nodes differ. Unless given: 100
+    /// for a database that nodes share, 0 for a file.
+    #[arg(long, value_name = "MS")]
+    tolerance: Option<u32>,
 }
 
 /// Checks; whether all is as promised.
