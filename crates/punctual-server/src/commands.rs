@@ -2,5 +2,6 @@
 
 pub(crate) mod audit;
 pub(crate) mod check;
+pub(crate) mod dev_cluster;
 pub(crate) mod schedule;
 pub(crate) mod serve;

@@ -25,6 +25,8 @@ enum Command {
     Check(commands::check::Args),
     /// Check a database: whether everything in it happened as promised. Exit code 1 when not.
     Audit(commands::audit::Args),
+    /// Run several nodes on a PostgreSQL server of their own, to try a cluster out.
+    DevCluster(commands::dev_cluster::Args),
     /// Ask about schedules.
     #[command(subcommand)]
     Schedule(commands::schedule::Command),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Audit(args) => commands::audit::run(&args),
         Command::Serve(args) => commands::serve::run(&args).map(|()| true),
         Command::Check(args) => commands::check::run(&args).map(|()| true),
+        Command::DevCluster(args) => commands::dev_cluster::run(&args).map(|()| true),
         Command::Schedule(command) => commands::schedule::run(&command).map(|()| true),
         Command::Bench(command) => bench::run(&command).map(|()| true),
     };

@@ -12,6 +12,7 @@ use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
 use punctual_metrics::Metrics;
 use punctual_sqlite::Options;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Which log lines there are: error, warn, info, debug, trace, or a filter.
     #[arg(long)]
     log_level: Option<String>,
+    /// Stop when standard input ends, as it does with the process that holds its other end.
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -53,7 +57,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(serve(config, entries))
+        .block_on(serve(config, entries, args.until_stdin_ends))
 }
 
 fn start_log(format: LogFormat, level: Option<&str>) -> anyhow::Result<()> {
@@ -71,7 +75,7 @@ fn start_log(format: LogFormat, level: Option<&str>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn serve(config: Config, mut entries: Vec<Entry>) -> anyhow::Result<()> {
+async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) -> anyhow::Result<()> {
     // The port first: a second server by mistake should say so before it touches anything.
     let address = config.server.address()?;
     let listener = TcpListener::bind(address).await.with_context(|| {
@@ -107,13 +111,17 @@ async fn serve(config: Config, mut entries: Vec<Entry>) -> anyhow::Result<()> {
     let server = tokio::spawn(async move {
         axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
     });
-    wait_for_signal().await?;
+    let input_ended = if until_stdin_ends { end_of_input()? } else { CancellationToken::new() };
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        () = signals.next() => {}
+        () = input_ended.cancelled() => info!("standard input has ended"),
+    }
     let limit = config.server.shutdown_limit.duration();
     info!("stopping: running jobs have {} s to end; signal again to stop at once", limit.as_secs());
     tokio::select! {
         _ = scheduler.shutdown(limit) => {}
-        again = wait_for_signal() => {
-            again?;
+        () = signals.next() => {
             bail!("stopped at once; what was running is recovered at the next start");
         }
     }
@@ -121,15 +129,38 @@ async fn serve(config: Config, mut entries: Vec<Entry>) -> anyhow::Result<()> {
     server.await.context("the API ended badly")?.context("the API failed")
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Cancelled when standard input ends. A thread reads it, since a read that waits would hold the runtime up at its end.
+fn end_of_input() -> anyhow::Result<CancellationToken> {
+    let ended = CancellationToken::new();
+    let told = ended.clone();
+    std::thread::Builder::new()
+        .name("punctual-stdin".to_owned())
+        .spawn(move || {
+            // An input that cannot be read counts as ended.
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            told.cancel();
+        })
+        .context("cannot start a thread")?;
+    Ok(ended)
+}
+
+/// SIGTERM and SIGINT, from when this is made: none is missed between two waits.
+pub(crate) struct Signals(Signal, Signal);
+
+impl Signals {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        Ok(Self(terminate, interrupt))
     }
-    Ok(())
+
+    /// Completes at the next one.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
 }
 
 /// The database that the configuration names; a file in the data directory unless it names one.
