@@ -29,6 +29,7 @@ pub(crate) fn store_error(error: &tokio_postgres::Error) -> StoreError {
         | SqlState::ADMIN_SHUTDOWN
         | SqlState::CRASH_SHUTDOWN
         | SqlState::CANNOT_CONNECT_NOW
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
         | SqlState::QUERY_CANCELED
         | SqlState::LOCK_NOT_AVAILABLE
         | SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::Unavailable(text),

@@ -38,8 +38,12 @@ const MIGRATION_LOCK: i64 = 0x7075_6e63_7475_616c;
 /// The statements are made for their indexes and bind arrays, whose length the planner cannot know: on young tables
 /// (without statistics) it would choose to read whole tables, and keep that plan. So the alternatives are switched off, and
 /// a plan is made once a connection.
+///
+/// A transaction goes from one statement to the next within milliseconds. One that does not belongs to a node that is
+/// frozen or cut off, and its locks would keep the others from the lanes that it touched: the server ends it.
 const SETTINGS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-                        SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_min_messages = warning;";
+                        SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_min_messages = warning; \
+                        SET idle_in_transaction_session_timeout = '3s';";
 
 /// Reads the URL, and says what is wrong with it without showing its password.
 pub(crate) fn config(url: &str) -> Result<Config, StoreError> {
