@@ -22,6 +22,7 @@ mod insert;
 mod listen;
 mod lists;
 mod locks;
+mod nodes;
 mod open;
 mod rows;
 mod shared;
@@ -34,13 +35,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool};
 use jiff::Timestamp;
-use punctual_core::time::{plus_millis, to_millis, whole_millis};
+use punctual_core::time::to_millis;
 use punctual_core::{
-    Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
-    DefinitionStore, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey,
-    JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange,
-    StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term,
-    TriggerKey, TriggerQuery, definition, lock,
+    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
+    FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, LockAnswer,
+    LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
+    StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
+    definition, lock,
 };
 use tokio::runtime::Handle;
 use tokio_postgres::types::ToSql;
@@ -323,8 +324,7 @@ async fn record(client: &Object, shared: &Shared, rows: &[TaskRecord]) -> Result
 impl ClusterStore for PostgresStore {
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
         let client = self.client().await?;
-        client.batch_execute("BEGIN").await.sql()?;
-        let result = heartbeat(&client, &self.shared, beat).await;
+        let result = nodes::heartbeat(&client, &self.shared, beat).await;
         rolled_back(client, result).await
     }
 
@@ -333,7 +333,7 @@ impl ClusterStore for PostgresStore {
     }
 
     async fn store_now(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.one(sql::STORE_NOW, &[], |row| row.get(0)).await?.and_then(micros))
+        Ok(self.one(sql::STORE_NOW, &[], |row| row.get(0)).await?.and_then(nodes::micros))
     }
 
     async fn changed(&self) {
@@ -375,86 +375,4 @@ impl ClusterStore for PostgresStore {
             all.extend(some);
         }
     }
-}
-
-async fn heartbeat(client: &Object, shared: &Shared, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
-    let now = to_millis(whole_millis(beat.now));
-    let lease_until = to_millis(plus_millis(beat.now, integer(beat.lease_ms)));
-    let kinds = rows::json(&beat.kinds)?;
-    let state = beat.state.as_str();
-    let (offset, uncertainty) = (beat.clock_offset_ms, integer(beat.clock_uncertainty_ms));
-    let mut renewed = None;
-    if let Some(term) = beat.term {
-        let statement = client.prepare_cached(sql::NODE_RENEW).await.sql()?;
-        let rows = client
-            .execute(
-                &statement,
-                &[
-                    &term.0,
-                    &beat.name,
-                    &beat.version,
-                    &state,
-                    &kinds,
-                    &now,
-                    &lease_until,
-                    &offset,
-                    &uncertainty,
-                ],
-            )
-            .await
-            .sql()?;
-        renewed = (rows > 0).then_some(term);
-    }
-    let term = match renewed {
-        Some(term) => term,
-        None => {
-            // Nodes that register at the same moment see each other.
-            client.batch_execute("LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE").await.sql()?;
-            let statement = client.prepare_cached(sql::NODE_NAME_TAKEN).await.sql()?;
-            if client.query_opt(&statement, &[&beat.name, &now, &0_i64]).await.sql()?.is_some() {
-                return Err(StoreError::NameTaken(beat.name.clone()));
-            }
-            let term = shared.ids(client, 1).await?[0];
-            let statement = client.prepare_cached(sql::NODE_INSERT).await.sql()?;
-            client
-                .execute(
-                    &statement,
-                    &[
-                        &term,
-                        &beat.name,
-                        &beat.version,
-                        &state,
-                        &kinds,
-                        &now,
-                        &lease_until,
-                        &offset,
-                        &uncertainty,
-                    ],
-                )
-                .await
-                .sql()?;
-            Term(term)
-        }
-    };
-    let nodes = client.prepare_cached(sql::NODES).await.sql()?;
-    let nodes: Vec<_> = client.query(&nodes, &[]).await.sql()?.iter().map(rows::node).collect();
-    let cancelled = client.prepare_cached(sql::CANCELLED_OF).await.sql()?;
-    let cancelled = client.query(&cancelled, &[&term.0]).await.sql()?;
-    let lost = client.prepare_cached(sql::NODES_LOST).await.sql()?;
-    let lost = client.query_one(&lost, &[&now]).await.sql()?.get(0);
-    let clock = client.prepare_cached(sql::STORE_NOW).await.sql()?;
-    client.batch_execute("COMMIT").await.sql()?;
-    // Asked last, so that the answer is as young as can be.
-    let store_now = client.query_one(&clock, &[]).await.sql()?.get(0);
-    let cancelled = cancelled
-        .iter()
-        .map(|row| CancelledFire { id: FireId(row.get(0)), term, reason: row.get(1) })
-        .collect();
-    let live = |node: &Node| to_millis(node.lease_until) > now;
-    let nodes = nodes.into_iter().filter(live).collect();
-    Ok(ClusterView { term, nodes, cancelled, store_now: micros(store_now), lost })
-}
-
-fn micros(at: i64) -> Option<Timestamp> {
-    Timestamp::from_microsecond(at).ok()
 }
