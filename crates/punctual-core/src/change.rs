@@ -11,7 +11,8 @@ use crate::{Data, JobDetail, JobKey, Trigger, TriggerKey};
 #[non_exhaustive]
 pub enum Change {
     /// Stores a job together with the *whole* set of its triggers: missing ones are created, changed ones
-    /// replaced, equal ones left alone, and others of the job deleted (pending runs stay). Idempotent.
+    /// replaced, equal ones left alone, and others of the job deleted (pending runs stay). Idempotent: a trigger
+    /// of a stored job that is missing, and all of whose instants have passed, has completed and stays away.
     Schedule {
         /// The job.
         job: JobDetail,

@@ -156,9 +156,16 @@ fn schedule<T: DefinitionTx>(
         )
         .into());
     }
+    let existed = tx.job(&job.key)?.is_some();
     let mut applied = put_job(tx, now, job, !triggers.is_empty())?;
     let stored = tx.job(&job.key)?.map(|job| tx.triggers_of(job.id)).transpose()?.unwrap_or_default();
     for trigger in triggers {
+        let is_stored = stored.iter().any(|old| old.definition.key == trigger.key);
+        if existed && !is_stored && is_over(trigger, now) {
+            // It has completed and is gone; to store it again would be to run it again at every start.
+            applied.merge(&Applied { unchanged: 1, ..Applied::default() });
+            continue;
+        }
         applied.merge(&put_trigger(tx, now, trigger)?);
     }
     for gone in stored.iter().filter(|old| old.pending.is_none()) {
@@ -167,6 +174,15 @@ fn schedule<T: DefinitionTx>(
         }
     }
     Ok(applied)
+}
+
+/// Whether all instants of a trigger have passed at `now`, whenever it is stored.
+fn is_over(trigger: &Trigger, now: Timestamp) -> bool {
+    let Some(start) = trigger.start else { return false };
+    let window = Window { start: whole_millis(start), end: trigger.end };
+    // A fixed delay goes on after the one instant that is known.
+    let known = !matches!(trigger.schedule, Schedule::FixedDelay(_));
+    known && Occurrences::new(&trigger.schedule, window).last().is_some_and(|last| last <= now)
 }
 
 fn put_job<T: DefinitionTx>(

@@ -234,8 +234,8 @@ async fn an_instant_that_runs_again_because_its_trigger_was_stored_anew_is_noted
     let once = || vec![Trigger::once("once", "job", after(-100))];
     let world = World::new(job(), once()).await;
     world.run([0]).await;
-    let again = Change::Schedule { job: job(), triggers: once() };
-    world.store.apply(after(5), &[again]).await.unwrap();
+    let again = once().remove(0);
+    world.store.apply(after(5), &[Change::PutTrigger(again)]).await.unwrap();
     world.run([5]).await;
     let report = world.audit(10).await;
     assert_eq!(faults(&report), [0; 4], "{report:?}");

@@ -36,6 +36,7 @@ macro_rules! conformance_cases {
             lists_are_ordered_filtered_and_cut,
             a_changed_kind_moves_the_triggers_along,
             a_changed_concurrency_moves_the_triggers_along,
+            a_trigger_that_has_completed_is_not_scheduled_again,
         );
         $crate::conformance_cases!(@area $make, firing:
             nothing_is_due_before_its_time,

@@ -122,6 +122,8 @@ impl Job {
         let key = JobKey::try_new(FILE_GROUP, name).map_err(|error| fault(error.to_string()))?;
         let mut detail = JobDetail::new(key.clone(), self.kind.get_ref().as_str());
         detail.description.clone_from(&self.description);
+        // It stays as long as the file names it, so that a single instant is not taken for a new one at each start.
+        detail.durable = true;
         detail.requests_recovery = self.requests_recovery;
         detail.concurrency.clone_from(&self.concurrency);
         detail.concurrent = self.concurrent && (self.overlap.is_none() || self.concurrency.is_some());

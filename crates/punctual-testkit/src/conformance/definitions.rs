@@ -253,3 +253,18 @@ pub async fn a_changed_concurrency_moves_the_triggers_along(store: Store) {
     change(&store, Change::PutJob(job("job"))).await.unwrap();
     assert_eq!(node.claim(at(1), 5).await.fires.len(), 1, "the other one, beside it");
 }
+
+pub async fn a_trigger_that_has_completed_is_not_scheduled_again(store: Store) {
+    let once = || vec![Trigger::once("t", "job", at(10))];
+    schedule(&store, at(0), job("job"), once()).await;
+    let node = crate::factory::Hand::register(&store, "n", at(0)).await;
+    let fire = node.claim(at(10), 1).await.fires.remove(0);
+    node.succeed(&fire, at(11)).await;
+    // The application starts again and says the same.
+    schedule(&store, at(20), job("job"), once()).await;
+    assert_eq!(store.trigger(&TriggerKey::new("t")).await.unwrap(), None);
+    assert!(node.claim(at(20), 1).await.fires.is_empty());
+    // Asked for by itself, a single instant in the past means as soon as possible.
+    store.apply(at(20), &[Change::PutTrigger(Trigger::once("t", "job", at(10)))]).await.unwrap();
+    assert_eq!(node.claim(at(20), 1).await.fires.len(), 1);
+}
