@@ -11,7 +11,7 @@
 //!
 //! [`binaries`] says which PostgreSQL is used. The server is as durable as PostgreSQL is by default (`fsync` and
 //! `synchronous_commit` are on), sorts by bytes (locale C, encoding UTF-8), and listens on 127.0.0.1 alone. It asks for
-//! no password: **every user of this machine can log in as its superuser** while it runs.
+//! no password unless [`Options::logins`] says so: **every user of this machine can log in as its superuser** while it runs.
 //!
 //! PostgreSQL refuses to run as root. Where this process is root, the server runs as the user `postgres` or else
 //! `nobody`, to whom its folders are given.
@@ -34,4 +34,4 @@ mod settings;
 
 pub use binaries::binaries;
 pub use error::ThrowawayError;
-pub use server::{Options, Postgres, Stop};
+pub use server::{Options, Postgres, Stop, Tls};

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -37,6 +38,23 @@ pub struct Options {
     /// Names and values as in `postgresql.conf` but without quotes: `("max_connections", "300")`. They hold for each
     /// start. What decides how the server is reached (`port`, `listen_addresses` and so on) is refused.
     pub settings: Vec<(String, String)>,
+    /// The certificate that the server shows, with its key: it then offers TLS, which clients need not take.
+    pub tls: Option<Tls>,
+    /// Lines of `pg_hba.conf` that come before the one that lets everybody in, such as
+    /// `host all alice 127.0.0.1/32 scram-sha-256`, so that a user needs a password. Not for the user `punctual`, whom this
+    /// crate itself uses.
+    pub logins: Vec<String>,
+}
+
+/// A certificate and its private key, each as PEM text.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The server's certificate, followed by those that lead to its root.
+    pub certificate: String,
+    /// The private key, without a passphrase.
+    pub key: String,
+    /// The root of certificates by which clients may log in (`cert` in [`Options::logins`]).
+    pub client_root: Option<String>,
 }
 
 /// How a server is stopped.
@@ -56,6 +74,8 @@ pub struct Postgres {
     data: PathBuf,
     port: u16,
     settings: Vec<(String, String)>,
+    tls: Option<Tls>,
+    logins: Vec<String>,
     /// Whether there may be a server of this value's own.
     started: bool,
     // Dropped in this order: the guard is called off before the folder goes.
@@ -80,8 +100,9 @@ impl Postgres {
         options: Options,
         free: impl FnMut() -> Result<u16, ThrowawayError>,
     ) -> Result<Self, ThrowawayError> {
-        let Options { data_dir, port, settings } = options;
+        let Options { data_dir, port, settings, tls, logins } = options;
         settings::text(0, Path::new(""), &settings)?;
+        settings::logins(&logins)?;
         let bin = binaries()?;
         let account = Account::choose()?;
         let temp = temporary_folder()?;
@@ -96,7 +117,8 @@ impl Postgres {
             return Err(ThrowawayError::InUse { data_dir: data });
         }
         let guard = Guard::start(account, &bin, &data, temp.path())?;
-        let mut server = Self { bin, account, data, port: 0, settings, started: false, _guard: guard, temp };
+        let mut server =
+            Self { bin, account, data, port: 0, settings, tls, logins, started: false, _guard: guard, temp };
         server.create_cluster()?;
         server.first_launch(port, free)?;
         if server.ask("postgres", &format!("SELECT 1 FROM pg_database WHERE datname = '{NAME}'"))?.is_empty()
@@ -241,10 +263,21 @@ impl Postgres {
     }
 
     fn write_settings(&self) -> Result<(), ThrowawayError> {
-        let file = self.data.join(settings::FILE);
-        let text = settings::text(self.port, self.temp.path(), &self.settings)?;
-        std::fs::write(&file, text).map_err(ThrowawayError::io(format!("write {}", file.display())))?;
-        self.account.own(&file)?;
+        let mut text = settings::text(self.port, self.temp.path(), &self.settings)?;
+        if let Some(tls) = &self.tls {
+            self.write_private(settings::CERTIFICATE, &tls.certificate)?;
+            self.write_private(settings::KEY, &tls.key)?;
+            text.push_str(settings::WITH_TLS);
+            if let Some(root) = &tls.client_root {
+                self.write_private(settings::CLIENT_ROOT, root)?;
+                text.push_str(settings::WITH_CLIENT_ROOT);
+            }
+        }
+        if !self.logins.is_empty() {
+            self.write_private(settings::LOGINS, &settings::logins(&self.logins)?)?;
+            text.push_str(&settings::with_logins(&self.data));
+        }
+        self.write_private(settings::FILE, &text)?;
         let main = self.data.join("postgresql.conf");
         let doing = || format!("include {} in {}", settings::FILE, main.display());
         let present = std::fs::read_to_string(&main).map_err(ThrowawayError::io(doing()))?;
@@ -256,6 +289,20 @@ impl Postgres {
         main_file
             .write_all(format!("\n{}\n", settings::INCLUDE).as_bytes())
             .map_err(ThrowawayError::io(doing()))
+    }
+
+    /// Writes a file into the data folder that only the server's user can read.
+    fn write_private(&self, name: &str, text: &str) -> Result<(), ThrowawayError> {
+        let file = self.data.join(name);
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&file)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(ThrowawayError::io(format!("write {}", file.display())))?;
+        self.account.own(&file)
     }
 
     fn stop_within(&mut self, mode: Stop, seconds: &str) -> Result<(), ThrowawayError> {

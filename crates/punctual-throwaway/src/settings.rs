@@ -11,13 +11,28 @@ pub(crate) const FILE: &str = "punctual.conf";
 /// The line of `postgresql.conf` that includes it.
 pub(crate) const INCLUDE: &str = "include_if_exists = 'punctual.conf'";
 
+/// Files in the data folder: the certificate, its key, and who may log in how.
+pub(crate) const CERTIFICATE: &str = "punctual.crt";
+pub(crate) const KEY: &str = "punctual.key";
+pub(crate) const CLIENT_ROOT: &str = "punctual_clients.crt";
+pub(crate) const LOGINS: &str = "punctual_hba.conf";
+
+/// What makes the server use them.
+pub(crate) const WITH_TLS: &str =
+    "ssl = 'on'\nssl_cert_file = 'punctual.crt'\nssl_key_file = 'punctual.key'\n";
+pub(crate) const WITH_CLIENT_ROOT: &str = "ssl_ca_file = 'punctual_clients.crt'\n";
+
 /// Settings that decide how the server is reached or watched, which is this crate's affair.
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 12] = [
     "port",
     "listen_addresses",
     "unix_socket_directories",
     "data_directory",
     "hba_file",
+    "ssl",
+    "ssl_cert_file",
+    "ssl_key_file",
+    "ssl_ca_file",
     "lc_messages",
     "log_destination",
     "logging_collector",
@@ -43,6 +58,27 @@ pub(crate) fn text(
         check(name, value)?;
         line(name, value);
     }
+    Ok(text)
+}
+
+/// The setting for [`LOGINS`]; unlike the others, this file is not looked for in the data folder.
+pub(crate) fn with_logins(data: &Path) -> String {
+    let path = data.join(LOGINS).to_string_lossy().replace('\\', "\\\\").replace('\'', "''");
+    format!("hba_file = '{path}'\n")
+}
+
+/// The text of the file that says who may log in how: `lines`, then everybody without a password.
+pub(crate) fn logins(lines: &[String]) -> Result<String, ThrowawayError> {
+    let mut text = String::new();
+    for line in lines {
+        if line.contains(['\n', '\r', '\0']) {
+            let reason = "it has a line break or a zero byte; give each line of pg_hba.conf on its own";
+            return Err(ThrowawayError::Setting { name: line.clone(), reason });
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text.push_str("local all all trust\nhost all all 127.0.0.1/32 trust\n");
     Ok(text)
 }
 
@@ -88,9 +124,18 @@ mod tests {
             ("Port", "1", "Options::port"),
             ("LISTEN_ADDRESSES", "*", "can be reached"),
             ("search_path", "a\nport = 1", "line break"),
+            ("ssl", "on", "can be reached"),
         ] {
             let error = with(name, value).unwrap_err().to_string();
             assert!(error.contains(says) && error.contains(&format!("{name:?}")), "{error}");
         }
+    }
+
+    #[test]
+    fn lines_about_logins_come_first_and_stay_lines() {
+        let line = |text: &str| logins(&[text.to_owned()]);
+        let text = line("host all alice all scram-sha-256").unwrap();
+        assert!(text.starts_with("host all alice all scram-sha-256\nlocal all all trust\n"), "{text}");
+        assert!(line("local all all trust\nhost all all all trust").is_err());
     }
 }
