@@ -12,7 +12,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use deadpool_postgres::Object;
 use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
 use punctual_core::time::to_millis;
@@ -26,6 +25,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::error::Sql;
 use crate::insert;
+use crate::pool::Loan;
 use crate::rows::{self, code, integer, json, millis};
 use crate::shared::Shared;
 use crate::sql;
@@ -39,7 +39,7 @@ pub(crate) const EDIT_LOCK_SHARED: &str =
     "SELECT pg_advisory_xact_lock_shared(1886745185, hashtext(current_schema()))";
 
 pub(crate) struct Edit {
-    client: Object,
+    client: Loan,
     runtime: Handle,
     pub(crate) shared: Arc<Shared>,
     known: HashMap<TriggerKey, Option<StoredTrigger>>,
@@ -56,7 +56,7 @@ pub(crate) struct Edit {
 impl Edit {
     /// Runs a closure in one transaction: all of it, or nothing.
     pub(crate) fn run<T>(
-        client: Object,
+        client: Loan,
         runtime: Handle,
         shared: Arc<Shared>,
         work: impl FnOnce(&mut Self) -> Result<T>,
@@ -79,11 +79,8 @@ impl Edit {
             edit.finish()?;
             Ok(value)
         });
-        if result.is_err() && edit.batch("ROLLBACK").is_err() {
-            // The connection is of no use any more.
-            drop(Object::take(edit.client));
-        }
-        result
+        let Self { client, runtime, .. } = edit;
+        runtime.block_on(client.after_transaction(result))
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -22,18 +22,22 @@ mod insert;
 mod listen;
 mod lists;
 mod locks;
+mod migrate;
 mod nodes;
 mod open;
+mod pool;
 mod rows;
 mod shared;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod url;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::Object;
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
@@ -50,13 +54,15 @@ use crate::edit::Edit;
 use crate::error::Sql;
 use crate::listen::Listener;
 pub use crate::open::Options;
-use crate::open::connection;
+pub use crate::pool::PoolStatus;
+use crate::pool::{Connections, Loan};
 use crate::rows::{code, integer, millis};
 use crate::shared::Shared;
+use crate::url::Target;
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
-    pool: Pool,
+    connections: Connections,
     shared: Arc<Shared>,
     listener: Listener,
     place: String,
@@ -68,7 +74,9 @@ impl PostgresStore {
     /// # Errors
     /// Says what is wrong: the URL, the login, the database, its version, a missing right.
     pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
-        Self::with(open::pool(url, &options).await?, url, &options)
+        let target = Target::of(url)?;
+        let connections = open::open(&target, &options).await?;
+        Ok(Self::with(connections, target, &options))
     }
 
     /// Opens a schema for reading only, beside the nodes that use it: the server refuses what would write. The schema has
@@ -77,14 +85,15 @@ impl PostgresStore {
     /// # Errors
     /// As [`PostgresStore::open`]; and when there is no such schema, or one of another version.
     pub async fn open_read_only(url: &str, options: Options) -> Result<Self, StoreError> {
-        Self::with(open::reading_pool(url, &options).await?, url, &options)
+        let target = Target::of(url)?;
+        let connections = open::open_read_only(&target, &options).await?;
+        Ok(Self::with(connections, target, &options))
     }
 
-    fn with(pool: Pool, url: &str, options: &Options) -> Result<Self, StoreError> {
-        let listener = Listener::start(url, &options.schema)?;
-        let config = open::config(url)?;
-        let place = format!("{}, schema {}", config.get_dbname().unwrap_or("postgres"), options.schema);
-        Ok(Self { pool, shared: Arc::default(), listener, place })
+    fn with(connections: Connections, target: Target, options: &Options) -> Self {
+        let place = format!("{} at {}, schema {}", target.database(), target.address(), options.schema);
+        let listener = Listener::start(target, &options.schema);
+        Self { connections, shared: Arc::default(), listener, place }
     }
 
     /// Deletes a schema with everything in it, if it exists: for tests and measurements.
@@ -95,8 +104,13 @@ impl PostgresStore {
         open::drop_schema(url, schema).await
     }
 
-    async fn client(&self) -> Result<Object, StoreError> {
-        connection(&self.pool).await
+    /// How many connections are open, and who waits for one.
+    pub fn pool_status(&self) -> PoolStatus {
+        self.connections.status()
+    }
+
+    async fn client(&self) -> Result<Loan, StoreError> {
+        self.connections.lend().await
     }
 
     /// Runs edits in one transaction, on a thread that may block.
@@ -113,8 +127,8 @@ impl PostgresStore {
 
     async fn execute(&self, text: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
         let client = self.client().await?;
-        let statement = client.prepare_cached(text).await.sql()?;
-        client.execute(&statement, params).await.sql()
+        let result = async { client.execute(&client.prepare_cached(text).await?, params).await }.await;
+        client.after(result).sql()
     }
 
     async fn one<T>(
@@ -124,8 +138,8 @@ impl PostgresStore {
         read: impl FnOnce(&tokio_postgres::Row) -> T,
     ) -> Result<Option<T>, StoreError> {
         let client = self.client().await?;
-        let statement = client.prepare_cached(text).await.sql()?;
-        Ok(client.query_opt(&statement, params).await.sql()?.as_ref().map(read))
+        let result = async { client.query_opt(&client.prepare_cached(text).await?, params).await }.await;
+        Ok(client.after(result).sql()?.as_ref().map(read))
     }
 
     async fn all<T>(
@@ -135,17 +149,9 @@ impl PostgresStore {
         read: impl FnMut(&tokio_postgres::Row) -> T,
     ) -> Result<Vec<T>, StoreError> {
         let client = self.client().await?;
-        let statement = client.prepare_cached(text).await.sql()?;
-        Ok(client.query(&statement, params).await.sql()?.iter().map(read).collect())
+        let result = async { client.query(&client.prepare_cached(text).await?, params).await }.await;
+        Ok(client.after(result).sql()?.iter().map(read).collect())
     }
-}
-
-/// Ends a transaction that went wrong: a connection that cannot even roll back is given up.
-async fn rolled_back<T>(client: Object, result: Result<T, StoreError>) -> Result<T, StoreError> {
-    if result.is_err() && client.batch_execute("ROLLBACK").await.is_err() {
-        drop(Object::take(client));
-    }
-    result
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -173,7 +179,9 @@ impl DefinitionStore for PostgresStore {
     }
 
     async fn jobs(&self, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
-        lists::jobs(&self.client().await?, query).await
+        let client = self.client().await?;
+        let result = lists::jobs(&client, query).await;
+        client.after(result)
     }
 
     async fn trigger(&self, key: &TriggerKey) -> Result<Option<StoredTrigger>, StoreError> {
@@ -181,7 +189,9 @@ impl DefinitionStore for PostgresStore {
     }
 
     async fn triggers(&self, query: &TriggerQuery) -> Result<Page<StoredTrigger>, StoreError> {
-        lists::triggers(&self.client().await?, query).await
+        let client = self.client().await?;
+        let result = lists::triggers(&client, query).await;
+        client.after(result)
     }
 
     async fn open_in_lanes(&self, lanes: &[i64]) -> Result<Vec<(i64, u64)>, StoreError> {
@@ -197,7 +207,9 @@ impl DefinitionStore for PostgresStore {
     }
 
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
-        lists::state_counts(&self.client().await?, now).await
+        let client = self.client().await?;
+        let result = lists::state_counts(&client, now).await;
+        client.after(result)
     }
 }
 
@@ -215,11 +227,11 @@ impl FiringStore for PostgresStore {
     async fn claim_due(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
         let client = self.client().await?;
         let result = claim::claim(&client, &self.shared, claim).await;
-        let outcome = rolled_back(client, result).await?;
+        let outcome = client.after_transaction(result).await?;
         if !outcome.ended_jobs.is_empty() {
             let client = self.client().await?;
             let result = finish::collect_jobs(&client, outcome.ended_jobs).await;
-            rolled_back(client, result).await?;
+            client.after_transaction(result).await?;
         }
         Ok(outcome.claimed)
     }
@@ -228,7 +240,7 @@ impl FiringStore for PostgresStore {
         if finish::is_plain(&self.shared, done) {
             let client = self.client().await?;
             let result = finish::complete_plain(&client, &self.shared, done).await;
-            return rolled_back(client, result).await;
+            return client.after_transaction(result).await;
         }
         let done = done.to_vec();
         self.edit(move |edit| finish::complete(edit, now, &done)).await
@@ -256,11 +268,13 @@ impl HistoryStore for PostgresStore {
         let client = self.client().await?;
         client.batch_execute("BEGIN").await.sql()?;
         let result = record(&client, &self.shared, rows).await;
-        rolled_back(client, result).await
+        client.after_transaction(result).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
-        lists::history(&self.client().await?, query).await
+        let client = self.client().await?;
+        let result = lists::history(&client, query).await;
+        client.after(result)
     }
 
     async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {
@@ -272,7 +286,9 @@ impl HistoryStore for PostgresStore {
     }
 
     async fn skipped(&self, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError> {
-        lists::skipped(&self.client().await?, query).await
+        let client = self.client().await?;
+        let result = lists::skipped(&client, query).await;
+        client.after(result)
     }
 
     async fn prune(&self, retention: &Retention) -> Result<u64, StoreError> {
@@ -325,7 +341,7 @@ impl ClusterStore for PostgresStore {
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
         let client = self.client().await?;
         let result = nodes::heartbeat(&client, &self.shared, beat).await;
-        rolled_back(client, result).await
+        client.after_transaction(result).await
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
@@ -344,7 +360,7 @@ impl ClusterStore for PostgresStore {
         let client = self.client().await?;
         client.batch_execute("BEGIN").await.sql()?;
         let result = locks::take(&client, request).await;
-        rolled_back(client, result).await
+        client.after_transaction(result).await
     }
 
     async fn renew_lock(&self, token: i64, now: Timestamp, lease_ms: u64) -> Result<bool, StoreError> {

@@ -8,10 +8,10 @@ use futures_util::stream::poll_fn;
 use punctual_core::StoreError;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, Config, NoTls};
+use tokio_postgres::AsyncMessage;
 
 use crate::error::Sql;
-use crate::open::config;
+use crate::url::Target;
 
 /// The first and the longest pause before the next try to connect.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -23,12 +23,12 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn start(url: &str, schema: &str) -> Result<Self, StoreError> {
-        let (config, schema) = (config(url)?, schema.to_owned());
+    pub(crate) fn start(target: Target, schema: &str) -> Self {
+        let schema = schema.to_owned();
         let changed = Arc::new(Notify::new());
         let told = Arc::clone(&changed);
-        let task = tokio::spawn(async move { listen_for_ever(config, schema, told).await });
-        Ok(Self { changed, task })
+        let task = tokio::spawn(async move { listen_for_ever(target, schema, told).await });
+        Self { changed, task }
     }
 
     /// Completes when something changed since the last call.
@@ -43,10 +43,13 @@ impl Drop for Listener {
     }
 }
 
-async fn listen_for_ever(config: Config, schema: String, changed: Arc<Notify>) {
+async fn listen_for_ever(target: Target, schema: String, changed: Arc<Notify>) {
     let mut pause = PAUSE.0;
     loop {
-        if listen(&config, &schema, &changed).await.is_ok() {
+        let mut heard = false;
+        // What ended it does not matter: there is nobody to tell, and the store's own calls say it.
+        let _ = listen(&target, &schema, &changed, &mut heard).await;
+        if heard {
             pause = PAUSE.0;
         }
         #[expect(
@@ -58,18 +61,17 @@ async fn listen_for_ever(config: Config, schema: String, changed: Arc<Notify>) {
     }
 }
 
-/// Listens until the connection ends.
-async fn listen(config: &Config, schema: &str, changed: &Notify) -> Result<(), StoreError> {
-    let (client, mut connection) = config.connect(NoTls).await.sql()?;
+/// Listens until the connection ends; `heard` says whether it got that far.
+async fn listen(target: &Target, schema: &str, changed: &Notify, heard: &mut bool) -> Result<(), StoreError> {
+    let (client, mut connection) = target.config.connect(target.tls.clone()).await.sql()?;
     let mut messages = poll_fn(move |context| connection.poll_message(context));
     let listening = client.batch_execute("LISTEN punctual");
     let mut listening = std::pin::pin!(listening);
-    let mut ready = false;
     loop {
         tokio::select! {
-            answer = &mut listening, if !ready => {
+            answer = &mut listening, if !*heard => {
                 answer.sql()?;
-                ready = true;
+                *heard = true;
                 // Something may have happened before.
                 changed.notify_one();
             }

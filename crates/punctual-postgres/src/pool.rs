@@ -1,0 +1,167 @@
+//! The connections: opened as they are needed, lent to one call at a time, and given up when in doubt.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use punctual_core::StoreError;
+
+use crate::error::{Sql, pool_error};
+use crate::open::Options;
+use crate::url::Target;
+
+/// Settings of every connection.
+///
+/// The statements are made for their indexes and bind arrays, whose length the planner cannot know: on young tables
+/// (without statistics) it would choose to read whole tables, and keep that plan. So the alternatives are switched off, and
+/// a plan is made once a connection.
+///
+/// A transaction goes from one statement to the next within milliseconds. One that does not belongs to a node that is
+/// frozen or cut off, and its locks would keep the others from the lanes that it touched: the server ends it.
+const SETTINGS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                        SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_min_messages = warning; \
+                        SET idle_in_transaction_session_timeout = '3s';";
+
+/// How many connections a store has, and who waits for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Connections that may be open at a time.
+    pub max_size: usize,
+    /// Connections that are open.
+    pub size: usize,
+    /// Of those, the ones that no call is using.
+    pub available: usize,
+    /// Calls that wait for a connection.
+    pub waiting: usize,
+}
+
+/// The connections of a store.
+pub(crate) struct Connections {
+    pool: Pool,
+    address: String,
+}
+
+impl Connections {
+    pub(crate) fn new(
+        target: &Target,
+        options: &Options,
+        schema: &str,
+        more: &str,
+    ) -> Result<Self, StoreError> {
+        // Whether a connection works is not asked before each call, which would cost a round trip: one that ended is known to
+        // be closed, and one that failed is not given back.
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(target.config.clone(), target.tls.clone(), recycling);
+        let settings = format!("SET search_path = {schema}; {SETTINGS} {more}");
+        let wait = Some(Duration::from_millis(options.wait_ms));
+        let pool = Pool::builder(manager)
+            .max_size(options.max_connections.max(2))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(wait)
+            .create_timeout(wait)
+            .post_create(Hook::async_fn(move |client, _| {
+                let settings = settings.clone();
+                Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
+            }))
+            .build()
+            .map_err(|error| StoreError::Other(error.to_string()))?;
+        Ok(Self { pool, address: target.address() })
+    }
+
+    /// A connection; waits for one if all are in use.
+    pub(crate) async fn lend(&self) -> Result<Loan, StoreError> {
+        match self.pool.get().await {
+            Ok(object) => Ok(Loan(Some(object))),
+            Err(error) => Err(pool_error(&error, &self.address)),
+        }
+    }
+
+    pub(crate) fn status(&self) -> PoolStatus {
+        let status = self.pool.status();
+        PoolStatus {
+            max_size: status.max_size,
+            size: status.size,
+            available: status.available,
+            waiting: status.waiting,
+        }
+    }
+
+    /// Finds out whether a pooler hands connections of the server round among clients between transactions. Then what is set
+    /// for a connection holds for somebody else's statements, and not for ours.
+    pub(crate) async fn refuse_transaction_pooling(&self) -> Result<(), StoreError> {
+        const BACKEND: &str = "SELECT pg_backend_pid()";
+        let (one, other) = (self.lend().await?, self.lend().await?);
+        // Unprepared, since prepared statements are what such a pooler may not know.
+        let first = backend(&one, BACKEND).await?;
+        let second = backend(&other, &format!("BEGIN; {BACKEND}")).await?;
+        let again = backend(&one, BACKEND).await?;
+        other.batch_execute("ROLLBACK").await.sql()?;
+        one.give_back();
+        other.give_back();
+        if first == second || first != again {
+            return Err(StoreError::Other(format!(
+                "between this program and the database at {} there is a pooler that gives each transaction another connection \
+                 of the server: set it to session pooling (PgBouncer: pool_mode = session), or name the server itself in the \
+                 database URL",
+                self.address
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The server's process behind a connection.
+async fn backend(client: &Object, text: &str) -> Result<Option<String>, StoreError> {
+    let messages = client.simple_query(text).await.sql()?;
+    Ok(messages.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }))
+}
+
+/// A connection that a call is using. It goes back when the call says that it is at rest; where the call fails, panics or
+/// is cancelled halfway (so that a transaction may be open), it is closed.
+pub(crate) struct Loan(Option<Object>);
+
+impl Loan {
+    /// Nothing is open on it.
+    pub(crate) fn give_back(mut self) {
+        drop(self.0.take());
+    }
+
+    /// Gives it back after statements outside of a transaction. A failed one may mean that the connection is broken, though
+    /// it does not know yet.
+    pub(crate) fn after<T, E>(self, result: Result<T, E>) -> Result<T, E> {
+        if result.is_ok() {
+            self.give_back();
+        }
+        result
+    }
+
+    /// Gives it back after a transaction, which has ended unless this is an error.
+    pub(crate) async fn after_transaction<T>(self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if result.is_ok() || self.batch_execute("ROLLBACK").await.is_ok() {
+            self.give_back();
+        }
+        result
+    }
+}
+
+impl Deref for Loan {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        match &self.0 {
+            Some(object) => object,
+            None => unreachable!("only what consumes the loan takes the connection"),
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take() {
+            drop(Object::take(object));
+        }
+    }
+}

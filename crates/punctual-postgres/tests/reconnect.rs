@@ -1,0 +1,172 @@
+//! Connections that break: the calls that use them fail, the next ones have new connections.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use futures_util::FutureExt;
+use punctual_core::{
+    Change, Claim, ClusterStore, DefinitionStore, FiringStore, HistoryStore, JobKind, KindSlots, StoreError,
+    TaskRecord, TaskStatus, Term, Trigger,
+};
+use punctual_postgres::{Options, PoolStatus, PostgresStore};
+use punctual_testkit::factory::{at, beat, every, job};
+use punctual_throwaway::{Postgres, Stop};
+
+const CONNECTIONS: usize = 3;
+
+fn server() -> Postgres {
+    let settings = [("fsync", "off"), ("full_page_writes", "off")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    Postgres::start(punctual_throwaway::Options { settings, ..Default::default() }).unwrap()
+}
+
+async fn open(server: &Postgres) -> PostgresStore {
+    let options = Options { max_connections: CONNECTIONS, ..Options::default() };
+    PostgresStore::open(&server.url(), options).await.unwrap()
+}
+
+/// Ends every connection of every store, and says how many there were.
+fn kill(server: &Postgres) -> usize {
+    let sql =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'punctual'";
+    server.psql(sql).unwrap().parse().unwrap()
+}
+
+fn record() -> TaskRecord {
+    TaskRecord {
+        task: "by hand".to_owned(),
+        status: TaskStatus::Success,
+        started_at: at(0),
+        ended_at: Some(at(1)),
+        duration_ms: Some(1_000),
+        details: None,
+        db_id: None,
+        node: "node".to_owned(),
+    }
+}
+
+/// One call of each way to use a connection: a statement, a list, a transaction, an edit.
+async fn call(store: &PostgresStore, term: Term, which: usize) -> Result<(), StoreError> {
+    let key = "job".into();
+    match which % 5 {
+        0 => store.job(&key).await.map(drop),
+        1 => store.record(&[record()]).await.map(drop),
+        2 => {
+            let triggers = vec![Trigger::new("t", "job", every(60))];
+            store.apply(at(0), &[Change::Schedule { job: job("job"), triggers }]).await.map(drop)
+        }
+        3 => {
+            let kinds = [KindSlots { kind: JobKind::new("test"), free: 5 }];
+            let claim = Claim { now: at(1), term, limit: 5, kinds: &kinds };
+            store.claim_due(&claim).await.map(drop)
+        }
+        _ => store.state_counts(at(0)).await.map(drop),
+    }
+}
+
+#[track_caller]
+fn only_unavailable(result: &Result<(), StoreError>) {
+    assert!(matches!(result, Ok(()) | Err(StoreError::Unavailable(_))), "{result:?}");
+}
+
+/// Each dead connection is handed out once at most, and then the store works.
+async fn recovers(store: &PostgresStore, term: Term) {
+    let mut failed = 0;
+    for which in 0..10 {
+        let result = call(store, term, which).await;
+        only_unavailable(&result);
+        failed += usize::from(result.is_err());
+    }
+    assert!(failed <= CONNECTIONS, "{failed} calls failed");
+}
+
+#[tokio::test]
+async fn connections_that_end_between_calls() {
+    let server = server();
+    let store = open(&server).await;
+    let term = store.heartbeat(&beat("node", None, at(0))).await.unwrap().term;
+    for _ in 0..10 {
+        assert!(kill(&server) > 0);
+        recovers(&store, term).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_end_during_calls() {
+    let server = server();
+    let store = Arc::new(open(&server).await);
+    let term = store.heartbeat(&beat("node", None, at(0))).await.unwrap().term;
+    let (over, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let callers: Vec<_> = (0..5)
+        .map(|which| {
+            let (store, over, calls) = (Arc::clone(&store), Arc::clone(&over), Arc::clone(&calls));
+            tokio::spawn(async move {
+                let mut failed = 0_usize;
+                while !over.load(Ordering::Relaxed) {
+                    let result = call(&store, term, which + calls.fetch_add(1, Ordering::Relaxed)).await;
+                    only_unavailable(&result);
+                    failed += usize::from(result.is_err());
+                }
+                failed
+            })
+        })
+        .collect();
+    for round in 1..=20 {
+        // So that each time they are in the midst of their calls.
+        while calls.load(Ordering::Relaxed) < round * 10 {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::block_in_place(|| kill(&server));
+    }
+    over.store(true, Ordering::Relaxed);
+    let mut failed = 0;
+    for caller in callers {
+        failed += caller.await.unwrap();
+    }
+    assert!(failed > 0, "no call was hit");
+    recovers(&store, term).await;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'punctual' AND state LIKE 'idle in %'";
+    assert_eq!(server.psql(busy).unwrap(), "0");
+}
+
+#[tokio::test]
+async fn a_server_that_crashes_and_comes_back() {
+    let mut server = server();
+    let store = open(&server).await;
+    let term = store.heartbeat(&beat("node", None, at(0))).await.unwrap().term;
+    call(&store, term, 2).await.unwrap();
+    // The listener listens.
+    store.changed().await;
+
+    server.stop(Stop::Immediate).unwrap();
+    for which in 0..10 {
+        let error = call(&store, term, which).await.unwrap_err();
+        assert!(error.is_transient(), "{error}");
+    }
+    server.start_again().unwrap();
+    for which in 0..10 {
+        call(&store, term, which).await.unwrap();
+    }
+
+    // It tells when it listens again, since it may have missed something, and then what others say.
+    store.changed().await;
+    server.psql("NOTIFY punctual, 'somebody_else'").unwrap();
+    call(&store, term, 0).await.unwrap();
+    assert!(store.changed().now_or_never().is_none());
+    server.psql("NOTIFY punctual, 'punctual'").unwrap();
+    store.changed().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_halfway_leaves_no_transaction_open() {
+    let server = server();
+    let store = open(&server).await;
+    assert_eq!(store.pool_status(), PoolStatus { max_size: CONNECTIONS, size: 2, available: 2, waiting: 0 });
+    // The first look sends BEGIN, and there is no second.
+    let rows = [record()];
+    assert!(store.record(&rows).now_or_never().is_none());
+    assert_eq!(store.pool_status(), PoolStatus { max_size: CONNECTIONS, size: 1, available: 1, waiting: 0 });
+    store.record(&rows).await.unwrap();
+}
