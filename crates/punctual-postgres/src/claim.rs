@@ -1,23 +1,29 @@
 //! The claim: due triggers in, fires out. Three round trips: what is due (locked), what it means, what becomes of it.
 
+mod know;
+mod write;
+
+pub(crate) use write::delete;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 use deadpool_postgres::Object;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use punctual_core::time::{from_millis, to_millis, whole_millis};
 use punctual_core::{
-    CancelledFire, Cause, Claim, Claimed, Fire, FireId, JobKey, Lane, Overlap, SkipReason, StoreError,
-    StoredCalendar, StoredJob, StoredTrigger, Term, Then, TriggerState, definition, firing, pending,
+    CancelledFire, Cause, Claim, Claimed, Fire, FireId, Lane, Overlap, SkipReason, StoreError, StoredJob,
+    StoredTrigger, Term, Then, definition, firing, pending,
 };
 
-use crate::edit::cause;
 use crate::error::Sql;
-use crate::insert::{self, SkipRow};
-use crate::rows::{self, Due, code, integer, json, millis};
-use crate::shared::{Owner, Shared, lock};
+use crate::insert::SkipRow;
+use crate::rows::{self, Due, integer, millis};
+use crate::shared::{Owner, Shared};
 use crate::sql;
+
+use know::Known;
+use write::Taken;
 
 /// One claim under way, inside its transaction.
 struct Work<'a> {
@@ -36,27 +42,6 @@ struct Work<'a> {
     ended_jobs: BTreeSet<i64>,
     /// The place of each fire in the order of work.
     order: HashMap<FireId, (Option<i64>, i64)>,
-}
-
-/// What is still to be written.
-#[derive(Default)]
-struct Taken {
-    moved: Vec<(StoredTrigger, bool)>,
-    gone: Vec<i64>,
-    deleted: Vec<i64>,
-    fires: Vec<(Fire, Owner)>,
-    skips: Vec<SkipRow>,
-    pending: Vec<(StoredTrigger, i64)>,
-    lanes: BTreeSet<i64>,
-    failed: Vec<(i64, String)>,
-}
-
-/// What due triggers mean.
-#[derive(Default)]
-struct Known {
-    triggers: HashMap<i64, Arc<StoredTrigger>>,
-    jobs: HashMap<i64, Result<StoredJob, String>>,
-    calendars: HashMap<String, Arc<StoredCalendar>>,
 }
 
 /// Due triggers that are locked, and lanes with something at a gate; each with the id that its fire gets.
@@ -185,87 +170,6 @@ impl Work<'_> {
         })
     }
 
-    /// Reads what due triggers mean: their definitions (unless this node knows them), jobs and calendars. The rows of
-    /// `due` are locked, so no edit can come between.
-    async fn know(&self, due: impl Iterator<Item = &Due> + Clone + Send) -> Result<Known, StoreError> {
-        let mut known = Known::default();
-        let mut unknown = Vec::new();
-        for one in due.clone() {
-            match self.shared.definition(one.trigger_id, one.version) {
-                Some(trigger) => {
-                    known.triggers.insert(one.trigger_id, trigger);
-                }
-                None => unknown.push(one.trigger_id),
-            }
-        }
-        if !unknown.is_empty() {
-            let statement = self.client.prepare_cached(sql::DEFINITIONS).await.sql()?;
-            let versions: HashMap<i64, i64> = due.map(|due| (due.trigger_id, due.version)).collect();
-            for row in self.client.query(&statement, &[&unknown]).await.sql()? {
-                let trigger = Arc::new(rows::definition(&row, JobKey::stored("", "")));
-                let once = matches!(trigger.schedule(), punctual_core::Schedule::Once);
-                if let Some(version) = versions.get(&trigger.id).filter(|_| !once) {
-                    self.shared.remember_definition(*version, &trigger);
-                }
-                known.triggers.insert(trigger.id, trigger);
-            }
-        }
-        self.know_jobs(&mut known).await?;
-        self.know_calendars(&mut known).await?;
-        Ok(known)
-    }
-
-    async fn know_jobs(&self, known: &mut Known) -> Result<(), StoreError> {
-        let ids: BTreeSet<i64> = known.triggers.values().map(|trigger| trigger.job_id).collect();
-        let ids: Vec<i64> = ids.into_iter().collect();
-        let statement = self.client.prepare_cached(sql::JOB_VERSIONS).await.sql()?;
-        for row in self.client.query(&statement, &[&ids]).await.sql()? {
-            let (id, version) = (row.get(0), row.get(1));
-            if let Some(job) = self.shared.job(id, version) {
-                known.jobs.insert(id, Ok(job));
-                continue;
-            }
-            let statement = self.client.prepare_cached(sql::JOB_BY_ID).await.sql()?;
-            let Some(row) = self.client.query_opt(&statement, &[&id]).await.sql()? else { continue };
-            let job = match rows::job(&row) {
-                Ok(job) => {
-                    self.shared.remember_job(&job);
-                    Ok(job)
-                }
-                Err(error) => Err(error.to_string()),
-            };
-            known.jobs.insert(id, job);
-        }
-        Ok(())
-    }
-
-    async fn know_calendars(&self, known: &mut Known) -> Result<(), StoreError> {
-        let names: BTreeSet<&str> =
-            known.triggers.values().filter_map(|trigger| trigger.definition.calendar.as_deref()).collect();
-        if names.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<&str> = names.into_iter().collect();
-        let statement = self.client.prepare_cached(sql::CALENDAR_VERSIONS).await.sql()?;
-        let mut calendars = HashMap::new();
-        for row in self.client.query(&statement, &[&names]).await.sql()? {
-            let (name, version): (String, i64) = (row.get(0), row.get(1));
-            let calendar = match self.shared.calendar(&name, version) {
-                Some(calendar) => calendar,
-                None => {
-                    let statement = self.client.prepare_cached(sql::CALENDAR_BY_NAME).await.sql()?;
-                    let row = self.client.query_opt(&statement, &[&name]).await.sql()?;
-                    // One that cannot be read is missing for its triggers, which say so.
-                    let Some(Ok(calendar)) = row.map(|row| rows::calendar(&row)) else { continue };
-                    self.shared.remember_calendar(calendar)
-                }
-            };
-            calendars.insert(name, calendar);
-        }
-        known.calendars = calendars;
-        Ok(())
-    }
-
     /// Takes due triggers without a lane; whether something of what was taken may be due again.
     async fn take_free(&mut self, due: Vec<(Due, i64)>) -> Result<bool, StoreError> {
         if due.is_empty() {
@@ -284,32 +188,6 @@ impl Work<'_> {
         let is_due = |trigger: &StoredTrigger| trigger.next_fire_at.is_some_and(|at| at <= now);
         let moved = self.taken.moved.iter().any(|(trigger, _)| is_due(trigger));
         Ok(moved || self.taken.pending.iter().any(|(trigger, _)| is_due(trigger)))
-    }
-
-    /// The trigger and the job of a row of `due`; one that cannot be understood is set to the error state.
-    fn meaning(&mut self, due: &Due, known: &Known) -> Option<(StoredTrigger, StoredJob)> {
-        let mut trigger = (**known.triggers.get(&due.trigger_id)?).clone();
-        rows::stand(&mut trigger, due);
-        let problem = if trigger.state == TriggerState::Error {
-            trigger.error.clone().unwrap_or_default()
-        } else if let Some(name) =
-            trigger.definition.calendar.as_ref().filter(|name| !known.calendars.contains_key(*name))
-        {
-            format!("its calendar {name:?} is missing or cannot be read")
-        } else {
-            match known.jobs.get(&trigger.job_id) {
-                Some(Ok(job)) => {
-                    trigger.definition.job = job.detail.key.clone();
-                    return Some((trigger, job.clone()));
-                }
-                Some(Err(problem)) => problem.clone(),
-                None => "its job is missing".to_owned(),
-            }
-        };
-        self.taken.lanes.extend(trigger.lane.map(|lane| lane.id));
-        self.taken.failed.push((due.trigger_id, problem.clone()));
-        self.claimed.errors.push((trigger.definition.key, problem));
-        None
     }
 
     /// Lets a due trigger do what its plan says; whether it fired.
@@ -500,140 +378,4 @@ impl Work<'_> {
         self.claimed.next_due = next.get::<_, Option<i64>>(0).map(from_millis);
         Ok(Outcome { claimed: self.claimed, ended_jobs: self.ended_jobs.into_iter().collect() })
     }
-}
-
-impl Taken {
-    async fn write(
-        &self,
-        client: &Object,
-        shared: &Shared,
-        now: Timestamp,
-        term: Term,
-        node: &str,
-    ) -> Result<(), StoreError> {
-        for (id, problem) in &self.failed {
-            let statement = client.prepare_cached(sql::TRIGGER_FAIL).await.sql()?;
-            client.execute(&statement, &[id, problem]).await.sql()?;
-        }
-        // Statements that do not need each other's answers go out together.
-        futures_util::try_join!(
-            self.write_moved(client),
-            delete(client, sql::DUE_DELETE, &self.gone),
-            delete(client, sql::TRIGGERS_DELETE, &self.deleted),
-            self.write_fires(client, shared, now, term, node),
-        )?;
-        if !self.skips.is_empty() {
-            insert::skips(client, &self.skips).await?;
-        }
-        if !self.pending.is_empty() {
-            insert::triggers(client, &self.pending).await?;
-        }
-        refresh_gates(client, &self.lanes).await
-    }
-
-    async fn write_moved(&self, client: &Object) -> Result<(), StoreError> {
-        for (trigger, _) in self.moved.iter().filter(|(_, rebased)| *rebased) {
-            let rebased = trigger.rebased.as_ref().map(json).transpose()?;
-            let statement = client.prepare_cached(sql::TRIGGER_REBASE).await.sql()?;
-            let (anchor, from) = (to_millis(trigger.anchor), to_millis(trigger.accounted_from));
-            client.execute(&statement, &[&trigger.id, &anchor, &rebased, &from]).await.sql()?;
-        }
-        if self.moved.is_empty() {
-            return Ok(());
-        }
-        let all = || self.moved.iter().map(|(trigger, _)| trigger);
-        let statement = client.prepare_cached(sql::DUE_ADVANCE).await.sql()?;
-        client
-            .execute(
-                &statement,
-                &[
-                    &all().map(|trigger| trigger.id).collect::<Vec<_>>(),
-                    &all().map(|trigger| code(trigger.state.code())).collect::<Vec<_>>(),
-                    &all().map(|trigger| millis(trigger.next_fire_at)).collect::<Vec<_>>(),
-                    &all().map(|trigger| millis(trigger.previous_fire_at)).collect::<Vec<_>>(),
-                    &all().map(|trigger| integer(trigger.fired)).collect::<Vec<_>>(),
-                    &all().map(|trigger| integer(trigger.skipped)).collect::<Vec<_>>(),
-                    &self.moved.iter().map(|(_, rebased)| i64::from(*rebased)).collect::<Vec<_>>(),
-                ],
-            )
-            .await
-            .sql()?;
-        Ok(())
-    }
-
-    async fn write_fires(
-        &self,
-        client: &Object,
-        shared: &Shared,
-        now: Timestamp,
-        term: Term,
-        node: &str,
-    ) -> Result<(), StoreError> {
-        if self.fires.is_empty() {
-            return Ok(());
-        }
-        let kept =
-            self.fires.iter().filter(|(fire, _)| fire.job.history).map(|(fire, _)| fire.job.key.name());
-        let names = shared.new_task_names(kept);
-        if !names.is_empty() {
-            let statement = client.prepare_cached(sql::TASK_NAMES_INSERT).await.sql()?;
-            client.execute(&statement, &[&names]).await.sql()?;
-            shared.remember_task_names(&names);
-        }
-        let all = || self.fires.iter().map(|(fire, _)| fire);
-        // Only recovery reads it back, and only for jobs that ask for recovery.
-        let data = |fire: &Fire| fire.job.requests_recovery && !fire.trigger_data.is_empty();
-        let statement = client.prepare_cached(sql::RUNNING_INSERT).await.sql()?;
-        client
-            .execute(
-                &statement,
-                &[
-                    &term.0,
-                    &to_millis(now),
-                    &node,
-                    &all().map(|fire| fire.id.0).collect::<Vec<_>>(),
-                    &self.fires.iter().map(|(_, owner)| owner.job_id).collect::<Vec<_>>(),
-                    &self.fires.iter().map(|(_, owner)| owner.trigger_id).collect::<Vec<_>>(),
-                    &self.fires.iter().map(|(_, owner)| owner.lane).collect::<Vec<_>>(),
-                    &all().map(|fire| to_millis(fire.scheduled_at)).collect::<Vec<_>>(),
-                    &all().map(|fire| fire.origin.0).collect::<Vec<_>>(),
-                    &all().map(|fire| i64::from(fire.attempt)).collect::<Vec<_>>(),
-                    &all().map(|fire| cause(fire.cause)).collect::<Vec<_>>(),
-                    &all().map(|fire| fire.trigger.group()).collect::<Vec<_>>(),
-                    &all().map(|fire| fire.trigger.name()).collect::<Vec<_>>(),
-                    &all().map(|fire| data(fire).then(|| fire.trigger_data.as_str())).collect::<Vec<_>>(),
-                ],
-            )
-            .await
-            .sql()?;
-        lock(&shared.open_fires).extend(self.fires.iter().map(|(fire, owner)| (fire.id.0, *owner)));
-        Ok(())
-    }
-}
-
-pub(crate) async fn delete(client: &Object, text: &str, ids: &[i64]) -> Result<(), StoreError> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let statement = client.prepare_cached(text).await.sql()?;
-    client.execute(&statement, &[&ids]).await.sql()?;
-    Ok(())
-}
-
-/// Recomputes the gates of lanes that this transaction has locked.
-async fn refresh_gates(client: &Object, lanes: &BTreeSet<i64>) -> Result<(), StoreError> {
-    if lanes.is_empty() {
-        return Ok(());
-    }
-    let lanes: Vec<i64> = lanes.iter().copied().collect();
-    let (close, open) = futures_util::try_join!(
-        client.prepare_cached(sql::GATES_CLOSE),
-        client.prepare_cached(sql::GATES_OPEN)
-    )
-    .sql()?;
-    futures_util::try_join!(async { client.execute(&close, &[&lanes]).await }, async {
-        client.execute(&open, &[&lanes]).await
-    },)
-    .sql()?;
-    Ok(())
 }

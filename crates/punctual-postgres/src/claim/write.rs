@@ -1,0 +1,164 @@
+//! What becomes of what a claim took.
+
+use std::collections::BTreeSet;
+
+use deadpool_postgres::Object;
+use jiff::Timestamp;
+use punctual_core::time::to_millis;
+use punctual_core::{Fire, StoreError, StoredTrigger, Term};
+
+use crate::edit::cause;
+use crate::error::Sql;
+use crate::insert::{self, SkipRow};
+use crate::rows::{code, integer, json, millis};
+use crate::shared::{Owner, Shared, lock};
+use crate::sql;
+
+/// What is still to be written.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) moved: Vec<(StoredTrigger, bool)>,
+    pub(super) gone: Vec<i64>,
+    pub(super) deleted: Vec<i64>,
+    pub(super) fires: Vec<(Fire, Owner)>,
+    pub(super) skips: Vec<SkipRow>,
+    pub(super) pending: Vec<(StoredTrigger, i64)>,
+    pub(super) lanes: BTreeSet<i64>,
+    pub(super) failed: Vec<(i64, String)>,
+}
+
+impl Taken {
+    pub(super) async fn write(
+        &self,
+        client: &Object,
+        shared: &Shared,
+        now: Timestamp,
+        term: Term,
+        node: &str,
+    ) -> Result<(), StoreError> {
+        for (id, problem) in &self.failed {
+            let statement = client.prepare_cached(sql::TRIGGER_FAIL).await.sql()?;
+            client.execute(&statement, &[id, problem]).await.sql()?;
+        }
+        // Statements that do not need each other's answers go out together.
+        futures_util::try_join!(
+            self.write_moved(client),
+            delete(client, sql::DUE_DELETE, &self.gone),
+            delete(client, sql::TRIGGERS_DELETE, &self.deleted),
+            self.write_fires(client, shared, now, term, node),
+        )?;
+        if !self.skips.is_empty() {
+            insert::skips(client, &self.skips).await?;
+        }
+        if !self.pending.is_empty() {
+            insert::triggers(client, &self.pending).await?;
+        }
+        refresh_gates(client, &self.lanes).await
+    }
+
+    async fn write_moved(&self, client: &Object) -> Result<(), StoreError> {
+        for (trigger, _) in self.moved.iter().filter(|(_, rebased)| *rebased) {
+            let rebased = trigger.rebased.as_ref().map(json).transpose()?;
+            let statement = client.prepare_cached(sql::TRIGGER_REBASE).await.sql()?;
+            let (anchor, from) = (to_millis(trigger.anchor), to_millis(trigger.accounted_from));
+            client.execute(&statement, &[&trigger.id, &anchor, &rebased, &from]).await.sql()?;
+        }
+        if self.moved.is_empty() {
+            return Ok(());
+        }
+        let all = || self.moved.iter().map(|(trigger, _)| trigger);
+        let statement = client.prepare_cached(sql::DUE_ADVANCE).await.sql()?;
+        client
+            .execute(
+                &statement,
+                &[
+                    &all().map(|trigger| trigger.id).collect::<Vec<_>>(),
+                    &all().map(|trigger| code(trigger.state.code())).collect::<Vec<_>>(),
+                    &all().map(|trigger| millis(trigger.next_fire_at)).collect::<Vec<_>>(),
+                    &all().map(|trigger| millis(trigger.previous_fire_at)).collect::<Vec<_>>(),
+                    &all().map(|trigger| integer(trigger.fired)).collect::<Vec<_>>(),
+                    &all().map(|trigger| integer(trigger.skipped)).collect::<Vec<_>>(),
+                    &self.moved.iter().map(|(_, rebased)| i64::from(*rebased)).collect::<Vec<_>>(),
+                ],
+            )
+            .await
+            .sql()?;
+        Ok(())
+    }
+
+    async fn write_fires(
+        &self,
+        client: &Object,
+        shared: &Shared,
+        now: Timestamp,
+        term: Term,
+        node: &str,
+    ) -> Result<(), StoreError> {
+        if self.fires.is_empty() {
+            return Ok(());
+        }
+        let kept =
+            self.fires.iter().filter(|(fire, _)| fire.job.history).map(|(fire, _)| fire.job.key.name());
+        let names = shared.new_task_names(kept);
+        if !names.is_empty() {
+            let statement = client.prepare_cached(sql::TASK_NAMES_INSERT).await.sql()?;
+            client.execute(&statement, &[&names]).await.sql()?;
+            shared.remember_task_names(&names);
+        }
+        let all = || self.fires.iter().map(|(fire, _)| fire);
+        // Only recovery reads it back, and only for jobs that ask for recovery.
+        let data = |fire: &Fire| fire.job.requests_recovery && !fire.trigger_data.is_empty();
+        let statement = client.prepare_cached(sql::RUNNING_INSERT).await.sql()?;
+        client
+            .execute(
+                &statement,
+                &[
+                    &term.0,
+                    &to_millis(now),
+                    &node,
+                    &all().map(|fire| fire.id.0).collect::<Vec<_>>(),
+                    &self.fires.iter().map(|(_, owner)| owner.job_id).collect::<Vec<_>>(),
+                    &self.fires.iter().map(|(_, owner)| owner.trigger_id).collect::<Vec<_>>(),
+                    &self.fires.iter().map(|(_, owner)| owner.lane).collect::<Vec<_>>(),
+                    &all().map(|fire| to_millis(fire.scheduled_at)).collect::<Vec<_>>(),
+                    &all().map(|fire| fire.origin.0).collect::<Vec<_>>(),
+                    &all().map(|fire| i64::from(fire.attempt)).collect::<Vec<_>>(),
+                    &all().map(|fire| cause(fire.cause)).collect::<Vec<_>>(),
+                    &all().map(|fire| fire.trigger.group()).collect::<Vec<_>>(),
+                    &all().map(|fire| fire.trigger.name()).collect::<Vec<_>>(),
+                    &all().map(|fire| data(fire).then(|| fire.trigger_data.as_str())).collect::<Vec<_>>(),
+                ],
+            )
+            .await
+            .sql()?;
+        lock(&shared.open_fires).extend(self.fires.iter().map(|(fire, owner)| (fire.id.0, *owner)));
+        Ok(())
+    }
+}
+
+pub(crate) async fn delete(client: &Object, text: &str, ids: &[i64]) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let statement = client.prepare_cached(text).await.sql()?;
+    client.execute(&statement, &[&ids]).await.sql()?;
+    Ok(())
+}
+
+/// Recomputes the gates of lanes that this transaction has locked.
+async fn refresh_gates(client: &Object, lanes: &BTreeSet<i64>) -> Result<(), StoreError> {
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    let lanes: Vec<i64> = lanes.iter().copied().collect();
+    let (close, open) = futures_util::try_join!(
+        client.prepare_cached(sql::GATES_CLOSE),
+        client.prepare_cached(sql::GATES_OPEN)
+    )
+    .sql()?;
+    futures_util::try_join!(async { client.execute(&close, &[&lanes]).await }, async {
+        client.execute(&open, &[&lanes]).await
+    },)
+    .sql()?;
+    Ok(())
+}
