@@ -151,7 +151,7 @@ CREATE TABLE triggers (
     for_name             TEXT,
     error                TEXT,
     created_at           INTEGER NOT NULL,
-    updated_at           INTEGER NOT NULL, lane_id INTEGER, lane_limit INTEGER NOT NULL DEFAULT 1, overlap INTEGER NOT NULL DEFAULT 0,
+    updated_at           INTEGER NOT NULL, lane_id INTEGER, lane_limit INTEGER NOT NULL DEFAULT 1, overlap INTEGER NOT NULL DEFAULT 0, event TEXT,
     UNIQUE (trigger_group, trigger_name)
 );
 
@@ -159,6 +159,8 @@ CREATE INDEX triggers_calendar ON triggers (calendar) WHERE calendar IS NOT NULL
 
 CREATE INDEX triggers_due ON triggers (kind_id, next_fire_at, priority_rank)
     WHERE state = 0 AND lane_id IS NULL AND next_fire_at IS NOT NULL;
+
+CREATE INDEX triggers_event ON triggers (event) WHERE event IS NOT NULL;
 
 CREATE INDEX triggers_job ON triggers (job_id);
 

@@ -50,6 +50,15 @@ pub enum Change {
         /// Arguments laid over the job's.
         data: Data,
     },
+    /// Emits an event: stores one run, due now, for each trigger whose schedule waits for it
+    /// ([`punctual_schedule::EventSchedule`]). [`Applied::created`] says for how many. A paused trigger makes no run: the
+    /// event becomes a skipped range of it, counted in [`Applied::unchanged`].
+    Emit {
+        /// The name of the event.
+        event: String,
+        /// Arguments laid over those of each trigger.
+        payload: Data,
+    },
     /// Takes a trigger out of the error state; what passed meanwhile is given up as misfired.
     ResetTrigger(TriggerKey),
     /// Stores a calendar under a name, replacing one of that name. Triggers that use it go on with what it includes from

@@ -9,11 +9,12 @@ use punctual_schedule::{Calendar, Occurrences, Schedule, Window};
 use crate::firing::{self, FiringPlan, SkipReason};
 use crate::time::whole_millis;
 use crate::{
-    Applied, Change, ChangeError, Data, FireId, JobDetail, JobKey, Lane, Pending, Skip, StoredCalendar,
-    StoredJob, StoredTrigger, Then, Trigger, TriggerKey, TriggerState, pending,
+    Applied, Cause, Change, ChangeError, Data, FireId, JobDetail, JobKey, Lane, Pending, Skip,
+    StoredCalendar, StoredJob, StoredTrigger, Then, Trigger, TriggerKey, TriggerState, pending,
 };
 
 mod calendars;
+mod events;
 
 /// Row operations inside one transaction.
 pub trait DefinitionTx {
@@ -62,6 +63,8 @@ pub trait DefinitionTx {
     fn delete_calendar(&mut self, name: &str) -> Result<(), Self::Error>;
     /// Reads the triggers that use a calendar, ordered by group and name.
     fn triggers_with_calendar(&mut self, name: &str) -> Result<Vec<StoredTrigger>, Self::Error>;
+    /// Reads the triggers whose definition's schedule waits for an event, ordered by group and name.
+    fn triggers_on_event(&mut self, event: &str) -> Result<Vec<StoredTrigger>, Self::Error>;
 }
 
 /// Applies one change at `now`.
@@ -113,6 +116,7 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
             each(tx, now, |tx: &mut T| tx.triggers_in(group), resume)
         }
         Change::TriggerNow { job, data } => trigger_now(tx, now, job, data),
+        Change::Emit { event, payload } => events::emit(tx, now, event, payload),
         Change::ResetTrigger(key) => each(tx, now, one(key), reset),
         Change::PutCalendar { name, calendar } => calendars::put(tx, now, name, calendar),
         Change::DeleteCalendar(name) => calendars::delete(tx, name),
@@ -243,6 +247,10 @@ fn change_lanes<T: DefinitionTx>(tx: &mut T, old: &StoredJob, job: &JobDetail) -
 }
 
 fn lane_of(job_id: i64, job: &JobDetail, trigger: &Trigger) -> Result<Option<Lane>, ChangeError> {
+    if trigger.schedule.event().is_some() {
+        // The event brings the data that the key may ask for, and the lane of each run is found then.
+        return Ok(pending::lane_of(job_id, job, &trigger.data));
+    }
     Lane::of(job_id, job, &trigger.data)
         .map_err(|problem| ChangeError::InvalidTrigger(trigger.key.clone(), problem))
 }
@@ -281,6 +289,11 @@ fn put_trigger<T: DefinitionTx>(tx: &mut T, now: Timestamp, trigger: &Trigger) -
     replace_trigger(tx, now, trigger, old, &job, calendar.as_ref())
 }
 
+/// Whether a trigger without instants waits for an event that may still come.
+fn may_wait(trigger: &Trigger, now: Timestamp) -> bool {
+    trigger.schedule.event().is_some() && trigger.end.is_none_or(|end| now < end)
+}
+
 fn insert_trigger<T: DefinitionTx>(
     tx: &mut T,
     now: Timestamp,
@@ -290,9 +303,10 @@ fn insert_trigger<T: DefinitionTx>(
 ) -> Result<Applied, T::Error> {
     let anchor = whole_millis(trigger.start.unwrap_or(now));
     let window = Window { start: anchor, end: trigger.end };
-    let Some(first) = Occurrences::new(&trigger.schedule, window).with_calendar(calendar).first() else {
+    let first = Occurrences::new(&trigger.schedule, window).with_calendar(calendar).first();
+    if first.is_none() && !may_wait(trigger, now) {
         return Err(ChangeError::NeverFires(trigger.key.clone()).into());
-    };
+    }
     let paused = tx.group_paused(trigger.key.group())?;
     tx.insert_trigger(&StoredTrigger {
         id: 0,
@@ -302,18 +316,18 @@ fn insert_trigger<T: DefinitionTx>(
         state: if paused { TriggerState::Paused } else { TriggerState::Waiting },
         anchor,
         rebased: None,
-        next_fire_at: Some(first),
+        next_fire_at: first,
         previous_fire_at: None,
         fired: 0,
         skipped: 0,
         // A cron schedule drops the milliseconds of its start, so its first instant may lie before the anchor.
-        accounted_from: first.min(anchor),
+        accounted_from: first.map_or(anchor, |first| first.min(anchor)),
         pending: None,
         error: None,
         created_at: now,
         updated_at: now,
     })?;
-    let next_due = (!paused).then_some(first);
+    let next_due = first.filter(|_| !paused);
     Ok(Applied { created: 1, next_due, ..Applied::default() })
 }
 
@@ -349,9 +363,11 @@ fn replace_trigger<T: DefinitionTx>(
             Schedule::Once | Schedule::FixedDelay(_) => occurrences.first(),
             _ => occurrences.at_or_after(now.max(new.anchor)),
         };
-        let Some(first) = first else { return Err(ChangeError::NeverFires(trigger.key.clone()).into()) };
-        new.next_fire_at = Some(first);
-        new.accounted_from = first;
+        if first.is_none() && !may_wait(trigger, now) {
+            return Err(ChangeError::NeverFires(trigger.key.clone()).into());
+        }
+        new.next_fire_at = first;
+        new.accounted_from = first.unwrap_or(new.anchor);
         new.fired = 0;
         new.skipped = 0;
         if old.state != TriggerState::Paused {
@@ -529,6 +545,7 @@ pub fn ended<T: DefinitionTx>(tx: &mut T, now: Timestamp, key: &TriggerKey) -> R
 /// What becomes of a trigger when the fire that a claim made of it has ended; `trigger` has moved on already.
 pub fn then(trigger: &StoredTrigger, pending: Option<&Pending>) -> Then {
     match pending {
+        Some(run) if run.cause == Cause::Event => Then::GoesOn,
         // A retry, say, of a trigger that waits for the end of its run.
         Some(run) if run.trigger.is_some() => Then::MayAwait,
         Some(_) => Then::GoesOn,

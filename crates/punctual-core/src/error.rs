@@ -70,6 +70,9 @@ pub enum ChangeError {
     /// A calendar's name cannot be used.
     #[error("calendar {0:?}: a name has 1 to 200 characters, none of them a control character")]
     InvalidCalendarName(String),
+    /// An event's name cannot be used.
+    #[error("event {0:?}: a name has 1 to 200 characters, none of them a control character")]
+    InvalidEventName(String),
     /// Triggers use the calendar.
     #[error("calendar {name:?} is used by {count} trigger(s), {first} for one: change or delete them first")]
     CalendarInUse {

@@ -82,7 +82,7 @@ pub struct FiringPlan {
     pub skipped: Vec<Skip>,
     /// The instants of a catch-up that follow `fire`, each as a pending run.
     pub later: Vec<Later>,
-    /// Whether the next fire time is set when `fire` has ended.
+    /// Whether the trigger stays without a next fire time: it is set when `fire` has ended, or an event brings the fires.
     pub awaits_end: bool,
     /// The trigger's next fire time; `None` when its schedule has ended.
     pub next_fire_at: Option<Timestamp>,
@@ -122,7 +122,10 @@ impl FiringPlan {
 
     /// Nothing happens.
     fn unchanged(trigger: &StoredTrigger) -> Self {
-        Self { awaits_end: trigger.awaits_end(), ..Self::quiet(trigger.next_fire_at) }
+        Self {
+            awaits_end: trigger.awaits_end() || trigger.awaits_event(),
+            ..Self::quiet(trigger.next_fire_at)
+        }
     }
 
     fn with_skipped(self, skipped: Option<Skip>) -> Self {

@@ -4,11 +4,14 @@ use jiff::Timestamp;
 
 use crate::firing::Later;
 use crate::{
-    Cause, Data, FireId, JobKey, Lane, Pending, StoredJob, StoredTrigger, Trigger, TriggerKey, TriggerState,
+    Cause, Data, FireId, JobDetail, JobKey, Lane, Pending, StoredJob, StoredTrigger, Trigger, TriggerKey,
+    TriggerState,
 };
 
 /// The trigger group of runs asked for by hand.
 pub const MANUAL_GROUP: &str = "PUNCTUAL.MANUAL";
+/// The trigger group of runs that an event made.
+pub const EVENT_GROUP: &str = "PUNCTUAL.EVENT";
 /// The trigger group of retries that wait for their time.
 pub const RETRY_GROUP: &str = "PUNCTUAL.RETRY";
 /// The trigger group of runs that recovery repeats.
@@ -41,6 +44,23 @@ pub fn by_hand(id: FireId, job: &StoredJob, key: JobKey, data: Data, now: Timest
         Pending { cause: Cause::Manual, attempt: 1, origin: None, scheduled_at: now, trigger: None };
     let name = TriggerKey::stored(MANUAL_GROUP, id.to_string());
     trigger(Trigger::once(name, key, now).data(data), job, now, pending, now)
+}
+
+/// A run of a trigger that waits for events, named by a number that no fire has had.
+pub fn by_event(
+    id: FireId,
+    of: &StoredTrigger,
+    job: &StoredJob,
+    data: Data,
+    now: Timestamp,
+) -> StoredTrigger {
+    let key = of.definition.key.clone();
+    let pending =
+        Pending { cause: Cause::Event, attempt: 1, origin: None, scheduled_at: now, trigger: Some(key) };
+    let name = TriggerKey::stored(EVENT_GROUP, id.to_string());
+    let definition =
+        Trigger::once(name, job.detail.key.clone(), now).data(data).priority(of.definition.priority);
+    trigger(definition, job, now, pending, now)
 }
 
 /// The pending run that tries a failed fire again at `at`.
@@ -112,6 +132,12 @@ pub fn caught_up(
     later.iter().enumerate().map(run).collect()
 }
 
+/// The lane of a run that exists already and must not be lost: data that lacks what the job's concurrency key asks for is
+/// counted with the job's own runs.
+pub(crate) fn lane_of(job_id: i64, job: &JobDetail, data: &Data) -> Option<Lane> {
+    Lane::of(job_id, job, data).unwrap_or(Some(Lane { id: job_id, limit: 1, overlap: job.overlap }))
+}
+
 /// A stored trigger for a single pending run, due at `at`.
 fn trigger(
     definition: Trigger,
@@ -120,10 +146,7 @@ fn trigger(
     pending: Pending,
     now: Timestamp,
 ) -> StoredTrigger {
-    // Data that lacks what the job's concurrency key asks for is counted with the job's own runs: the run exists
-    // already and must not be lost.
-    let fallback = Lane { id: job.id, limit: 1, overlap: job.detail.overlap };
-    let lane = Lane::of(job.id, &job.detail, &definition.data).unwrap_or(Some(fallback));
+    let lane = lane_of(job.id, &job.detail, &definition.data);
     StoredTrigger {
         id: 0,
         job_id: job.id,

@@ -173,6 +173,8 @@ pub enum Cause {
     Retry,
     /// An earlier attempt was cut off by the death of its node.
     Recovery,
+    /// An event that its trigger waits for was emitted.
+    Event,
 }
 
 impl Cause {
@@ -183,6 +185,7 @@ impl Cause {
             Self::Manual => 1,
             Self::Retry => 2,
             Self::Recovery => 3,
+            Self::Event => 4,
         }
     }
 
@@ -192,6 +195,7 @@ impl Cause {
             1 => Self::Manual,
             2 => Self::Retry,
             3 => Self::Recovery,
+            4 => Self::Event,
             _ => Self::Schedule,
         }
     }
@@ -204,12 +208,13 @@ impl fmt::Display for Cause {
             Self::Manual => "manual",
             Self::Retry => "retry",
             Self::Recovery => "recovery",
+            Self::Event => "event",
         })
     }
 }
 
-/// What makes a stored trigger a single pending run rather than a schedule: a run asked for by hand, a retry,
-/// or a recovery. Such a trigger fires however late it is, has no account of instants, and is deleted when it
+/// What makes a stored trigger a single pending run rather than a schedule: a run asked for by hand or made
+/// by an event, a retry, or a recovery. Such a trigger fires however late it is, has no account of instants, and is deleted when it
 /// is claimed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pending {
@@ -242,8 +247,9 @@ pub struct StoredTrigger {
     pub anchor: Timestamp,
     /// The schedule that a misfire instruction put in the place of the definition's.
     pub rebased: Option<Schedule>,
-    /// The first instant that is not accounted for yet; `None` when there is none, or when it is not known before the
-    /// run that is under way has ended ([`StoredTrigger::awaits_end`]).
+    /// The first instant that is not accounted for yet; `None` when there is none, when it is not known before the run
+    /// that is under way has ended ([`StoredTrigger::awaits_end`]), or when the trigger waits for an event
+    /// ([`StoredTrigger::awaits_event`]).
     pub next_fire_at: Option<Timestamp>,
     /// The scheduled instant of the last fire.
     pub previous_fire_at: Option<Timestamp>,
@@ -284,6 +290,13 @@ impl StoredTrigger {
         self.next_fire_at.is_none()
             && matches!(self.schedule(), Schedule::FixedDelay(_))
             && matches!(self.state, TriggerState::Waiting | TriggerState::Paused)
+    }
+
+    /// Whether it waits for an event: it has no instants, and its runs are pending ones ([`Cause::Event`]).
+    pub fn awaits_event(&self) -> bool {
+        self.next_fire_at.is_none()
+            && self.schedule().event().is_some()
+            && self.state != TriggerState::Complete
     }
 
     /// The misfire threshold in force, in milliseconds.

@@ -101,6 +101,13 @@ impl Scheduler {
         })
     }
 
+    /// Emits an event: each trigger that waits for it ([`punctual_core::schedule::EventSchedule`]) runs its job once, now,
+    /// with `payload` laid over the job's and the trigger's data. The runs are stored when this returns, and happen
+    /// even if this node dies. How many there are; 0 where nothing waits for the event.
+    pub async fn emit(&self, event: &str, payload: Data) -> Result<u64> {
+        Ok(self.apply_one(Change::Emit { event: event.to_owned(), payload }).await?.created)
+    }
+
     /// Pauses all triggers of a job; whether it has any.
     pub async fn pause_job(&self, job: &JobKey) -> Result<bool> {
         Ok(self.apply_one(Change::PauseJob(job.clone())).await?.found())

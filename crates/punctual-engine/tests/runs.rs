@@ -5,9 +5,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use punctual_core::schedule::{FixedDelay, Repeat};
+use punctual_core::schedule::{EventSchedule, FixedDelay, Repeat};
 use punctual_core::{
-    Event, JobDetail, JobKey, Overlap, RetryPolicy, Schedule, SkipReason, SkippedQuery, TaskStatus, Trigger,
+    Cause, Event, JobDetail, JobKey, Overlap, RetryPolicy, Schedule, SkipReason, SkippedQuery, TaskStatus,
+    Trigger,
 };
 use punctual_engine::{Job, JobContext, JobResult};
 use serde_json::json;
@@ -319,4 +320,47 @@ async fn a_fixed_delay_counts_from_the_end_of_each_run() {
         world.clock.set(after(30 * (run as i64 + 1)));
     }
     assert!(!world.scheduler.job_exists(&JobKey::new("job")).await.unwrap(), "its repeats are used up");
+}
+
+#[tokio::test]
+async fn an_emitted_event_runs_the_jobs_that_wait_for_it() {
+    let mut world = World::new(|builder| builder.job(Quick));
+    world.scheduler.start().await.unwrap();
+    let ready = Schedule::Event(EventSchedule::new("ready").unwrap());
+    let job = JobDetail::new("report", "quick").data(data(json!({"a": 1}))).durable();
+    world.scheduler.schedule(job, vec![Trigger::new("t", "report", ready)]).await.unwrap();
+    assert_eq!(world.scheduler.emit("nothing", data(json!({}))).await.unwrap(), 0);
+    assert_eq!(world.scheduler.emit("ready", data(json!({"b": 2}))).await.unwrap(), 1);
+    assert_eq!(world.finished().await, ("report".to_owned(), None));
+    let rows = world.closed_history().await;
+    assert_eq!((rows[0].cause, rows[0].scheduled_at), (Cause::Event, Some(start())));
+    assert_eq!(rows[0].details, Some(json!({"saw": {"a": 1, "b": 2}})));
+}
+
+#[tokio::test]
+async fn data_that_an_event_brings_is_not_asked_for_before() {
+    #[derive(serde::Deserialize)]
+    struct Batch {
+        #[expect(dead_code, reason = "it has to be there")]
+        batch: u32,
+    }
+    struct Takes;
+    impl Job for Takes {
+        const KIND: &'static str = "takes";
+        type Data = Batch;
+
+        async fn run(&self, _: JobContext<Batch>) -> JobResult {
+            Ok(())
+        }
+    }
+    let mut world = World::new(|builder| builder.job(Takes));
+    world.scheduler.start().await.unwrap();
+    let ready = Schedule::Event(EventSchedule::new("ready").unwrap());
+    let job = JobDetail::new("report", "takes").durable();
+    world.scheduler.schedule(job, vec![Trigger::new("t", "report", ready)]).await.unwrap();
+    world.scheduler.emit("ready", data(json!({"batch": 7}))).await.unwrap();
+    assert_eq!(world.finished().await, ("report".to_owned(), None));
+    world.scheduler.emit("ready", data(json!({}))).await.unwrap();
+    let (_, error) = world.finished().await;
+    assert!(error.is_some_and(|error| error.contains("batch")));
 }

@@ -190,4 +190,9 @@ impl DefinitionTx for Tx<'_> {
         let triggers = self.state.trigger_ids.values().filter_map(|id| self.state.triggers.get(id));
         Ok(triggers.filter(|trigger| trigger.definition.calendar.as_deref() == Some(name)).cloned().collect())
     }
+
+    fn triggers_on_event(&mut self, event: &str) -> Result<Vec<StoredTrigger>> {
+        let triggers = self.state.trigger_ids.values().filter_map(|id| self.state.triggers.get(id));
+        Ok(triggers.filter(|trigger| trigger.definition.schedule.event() == Some(event)).cloned().collect())
+    }
 }

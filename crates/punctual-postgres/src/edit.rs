@@ -312,6 +312,7 @@ impl DefinitionTx for Edit {
                 &to_millis(trigger.accounted_from),
                 &trigger.error,
                 &to_millis(trigger.updated_at),
+                &definition.schedule.event(),
             ],
         )?;
         let (lane, limit, overlap) = insert::lane_columns(trigger.lane);
@@ -386,6 +387,10 @@ impl DefinitionTx for Edit {
 
     fn triggers_with_calendar(&mut self, name: &str) -> Result<Vec<StoredTrigger>> {
         self.listed(sql::TRIGGERS_OF_CALENDAR, &[&name])
+    }
+
+    fn triggers_on_event(&mut self, event: &str) -> Result<Vec<StoredTrigger>> {
+        self.listed(sql::TRIGGERS_ON_EVENT, &[&event])
     }
 }
 

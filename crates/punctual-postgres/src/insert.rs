@@ -91,6 +91,7 @@ async fn insert_definitions(client: &Object, fresh: &[(StoredTrigger, i64)]) -> 
                 &all().map(|trigger| trigger.error.as_deref()).collect::<Vec<_>>(),
                 &all().map(|trigger| to_millis(trigger.created_at)).collect::<Vec<_>>(),
                 &all().map(|trigger| to_millis(trigger.updated_at)).collect::<Vec<_>>(),
+                &all().map(|trigger| trigger.definition.schedule.event()).collect::<Vec<_>>(),
             ],
         )
         .await

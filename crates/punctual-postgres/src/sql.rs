@@ -94,4 +94,5 @@ statements! {
     TRIGGERS_OF_CALENDAR = "triggers_of_calendar",
     TRIGGERS_OF_GROUP = "triggers_of_group",
     TRIGGERS_OF_JOB = "triggers_of_job",
+    TRIGGERS_ON_EVENT = "triggers_on_event",
 }

@@ -53,6 +53,7 @@ impl Schedule {
                 format!("by the recurrence rule {} from the start on, {zone}", schedule.as_str())
             }
             Self::FixedDelay(schedule) => delay(schedule),
+            Self::Event(schedule) => format!("when the event {:?} is emitted", schedule.event()),
         }
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! - [`Schedule`]: once, [`SimpleSchedule`] (a fixed interval), [`CronSchedule`] (the Quartz dialect),
 //!   [`CalendarInterval`] (days, months, ... of the local calendar), [`DailyTimeInterval`] (an interval within a part
-//!   of the day), [`RecurrenceRule`] (iCalendar), [`FixedDelay`] (so long after the last run has ended).
+//!   of the day), [`RecurrenceRule`] (iCalendar), [`FixedDelay`] (so long after the last run has ended),
+//!   [`EventSchedule`] (whenever an event is emitted).
 //! - [`Occurrences`]: the set of instants of a schedule within a [`Window`], less what a [`Calendar`] excludes.
 //! - [`MisfirePolicy`] and [`misfire`]: what becomes of instants that nobody ran in time.
 //! - [`ScheduleError`]: what is wrong with an input, where, and what would be right.
@@ -27,6 +28,7 @@ mod civil;
 mod cron;
 mod describe;
 mod error;
+mod event;
 mod interval;
 pub mod misfire;
 mod occurrences;
@@ -37,6 +39,7 @@ mod zone;
 pub use calendar::Calendar;
 pub use cron::{CronExpression, CronSchedule, DstPolicy};
 pub use error::ScheduleError;
+pub use event::EventSchedule;
 pub use interval::{CalendarInterval, DailyTimeInterval, FixedDelay, IntervalUnit, Repeat, SimpleSchedule};
 pub use jiff::civil::{Date, Time, Weekday};
 pub use jiff::{Timestamp, tz::TimeZone};

@@ -102,7 +102,8 @@ impl MisfirePolicy {
             | Schedule::CalendarInterval(_)
             | Schedule::DailyTimeInterval(_)
             | Schedule::Rrule(_)
-            | Schedule::FixedDelay(_) => FOR_OTHERS,
+            | Schedule::FixedDelay(_)
+            | Schedule::Event(_) => FOR_OTHERS,
         }
     }
 
@@ -187,9 +188,11 @@ pub fn apply(
         Schedule::Once => Some(Repeat::Times(0)),
         Schedule::Simple(simple) => Some(simple.repeat()),
         Schedule::DailyTimeInterval(daily) => Some(daily.repeat()),
-        Schedule::Cron(_) | Schedule::CalendarInterval(_) | Schedule::Rrule(_) | Schedule::FixedDelay(_) => {
-            None
-        }
+        Schedule::Cron(_)
+        | Schedule::CalendarInterval(_)
+        | Schedule::Rrule(_)
+        | Schedule::FixedDelay(_)
+        | Schedule::Event(_) => None,
     };
     let unchanged = Misfired {
         next: Some(state.next),

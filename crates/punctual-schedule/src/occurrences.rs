@@ -121,6 +121,8 @@ impl<'a> Occurrences<'a> {
             }
             // Each firing is known only when the one before it has ended; the window's start is the one that is.
             Schedule::FixedDelay(_) => (Base::Once(start), start, exclusive.min(start)),
+            // None: it fires when it is told to.
+            Schedule::Event(_) => (Base::Once(start), 1, 0),
         };
         Self { base, lower, upper, end: upper, limit, calendar: None }.limited()
     }

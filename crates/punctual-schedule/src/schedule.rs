@@ -4,13 +4,14 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::cron::CronSchedule;
+use crate::event::EventSchedule;
 use crate::interval::{CalendarInterval, DailyTimeInterval, FixedDelay, SimpleSchedule};
 use crate::rrule::RecurrenceRule;
 
 /// When a trigger fires.
 ///
 /// The JSON form is what stores keep; its `type` is `once`, `simple`, `cron`, `calendar_interval`,
-/// `daily_time_interval`, `rrule` or `fixed_delay`. Reading it checks everything that the constructors check.
+/// `daily_time_interval`, `rrule`, `fixed_delay` or `event`. Reading it checks everything that the constructors check.
 ///
 /// ```
 /// use punctual_schedule::Schedule;
@@ -38,6 +39,8 @@ pub enum Schedule {
     Rrule(RecurrenceRule),
     /// A time after the last run has ended.
     FixedDelay(FixedDelay),
+    /// Whenever an event of a name is emitted.
+    Event(EventSchedule),
 }
 
 impl Schedule {
@@ -51,6 +54,7 @@ impl Schedule {
             Self::DailyTimeInterval(_) => "daily_time_interval",
             Self::Rrule(_) => "rrule",
             Self::FixedDelay(_) => "fixed_delay",
+            Self::Event(_) => "event",
         }
     }
 
@@ -61,7 +65,15 @@ impl Schedule {
             Self::CalendarInterval(interval) => Some(interval.time_zone()),
             Self::DailyTimeInterval(daily) => Some(daily.time_zone()),
             Self::Rrule(rule) => Some(rule.time_zone()),
-            Self::Once | Self::Simple(_) | Self::FixedDelay(_) => None,
+            Self::Once | Self::Simple(_) | Self::FixedDelay(_) | Self::Event(_) => None,
+        }
+    }
+
+    /// The event that fires it, for the kind that waits for one.
+    pub fn event(&self) -> Option<&str> {
+        match self {
+            Self::Event(schedule) => Some(schedule.event()),
+            _ => None,
         }
     }
 }
@@ -99,5 +111,11 @@ impl From<RecurrenceRule> for Schedule {
 impl From<FixedDelay> for Schedule {
     fn from(schedule: FixedDelay) -> Self {
         Self::FixedDelay(schedule)
+    }
+}
+
+impl From<EventSchedule> for Schedule {
+    fn from(schedule: EventSchedule) -> Self {
+        Self::Event(schedule)
     }
 }

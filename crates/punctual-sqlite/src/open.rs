@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_lanes_and_calendars.sql"),
     include_str!("../migrations/0003_node_clock.sql"),
     include_str!("../migrations/0004_locks.sql"),
+    include_str!("../migrations/0005_events.sql"),
 ];
 
 /// The version of the schema that this program writes.

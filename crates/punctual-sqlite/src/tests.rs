@@ -161,3 +161,31 @@ fn what_cannot_be_looked_at_is_named_and_not_made() {
     let message = look(&notes);
     assert!(message.contains("notes.txt") && message.contains("not a database"), "{message}");
 }
+
+#[test]
+fn what_an_event_started_survives_a_crash_right_after_it() {
+    use punctual_core::schedule::EventSchedule;
+    use punctual_core::{Cause, Change, Data, DefinitionStore, JobDetail, Trigger, TriggerQuery};
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("jobs.db"), folder.path().join("copy.db"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let waits = Trigger::new("t", "job", EventSchedule::new("ready").unwrap().into());
+    let job = JobDetail::new("job", "test");
+    let emit = Change::Emit { event: "ready".to_owned(), payload: Data::stored(r#"{"n":1}"#) };
+    let store = SqliteStore::open(&path, Options::default()).unwrap();
+    runtime.block_on(store.apply(now, &[Change::Schedule { job, triggers: vec![waits] }])).unwrap();
+    runtime.block_on(store.apply(now, std::slice::from_ref(&emit))).unwrap();
+    // The files as a crash would leave them, without what closing the database does.
+    for end in ["", "-wal"] {
+        let with = |path: &Path| format!("{}{end}", path.display());
+        std::fs::copy(with(&path), with(&copy)).unwrap();
+    }
+    let again = SqliteStore::open(&copy, Options::default()).unwrap();
+    let query = TriggerQuery { cause: Some(Cause::Event), ..TriggerQuery::default() };
+    let runs = runtime.block_on(again.triggers(&query)).unwrap().rows;
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].definition.data.as_str(), r#"{"n":1}"#);
+    let applied = runtime.block_on(again.apply(now, &[emit])).unwrap();
+    assert_eq!(applied[0].created, 1, "and its trigger waits for the next one");
+}

@@ -167,6 +167,7 @@ impl DefinitionTx for Writer {
                 trigger.lane.map(|lane| lane.id),
                 trigger.lane.map_or(1, |lane| lane.limit),
                 trigger.lane.map_or(0, |lane| lane.overlap.code()),
+                definition.schedule.event(),
             ],
         )?;
         self.gates_follow(trigger.lane)
@@ -201,6 +202,7 @@ impl DefinitionTx for Writer {
                 trigger.lane.map(|lane| lane.id),
                 trigger.lane.map_or(1, |lane| lane.limit),
                 trigger.lane.map_or(0, |lane| lane.overlap.code()),
+                definition.schedule.event(),
             ],
         )?;
         if let Some(left) = old.flatten().filter(|old| trigger.lane.is_none_or(|lane| lane.id != *old)) {
@@ -248,5 +250,9 @@ impl DefinitionTx for Writer {
 
     fn triggers_with_calendar(&mut self, name: &str) -> Result<Vec<StoredTrigger>> {
         self.many(sql::TRIGGERS_OF_CALENDAR, [name], listed_trigger)
+    }
+
+    fn triggers_on_event(&mut self, event: &str) -> Result<Vec<StoredTrigger>> {
+        self.many(sql::TRIGGERS_ON_EVENT, [event], listed_trigger)
     }
 }

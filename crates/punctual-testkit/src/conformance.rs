@@ -3,6 +3,7 @@
 pub mod calendars;
 pub mod cluster;
 pub mod definitions;
+pub mod events;
 pub mod firing;
 pub mod history;
 pub mod late;
@@ -98,6 +99,21 @@ macro_rules! conformance_cases {
             a_fixed_delay_goes_on_after_its_node_was_lost,
             a_fixed_delay_goes_on_when_its_retry_is_deleted,
             a_fixed_delay_that_is_paused_while_it_runs_stays_paused,
+        );
+        $crate::conformance_cases!(@area $make, events:
+            a_trigger_on_an_event_waits,
+            an_event_fires_all_that_wait_for_it,
+            an_events_payload_lies_over_the_triggers_data,
+            an_event_nobody_waits_for_does_nothing,
+            an_event_during_a_pause_is_skipped,
+            a_paused_job_or_group_takes_no_events,
+            a_deleted_trigger_takes_no_more_events,
+            a_replaced_trigger_waits_for_what_it_says_now,
+            an_event_outside_of_a_triggers_life_makes_no_run,
+            runs_of_events_wait_for_their_lane,
+            a_skipping_job_keeps_the_runs_of_events,
+            a_key_of_the_payload_counts_each_value_by_itself,
+            a_failed_run_of_an_event_is_tried_again,
         );
         $crate::conformance_cases!(@area $make, pausing:
             a_paused_trigger_does_not_fire,

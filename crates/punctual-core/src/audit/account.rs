@@ -108,6 +108,11 @@ impl Account<'_> {
     /// Checks it.
     pub fn check(&self) -> Accounted {
         let trigger = self.trigger;
+        if trigger.schedule().event().is_some() {
+            // It has no instants, and what its pauses skipped were events.
+            let checked_from = Some(trigger.accounted_from);
+            return Accounted { checked_from, ..Accounted::default() };
+        }
         let occurrences = trigger.occurrences(self.calendar);
         let from = trigger.accounted_from;
         let upto = match trigger.next_fire_at {

@@ -45,6 +45,7 @@ pub(super) struct Job {
     delay: Option<Spanned<Span>>,
     repeat: Option<u32>,
     at: Option<Spanned<String>>,
+    event: Option<Spanned<String>>,
     schedule: Option<Spanned<toml::Table>>,
     tz: Option<Spanned<String>>,
     dst: Option<DstPolicy>,
@@ -243,6 +244,7 @@ impl Job {
             delay: self.delay.clone(),
             repeat: self.repeat,
             at: self.at.clone(),
+            event: self.event.clone(),
             schedule: self.schedule.clone(),
             tz: self.tz.clone(),
             dst: self.dst,
@@ -259,7 +261,9 @@ impl Job {
         match (beside, self.triggers.as_slice()) {
             (true, []) => Ok(vec![own.trigger(path, job, job.name(), span)?]),
             (true, _) => Err(fault("has a schedule of its own and triggers: give one or the other")),
-            (false, []) => Err(fault("has no schedule: give cron, every, at, rrule, delay or schedule")),
+            (false, []) => {
+                Err(fault("has no schedule: give cron, every, at, rrule, delay, event or schedule"))
+            }
             (false, list) => list
                 .iter()
                 .enumerate()

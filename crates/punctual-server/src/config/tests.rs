@@ -44,6 +44,8 @@ fn messages_name_the_file_the_line_and_the_key() {
         ("[jobs.a]\nkind = 'noop'\nevery = 'often'", vec!["line 3", "often", "10s"]),
         ("[jobs.a]\nkind = 'noop'\nevery = '0s'", vec!["line 3", "jobs.a.every"]),
         ("[jobs.a]\nkind = 'noop'", vec!["jobs.a", "no schedule"]),
+        ("[jobs.a]\nkind = 'noop'\nevent = ''", vec!["jobs.a.event", "1 to 200 characters"]),
+        ("[jobs.a]\nkind = 'noop'\nevent = 'e'\nevery = '1s'", vec!["jobs.a", "exactly one"]),
         ("[jobs.a]\nkind = 'noop'\nevery = '1s'\nat = '2026-01-01T00:00:00Z'", vec!["jobs.a", "exactly one"]),
         ("[jobs.a]\nkind = 'noop'\nat = 'noon'", vec!["jobs.a.at", "noon", "offset"]),
         (
@@ -162,4 +164,10 @@ fn a_hashed_field_depends_on_the_job_and_stays() {
     assert_eq!(cron("a"), cron("a"));
     assert_ne!(cron("a"), cron("b"));
     assert!(!cron("a").contains('H'));
+}
+
+#[test]
+fn a_job_can_wait_for_an_event() {
+    let entry = read("[jobs.a]\nkind = 'noop'\nevent = 'orders.imported'").unwrap().remove(0);
+    assert_eq!(entry.triggers[0].schedule.event(), Some("orders.imported"));
 }

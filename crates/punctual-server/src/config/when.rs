@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use punctual_core::schedule::{
-    CronExpression, CronSchedule, DstPolicy, FixedDelay, RecurrenceRule, Repeat, ScheduleError,
-    SimpleSchedule, TimeZone, zone,
+    CronExpression, CronSchedule, DstPolicy, EventSchedule, FixedDelay, RecurrenceRule, Repeat,
+    ScheduleError, SimpleSchedule, TimeZone, zone,
 };
 use punctual_core::{Data, JobKey, MisfirePolicy, Schedule, Timestamp, Trigger, TriggerKey};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use super::Fault;
 use super::job::FILE_GROUP;
 use super::time::Span;
 
-/// One trigger. Exactly one of `cron`, `every`, `at`, `rrule`, `delay` and `schedule` says when.
+/// One trigger. Exactly one of `cron`, `every`, `at`, `rrule`, `delay`, `event` and `schedule` says when.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct When {
@@ -26,6 +26,8 @@ pub(super) struct When {
     pub(super) delay: Option<Spanned<Span>>,
     pub(super) repeat: Option<u32>,
     pub(super) at: Option<Spanned<String>>,
+    /// Whenever this event is emitted.
+    pub(super) event: Option<Spanned<String>>,
     /// Any kind, in the form in which schedules are stored: `{ type = "calendar_interval", ... }`.
     pub(super) schedule: Option<Spanned<toml::Table>>,
     pub(super) tz: Option<Spanned<String>>,
@@ -48,6 +50,7 @@ impl When {
             self.every.is_some(),
             self.delay.is_some(),
             self.at.is_some(),
+            self.event.is_some(),
             self.schedule.is_some(),
         ]
         .into_iter()
@@ -65,7 +68,9 @@ impl When {
         let fault = |problem: String| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
         let key = TriggerKey::try_new(FILE_GROUP, name).map_err(|error| fault(error.to_string()))?;
         if self.schedules() != 1 {
-            return Err(fault("give exactly one of cron, every, at, rrule, delay and schedule".to_owned()));
+            return Err(fault(
+                "give exactly one of cron, every, at, rrule, delay, event and schedule".to_owned(),
+            ));
         }
         if self.dst.is_some() && self.cron.is_none() {
             return Err(fault("dst belongs to cron".to_owned()));
@@ -111,6 +116,10 @@ impl When {
         if let Some(delay) = &self.delay {
             let fixed = FixedDelay::from_millis(delay.get_ref().millis(), repeat);
             return fixed.map(Schedule::FixedDelay).map_err(|error| wrong("delay", delay.span(), error));
+        }
+        if let Some(event) = &self.event {
+            let event_schedule = EventSchedule::new(event.get_ref().as_str());
+            return event_schedule.map(Schedule::Event).map_err(|error| wrong("event", event.span(), error));
         }
         let key = if self.cron.is_some() { "cron" } else { "rrule" };
         if let Some(given) = self.cron.as_ref().or(self.rrule.as_ref())

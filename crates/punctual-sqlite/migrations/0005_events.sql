@@ -1,0 +1,3 @@
+-- Which event a trigger waits for, so that emitting one finds its triggers.
+ALTER TABLE triggers ADD COLUMN event TEXT;
+CREATE INDEX triggers_event ON triggers (event) WHERE event IS NOT NULL;
