@@ -40,7 +40,7 @@ pub struct Fire {
     pub origin: FireId,
     /// The instant for which the run stands.
     pub scheduled_at: Timestamp,
-    /// When it was claimed.
+    /// When it was claimed; never before the end of the runs whose room in a lane it took.
     pub fired_at: Timestamp,
     /// What becomes of the trigger when this fire has ended.
     pub then: Then,

@@ -108,7 +108,8 @@ fn take(
         attempt: pending.as_ref().map_or(1, |run| run.attempt),
         origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(fire_id),
         scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
-        fired_at: now,
+        // A run of the lane may have ended while this claim was on its way.
+        fired_at: lane.map_or(now, |_| now.max(state.last_end)),
         then,
     };
     state.open_fire(row_of(&fire, node, (job.id, id, lane.map(|lane| lane.id))));
@@ -203,6 +204,7 @@ pub(crate) fn complete(
     if done.then == Then::MayAwait && done.retry.is_none() {
         let _ = row.entry.trigger.as_ref().map(|key| definition::ended(&mut Tx::new(state), now, key));
     }
+    state.last_end = state.last_end.max(whole_millis(done.ended_at));
     settle(state, &row);
     Ok(Completed::Closed)
 }
@@ -250,6 +252,7 @@ pub(crate) fn recover(state: &mut State, now: Timestamp) -> Result<Vec<Recovered
         if let (true, Some(job)) = (plan.refire, &job) {
             insert_pending(state, pending::recovered(&fire, job, row.data.clone(), now));
         }
+        state.last_end = state.last_end.max(now);
         if let Some(stored) = state.history.get_mut(&id) {
             stored.entry.status = TaskStatus::Unknown;
             stored.entry.ended_at = Some(now);

@@ -47,6 +47,8 @@ pub(crate) struct State {
     /// Open fires that were asked to stop, with the reason.
     pub(crate) cancelled: BTreeMap<FireId, String>,
     pub(crate) locks: Locks,
+    /// The last end of a run: none in a lane starts before it.
+    pub(crate) last_end: Timestamp,
     last_term: i64,
     last_id: i64,
 }

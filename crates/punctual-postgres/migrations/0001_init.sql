@@ -77,7 +77,10 @@ CREATE INDEX due_overlap ON due (lane_id, overlap, kind_id, next_fire_at, priori
     WHERE state = 0 AND overlap > 0 AND NOT pending AND lane_id IS NOT NULL AND next_fire_at IS NOT NULL;
 
 -- One row for each lane that ever had a trigger: what is locked while a lane's gates or runs change.
-CREATE TABLE lanes (lane_id bigint PRIMARY KEY);
+CREATE TABLE lanes (
+    lane_id  bigint PRIMARY KEY,
+    ended_at bigint NOT NULL DEFAULT 0    -- the last end of a run: none of the lane starts before it
+) WITH (fillfactor = 50);
 
 -- The first trigger of each lane and kind that may be taken.
 CREATE TABLE gates (

@@ -42,6 +42,8 @@ struct Work<'a> {
     ended_jobs: BTreeSet<i64>,
     /// The place of each fire in the order of work.
     order: HashMap<FireId, (Option<i64>, i64)>,
+    /// When the last run of each lane that is locked ended.
+    lane_ends: HashMap<i64, Timestamp>,
 }
 
 /// Due triggers that are locked, and lanes with something at a gate; each with the id that its fire gets.
@@ -75,6 +77,7 @@ pub(crate) async fn claim(
         taken: Taken::default(),
         ended_jobs: BTreeSet::new(),
         order: HashMap::new(),
+        lane_ends: HashMap::new(),
     };
     work.begin().await?;
     loop {
@@ -256,7 +259,11 @@ impl Work<'_> {
             attempt: pending.as_ref().map_or(1, |run| run.attempt),
             origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(id),
             scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
-            fired_at: self.now,
+            // A run of the lane may have ended while this claim was on its way.
+            fired_at: owner
+                .lane
+                .and_then(|lane| self.lane_ends.get(&lane))
+                .map_or(self.now, |end| self.now.max(*end)),
             then,
         };
         self.claimed.fires.push(fire.clone());
@@ -272,6 +279,7 @@ impl Work<'_> {
         self.write().await?;
         let statement = self.client.prepare_cached(sql::LANES_TRY_LOCK).await.sql()?;
         let locked = self.client.query(&statement, &[&lanes]).await.sql()?;
+        self.lane_ends.extend(locked.iter().map(|row| (row.get(0), from_millis(row.get(1)))));
         let locked: Vec<i64> = locked.iter().map(|row| row.get(0)).collect();
         let kinds = self.kind_ids();
         let statement = self.client.prepare_cached(sql::GATES_OF).await.sql()?;
@@ -359,7 +367,7 @@ impl Work<'_> {
     /// Writes what was taken so far.
     async fn write(&mut self) -> Result<(), StoreError> {
         let taken = std::mem::take(&mut self.taken);
-        taken.write(self.client, self.shared, self.now, self.term, &self.node).await
+        taken.write(self.client, self.shared, self.term, &self.node).await
     }
 
     async fn commit(mut self) -> Result<Outcome, StoreError> {
@@ -369,7 +377,7 @@ impl Work<'_> {
         let taken = std::mem::take(&mut self.taken);
         let (next, _) = futures_util::try_join!(
             async {
-                taken.write(client, self.shared, self.now, self.term, &self.node).await?;
+                taken.write(client, self.shared, self.term, &self.node).await?;
                 client.query_one(&next_due, &[&kinds]).await.sql()
             },
             async { Ok::<_, StoreError>(()) },

@@ -9,7 +9,7 @@
 //! never waits for a row: it passes over what is locked (`SKIP LOCKED`), and what it writes it has locked itself. No
 //! cycle of waiting can come up.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -49,6 +49,8 @@ pub(crate) struct Edit {
     fresh: Vec<(StoredTrigger, i64)>,
     skips: Vec<insert::SkipRow>,
     lanes: BTreeSet<i64>,
+    /// The last end of a run in a lane.
+    lane_ends: BTreeMap<i64, i64>,
     /// Whether other nodes should look for due work.
     pub(crate) wake: bool,
 }
@@ -72,6 +74,7 @@ impl Edit {
             fresh: Vec::new(),
             skips: Vec::new(),
             lanes: BTreeSet::new(),
+            lane_ends: BTreeMap::new(),
             wake: true,
         };
         edit.batch("BEGIN")?;
@@ -156,6 +159,14 @@ impl Edit {
         self.lanes.extend(lane);
     }
 
+    /// Notes that a run of a lane has ended.
+    pub(crate) fn end_in_lane(&mut self, ended: Option<(i64, Timestamp)>) {
+        if let Some((lane, at)) = ended {
+            let end = self.lane_ends.entry(lane).or_default();
+            *end = to_millis(at).max(*end);
+        }
+    }
+
     fn refresh_gates(&mut self) -> Result<()> {
         let lanes: Vec<i64> = std::mem::take(&mut self.lanes).into_iter().collect();
         if lanes.is_empty() {
@@ -163,6 +174,10 @@ impl Edit {
         }
         self.run_statement(sql::LANES_INSERT, &[&lanes])?;
         self.query(sql::LANES_LOCK, &[&lanes])?;
+        let (ended, ends): (Vec<i64>, Vec<i64>) = std::mem::take(&mut self.lane_ends).into_iter().unzip();
+        if !ended.is_empty() {
+            self.run_statement(sql::LANES_END, &[&ended, &ends])?;
+        }
         self.run_statement(sql::GATES_CLOSE, &[&lanes])?;
         self.run_statement(sql::GATES_OPEN, &[&lanes]).map(drop)
     }

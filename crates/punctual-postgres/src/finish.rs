@@ -1,6 +1,6 @@
 //! The end of fires: completed, handed back, recovered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
@@ -119,7 +119,13 @@ pub(crate) async fn complete_plain(
         .filter(|(one, _)| one.then == Then::Ends)
         .map(|(_, owner)| owner.trigger_id)
         .collect();
-    let lanes: BTreeSet<i64> = owners.iter().filter_map(|owner| owner.lane).collect();
+    let mut lanes = BTreeMap::new();
+    for (one, owner) in done.iter().zip(&owners) {
+        if let Some(lane) = owner.lane {
+            let end = lanes.entry(lane).or_default();
+            *end = to_millis(one.ended_at).max(*end);
+        }
+    }
     let jobs: BTreeSet<i64> =
         owners.iter().filter(|owner| !owner.durable).map(|owner| owner.job_id).collect();
     let ends = Ends::of(done);
@@ -156,17 +162,19 @@ pub(crate) async fn complete_plain(
 }
 
 /// Opens what the end of fires opens, and deletes the jobs of which nothing is left.
-async fn settle(client: &Object, lanes: BTreeSet<i64>, jobs: BTreeSet<i64>) -> Result<(), StoreError> {
+async fn settle(client: &Object, lanes: BTreeMap<i64, i64>, jobs: BTreeSet<i64>) -> Result<(), StoreError> {
     if !lanes.is_empty() {
-        let lanes: Vec<i64> = lanes.into_iter().collect();
-        let (lock, close, open) = futures_util::try_join!(
+        let (lanes, ends): (Vec<i64>, Vec<i64>) = lanes.into_iter().unzip();
+        let (lock, end, close, open) = futures_util::try_join!(
             client.prepare_cached(sql::LANES_LOCK),
+            client.prepare_cached(sql::LANES_END),
             client.prepare_cached(sql::GATES_CLOSE),
             client.prepare_cached(sql::GATES_OPEN),
         )
         .sql()?;
         futures_util::try_join!(
             async { client.query(&lock, &[&lanes]).await.map(drop) },
+            async { client.execute(&end, &[&lanes, &ends]).await.map(drop) },
             async { client.execute(&close, &[&lanes]).await.map(drop) },
             async { client.execute(&open, &[&lanes]).await.map(drop) },
         )
@@ -232,13 +240,15 @@ pub(crate) fn complete(
         }
     }
     for open in &open {
-        after(edit, open)?;
+        let ended_at = done.iter().find(|one| one.id == open.fire.id).map(|one| one.ended_at);
+        after(edit, open, ended_at)?;
     }
     Ok(answers)
 }
 
-fn after(edit: &mut Edit, open: &Open) -> Result<(), StoreError> {
+fn after(edit: &mut Edit, open: &Open, ended_at: Option<Timestamp>) -> Result<(), StoreError> {
     edit.touch_lane(open.lane);
+    edit.end_in_lane(open.lane.zip(ended_at));
     lock(&edit.shared.open_fires).remove(&open.fire.id.0);
     definition::collect_job(edit, open.job_id).map(drop)
 }
@@ -262,7 +272,7 @@ pub(crate) fn release(
         }
         edit.run_statement(sql::RUNNING_REMOVE, &[&fire.id.0, &term.0])?;
         edit.run_statement(sql::TRIGGERS_DELETE_COMPLETE, &[&&[open.trigger_id][..]])?;
-        after(edit, open)?;
+        after(edit, open, None)?;
         released += 1;
     }
     Ok(released)
@@ -307,7 +317,7 @@ pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>,
         if !refired {
             definition::ended(edit, now, &open.fire.trigger)?;
         }
-        after(edit, &open)?;
+        after(edit, &open, Some(now))?;
         recovered.push(Recovered {
             id: open.fire.id,
             job: open.job,

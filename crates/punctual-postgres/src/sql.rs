@@ -48,6 +48,7 @@ statements! {
     KIND_INSERT = "kind_insert",
     KINDS = "kinds",
     LANE_OLDEST = "lane_oldest",
+    LANES_END = "lanes_end",
     LANES_INSERT = "lanes_insert",
     LANES_LOCK = "lanes_lock",
     LANES_OPEN = "lanes_open",

@@ -303,7 +303,8 @@ fn fire(
         attempt: pending.as_ref().map_or(1, |run| run.attempt),
         origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(id),
         scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
-        fired_at: taken.now,
+        // A run of the lane may have ended while this claim was on its way.
+        fired_at: trigger.lane.map_or(taken.now, |_| taken.now.max(writer.last_end)),
         then,
     });
     if job.detail.history && fire.is_some() {

@@ -99,6 +99,7 @@ pub(crate) fn complete(
     }
     let answers = close_all(&writer.connection, &writer.open_fires, done, &mut touched).sql()?;
     for completion in done {
+        writer.last_end = writer.last_end.max(whole_millis(completion.ended_at));
         writer.open_fires.remove(&completion.id.0);
     }
     touched.settle(writer, now)?;
@@ -207,6 +208,7 @@ pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recover
     let mut touched = Touched::default();
     let mut recovered = Vec::new();
     for open in writer.many(sql::FIRES_LOST, [to_millis(now)], read_open)? {
+        writer.last_end = writer.last_end.max(now);
         let job = writer.job_by_id(open.owner.job_id)?;
         let plan = recovery::plan(
             &Orphan {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::Timestamp;
 use punctual_core::{
     FireId, JobDetail, JobKey, JobKind, Overlap, Schedule, StoreError, StoredCalendar, StoredJob,
 };
@@ -44,6 +45,8 @@ pub(crate) struct Writer {
     calendars: HashMap<String, Arc<StoredCalendar>>,
     /// Whose fires this process opened, to spare a look at the row when they end.
     pub(crate) open_fires: HashMap<i64, Owner>,
+    /// The last end of a run: none in a lane starts before it.
+    pub(crate) last_end: Timestamp,
 }
 
 /// What a fire belongs to.
@@ -68,6 +71,7 @@ impl Writer {
             task_names: HashSet::new(),
             calendars: HashMap::new(),
             open_fires: HashMap::new(),
+            last_end: Timestamp::MIN,
         }
     }
 

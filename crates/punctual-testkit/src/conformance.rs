@@ -71,6 +71,7 @@ macro_rules! conformance_cases {
         );
         $crate::conformance_cases!(@area $make, limits:
             a_limit_above_one_lets_so_many_run,
+            a_run_starts_no_earlier_than_the_last_one_in_its_lane_ended,
             a_key_is_shared_by_jobs_and_kinds,
             a_key_of_data_counts_each_value_by_itself,
             a_smaller_limit_waits_for_more_room,

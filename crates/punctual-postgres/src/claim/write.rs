@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use deadpool_postgres::Object;
-use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{Fire, StoreError, StoredTrigger, Term};
 
@@ -32,7 +31,6 @@ impl Taken {
         &self,
         client: &Object,
         shared: &Shared,
-        now: Timestamp,
         term: Term,
         node: &str,
     ) -> Result<(), StoreError> {
@@ -45,7 +43,7 @@ impl Taken {
             self.write_moved(client),
             delete(client, sql::DUE_DELETE, &self.gone),
             delete(client, sql::TRIGGERS_DELETE, &self.deleted),
-            self.write_fires(client, shared, now, term, node),
+            self.write_fires(client, shared, term, node),
         )?;
         if !self.skips.is_empty() {
             insert::skips(client, &self.skips).await?;
@@ -90,7 +88,6 @@ impl Taken {
         &self,
         client: &Object,
         shared: &Shared,
-        now: Timestamp,
         term: Term,
         node: &str,
     ) -> Result<(), StoreError> {
@@ -114,12 +111,12 @@ impl Taken {
                 &statement,
                 &[
                     &term.0,
-                    &to_millis(now),
                     &node,
                     &all().map(|fire| fire.id.0).collect::<Vec<_>>(),
                     &self.fires.iter().map(|(_, owner)| owner.job_id).collect::<Vec<_>>(),
                     &self.fires.iter().map(|(_, owner)| owner.trigger_id).collect::<Vec<_>>(),
                     &self.fires.iter().map(|(_, owner)| owner.lane).collect::<Vec<_>>(),
+                    &all().map(|fire| to_millis(fire.fired_at)).collect::<Vec<_>>(),
                     &all().map(|fire| to_millis(fire.scheduled_at)).collect::<Vec<_>>(),
                     &all().map(|fire| fire.origin.0).collect::<Vec<_>>(),
                     &all().map(|fire| i64::from(fire.attempt)).collect::<Vec<_>>(),

@@ -30,6 +30,21 @@ pub async fn a_limit_above_one_lets_so_many_run(store: Store) {
     assert_eq!(third.fires[0].trigger.name(), "t2");
 }
 
+/// A claim takes its time before it is on its way, and then has to wait for the store: meanwhile the run may end that it
+/// waits for.
+pub async fn a_run_starts_no_earlier_than_the_last_one_in_its_lane_ended(store: Store) {
+    let triggers = (0..3).map(|n| once(&format!("t{n}"), "job", n)).collect();
+    schedule(&store, at(0), job("job").non_concurrent(), triggers).await;
+    let node = Hand::register(&store, "n", at(0)).await;
+    for (claimed_at, ended_at, starts_at) in [(5, 9, 5), (6, 11, 9), (7, 12, 11)] {
+        let claimed = node.claim(at(claimed_at), 10).await;
+        assert_eq!(claimed.fires[0].fired_at, at(starts_at));
+        let row = store.history_entry(claimed.fires[0].id).await.unwrap().unwrap();
+        assert_eq!(row.started_at, at(starts_at));
+        node.succeed(&claimed.fires[0], at(ended_at)).await;
+    }
+}
+
 pub async fn a_key_is_shared_by_jobs_and_kinds(store: Store) {
     let limited = |name: &str| job(name).concurrency(Concurrency::key("database"));
     let other = JobDetail::new("other", "another kind").durable().concurrency(Concurrency::key("database"));
