@@ -11,6 +11,7 @@ use crate::node::Node;
 use crate::registry::JobRegistry;
 use crate::scheduler::Scheduler;
 use crate::settings::{Settings, disabled_by_env};
+use crate::start::StartTask;
 
 /// A job with its triggers that the scheduler stores when it starts. Idempotent: an entry that is already
 /// stored as it says is left alone, a changed one is updated.
@@ -35,6 +36,7 @@ impl Entry {
 pub(crate) struct Contents {
     pub(crate) calendars: Vec<(String, Calendar)>,
     pub(crate) entries: Vec<Entry>,
+    pub(crate) on_start: Vec<StartTask>,
 }
 
 /// Why a scheduler cannot be built.
@@ -60,6 +62,7 @@ pub struct SchedulerBuilder {
     registry: JobRegistry,
     listeners: Vec<Arc<dyn Listener>>,
     entries: Vec<Entry>,
+    on_start: Vec<StartTask>,
     calendars: Vec<(String, Calendar)>,
     disabled: bool,
     log: bool,
@@ -76,6 +79,7 @@ impl SchedulerBuilder {
             registry: JobRegistry::new(),
             listeners: Vec::new(),
             entries: Vec::new(),
+            on_start: Vec::new(),
             calendars: Vec::new(),
             disabled: disabled_by_env(),
             log: true,
@@ -166,6 +170,13 @@ impl SchedulerBuilder {
         self
     }
 
+    /// Adds a job that runs once when the scheduler starts: at each [`Scheduler::start`] of a node that does not only end a
+    /// standby, once for a cluster and a version, or once for each boot of the machine. A disabled scheduler runs none.
+    pub fn on_start(mut self, task: StartTask) -> Self {
+        self.on_start.push(task);
+        self
+    }
+
     /// Stores and answers, but never fires; unless set, as `PUNCTUAL_DISABLE_SCHEDULER` says.
     pub fn disabled(mut self, disabled: bool) -> Self {
         self.disabled = disabled;
@@ -184,7 +195,11 @@ impl SchedulerBuilder {
             node.listeners.add(Arc::new(LogListener));
         }
         self.listeners.into_iter().for_each(|listener| node.listeners.add(listener));
-        Ok((node, Contents { calendars: self.calendars, entries: self.entries }, self.disabled))
+        Ok((
+            node,
+            Contents { calendars: self.calendars, entries: self.entries, on_start: self.on_start },
+            self.disabled,
+        ))
     }
 
     /// Builds the scheduler. Nothing is stored or fired before [`Scheduler::init`] or [`Scheduler::start`].

@@ -10,6 +10,7 @@
 //! | a job | a type that implements [`Job`], and [`SchedulerBuilder::job`] |
 //! | a listener | a type that implements [`Listener`], and [`SchedulerBuilder::listener`] |
 //! | a job that exists from the start | an [`Entry`], and [`SchedulerBuilder::entry`] |
+//! | a job that runs at the start | a [`StartTask`], and [`SchedulerBuilder::on_start`] |
 
 mod audit;
 mod builder;
@@ -26,6 +27,7 @@ mod operations;
 mod registry;
 mod scheduler;
 mod settings;
+mod start;
 mod why;
 
 pub use audit::{AuditOptions, audit};
@@ -42,4 +44,5 @@ pub use operations::SchedulerError;
 pub use registry::JobRegistry;
 pub use scheduler::{InitReport, Scheduler, ShutdownReport};
 pub use settings::{Settings, disabled_by_env};
+pub use start::StartTask;
 pub use why::{Fate, Why};

@@ -49,7 +49,8 @@ pub struct ManualRun {
 }
 
 impl ManualScheduler {
-    /// Builds over a store, with the clock at `start`, and registers the builder's entries.
+    /// Builds over a store, with the clock at `start`, registers the builder's entries, and stores the runs of its start-up
+    /// tasks: turn the crank to run them.
     pub async fn new(
         store: Arc<dyn JobStore>,
         start: Timestamp,
@@ -60,7 +61,8 @@ impl ManualScheduler {
         let scheduler = builder.build()?;
         scheduler.inner.node.heartbeat(start).await?;
         scheduler.inner.node.set_phase(NodeState::Running, start);
-        let report = scheduler.register_entries().await?;
+        let mut report = scheduler.register_entries().await?;
+        scheduler.run_start_tasks(&mut report).await?;
         if let Some((name, problem)) = report.failed.into_iter().next() {
             return Err(ManualError::Entry(name, problem));
         }

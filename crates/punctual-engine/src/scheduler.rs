@@ -19,6 +19,7 @@ use crate::builder::{Contents, Entry, SchedulerBuilder};
 use crate::driver;
 use crate::execute::{Ended, Requests};
 use crate::node::{Node, Status};
+use crate::start::Refused;
 
 /// A node's scheduler. Cheap to clone: all clones are one scheduler.
 ///
@@ -33,6 +34,8 @@ pub struct Scheduler {
 pub(crate) struct Inner {
     pub(crate) node: Node,
     contents: Contents,
+    /// How many start-up tasks have been seen to.
+    start_tasks_done: tokio::sync::Mutex<usize>,
     disabled: bool,
     /// Wakes the claim loop: something may be due, a slot is free, or the phase changed.
     pub(crate) wake: Notify,
@@ -70,6 +73,8 @@ pub struct InitReport {
     pub registered: usize,
     /// The entries that were refused, with the reason. The others are not affected.
     pub failed: Vec<(String, String)>,
+    /// How many start-up tasks this start let run ([`crate::StartTask`]); those that are refused are in `failed`, too.
+    pub started: usize,
 }
 
 /// What [`Scheduler::shutdown`] did.
@@ -98,6 +103,7 @@ impl Scheduler {
         let inner = Inner {
             node,
             contents,
+            start_tasks_done: tokio::sync::Mutex::new(0),
             disabled,
             wake: Notify::new(),
             ended: Notify::new(),
@@ -168,7 +174,7 @@ impl Scheduler {
     /// # Errors
     /// As [`Self::init`]; and when the scheduler was shut down, since a node does not come back: build another.
     pub async fn start(&self) -> Result<InitReport, StoreError> {
-        let report = self.init().await?;
+        let mut report = self.init().await?;
         if *self.inner.lifecycle.lock().await == Lifecycle::Stopped {
             return Err(StoreError::Other("this scheduler was shut down: build another".to_owned()));
         }
@@ -176,9 +182,29 @@ impl Scheduler {
             warn!("the scheduler is disabled: jobs and triggers are stored, and this node fires nothing");
             return Ok(report);
         }
+        self.run_start_tasks(&mut report).await?;
         self.inner.node.set_phase(NodeState::Running, self.now());
         self.inner.wake.notify_one();
         Ok(report)
+    }
+
+    /// Lets the start-up tasks run, each once in the life of this scheduler.
+    pub(crate) async fn run_start_tasks(&self, report: &mut InitReport) -> Result<(), StoreError> {
+        let mut done = self.inner.start_tasks_done.lock().await;
+        // After an error, another call goes on with the task that failed.
+        for task in self.inner.contents.on_start.iter().skip(*done) {
+            let name = task.job().key.to_string();
+            match self.run_start_task(task).await {
+                Ok(ran) => report.started += usize::from(ran),
+                Err(Refused::Task(problem)) => {
+                    error!(job.key = %name, error = %problem, "start-up task {name} is not run: {problem}");
+                    report.failed.push((name, problem));
+                }
+                Err(Refused::Store(error)) => return Err(error),
+            }
+            *done += 1;
+        }
+        Ok(())
     }
 
     /// Stops claiming; what runs goes on, and the node stays a live member. [`Self::start`] resumes.

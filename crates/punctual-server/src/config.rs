@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use punctual_core::Calendar;
 use punctual_core::schedule::ScheduleError;
-use punctual_engine::Entry;
+use punctual_engine::{Entry, StartTask};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -132,6 +132,17 @@ impl Config {
                 job.get_ref().entry(name, job.span()).map_err(|fault| self.source.error(&fault))
             })
             .collect()
+    }
+
+    /// At which starts of the server a job runs, in words.
+    pub(crate) fn start_of(&self, job: &str) -> Option<String> {
+        self.jobs.get(job)?.get_ref().start_words()
+    }
+
+    /// The jobs that run at the start of the server. They are among the entries, too.
+    pub(crate) fn start_tasks(&self, entries: &[Entry]) -> Vec<StartTask> {
+        let task = |entry: &Entry| self.jobs.get(&entry.name)?.get_ref().start_task(&entry.job);
+        entries.iter().filter_map(task).collect()
     }
 }
 

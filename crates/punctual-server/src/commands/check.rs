@@ -25,12 +25,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     println!("{} is right: {} job(s).", args.file.display(), entries.len());
     for entry in &entries {
         println!("\n{} ({})", entry.name, entry.job.kind);
+        if let Some(when) = config.start_of(&entry.name) {
+            println!("  {when}");
+        }
         for trigger in &entry.triggers {
             println!("  {}", trigger.schedule.describe());
             if let Some(name) =
                 trigger.calendar.as_ref().filter(|name| !config.calendars().contains_key(*name))
             {
                 println!("    its calendar {name:?} is not in this file: it has to be stored already");
+            }
+            if trigger.schedule.event().is_some() {
+                continue;
             }
             let next = fire_times(trigger, &config, now, args.count);
             if next.is_empty() {

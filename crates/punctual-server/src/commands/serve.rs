@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use punctual_api::{ApiState, router};
 use punctual_core::schedule::{CronSchedule, Schedule};
 use punctual_core::{Change, JobQuery};
-use punctual_engine::{Entry, JobRegistry, Scheduler, disabled_by_env};
+use punctual_engine::{Entry, JobRegistry, Scheduler, SchedulerBuilder, disabled_by_env};
 use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
 use punctual_metrics::Metrics;
 use punctual_sqlite::Options;
@@ -83,21 +83,22 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
     })?;
     let place = place(&config)?;
     let store = place.open().await?;
+    let start_tasks = config.start_tasks(&entries);
     entries.push(cleanup_entry(&config)?);
     let slot = SchedulerSlot::default();
     let mut registry = JobRegistry::new();
     punctual_jobs::register_all(&mut registry, &slot);
     let metrics = Arc::new(Metrics::new());
     let listener_metrics = Arc::clone(&metrics);
-    let scheduler = Scheduler::builder(store)
+    let builder = Scheduler::builder(store)
         .settings(config.scheduler.settings(place.is_clustered())?)
         .node_name(config.scheduler.node_name.clone().unwrap_or_else(host_name))
         .registry(registry)
         .listener(listener_metrics)
         .disabled(config.scheduler.disabled || disabled_by_env())
         .calendars(config.calendars().clone())
-        .entries(entries.iter().cloned())
-        .build()?;
+        .entries(entries.iter().cloned());
+    let scheduler = start_tasks.into_iter().fold(builder, SchedulerBuilder::on_start).build()?;
     slot.fill(scheduler.clone());
     let report = scheduler.start().await.context("cannot start the scheduler")?;
     if let Some((name, problem)) = report.failed.first() {

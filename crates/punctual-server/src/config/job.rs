@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use punctual_core::schedule::DstPolicy;
 use punctual_core::{Concurrency, Data, JobDetail, JobKey, MisfirePolicy, Overlap, RetryPolicy, Trigger};
-use punctual_engine::Entry;
+use punctual_engine::{Entry, StartTask};
 use punctual_jobs::command::CommandData;
 use punctual_jobs::http::{Expected, HttpData};
 use serde::Deserialize;
@@ -37,6 +37,9 @@ pub(super) struct Job {
     history: bool,
     #[serde(default)]
     triggers: Vec<Spanned<When>>,
+    on_start: Option<OnStart>,
+    /// What makes a task of the cluster run again when it changes.
+    start_version: Option<Spanned<String>>,
 
     // A trigger of the job's own.
     cron: Option<Spanned<String>>,
@@ -75,6 +78,15 @@ pub(super) struct Job {
     request_timeout: Option<Span>,
     ca_file: Option<PathBuf>,
     max_body_bytes: Option<usize>,
+}
+
+/// At which starts of the server a job runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OnStart {
+    Node,
+    Cluster,
+    Boot,
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,8 +152,50 @@ impl Job {
             return Err(fault("timeout is 0: give at least 1ms, or leave it out for no limit".to_owned()));
         }
         detail.data = self.data(&path, &span)?;
+        self.check_start(&path)?;
         let triggers = self.when(&path, &key, &span)?;
         Ok(Entry { name: name.to_owned(), job: detail, triggers })
+    }
+
+    /// The same job as a start-up task, if it is one. The entry has been checked.
+    pub(super) fn start_task(&self, job: &JobDetail) -> Option<StartTask> {
+        let version = self.start_version.as_ref().map_or("1", |version| version.get_ref());
+        Some(match self.on_start? {
+            OnStart::Node => StartTask::per_node(job.clone()),
+            OnStart::Cluster => StartTask::per_cluster(job.clone(), version),
+            OnStart::Boot => StartTask::per_boot(job.clone()),
+        })
+    }
+
+    /// When it is a start-up task, in words.
+    pub(super) fn start_words(&self) -> Option<String> {
+        Some(match (self.on_start?, &self.start_version) {
+            (OnStart::Node, _) => "at each start of the server".to_owned(),
+            (OnStart::Cluster, None) => "once, at the first start of a server".to_owned(),
+            (OnStart::Cluster, Some(version)) => {
+                format!("once, at the first start of a server with version {:?}", version.get_ref())
+            }
+            (OnStart::Boot, _) => {
+                "at the first start of the server after each boot of the machine".to_owned()
+            }
+        })
+    }
+
+    fn check_start(&self, path: &str) -> Result<(), Fault> {
+        let Some(version) = &self.start_version else { return Ok(()) };
+        let wrong =
+            |problem: &str| Err(Fault::at(version.span(), format!("{path}.start_version: {problem}")));
+        let text = version.get_ref();
+        if self.on_start != Some(OnStart::Cluster) {
+            return wrong("this key belongs to on_start = \"cluster\"");
+        }
+        if !(1..=50).contains(&text.chars().count())
+            || text.chars().any(char::is_control)
+            || text.trim() != text
+        {
+            return wrong("give 1 to 50 characters, without control characters and outer white space");
+        }
+        Ok(())
     }
 
     /// The job's data, from the keys of its kind; keys of another kind are refused.
@@ -261,8 +315,9 @@ impl Job {
         match (beside, self.triggers.as_slice()) {
             (true, []) => Ok(vec![own.trigger(path, job, job.name(), span)?]),
             (true, _) => Err(fault("has a schedule of its own and triggers: give one or the other")),
+            (false, []) if self.on_start.is_some() => Ok(Vec::new()),
             (false, []) => {
-                Err(fault("has no schedule: give cron, every, at, rrule, delay, event or schedule"))
+                Err(fault("has no schedule: give cron, every, at, rrule, delay, event, schedule or on_start"))
             }
             (false, list) => list
                 .iter()

@@ -44,6 +44,15 @@ fn messages_name_the_file_the_line_and_the_key() {
         ("[jobs.a]\nkind = 'noop'\nevery = 'often'", vec!["line 3", "often", "10s"]),
         ("[jobs.a]\nkind = 'noop'\nevery = '0s'", vec!["line 3", "jobs.a.every"]),
         ("[jobs.a]\nkind = 'noop'", vec!["jobs.a", "no schedule"]),
+        ("[jobs.a]\nkind = 'noop'\non_start = 'always'", vec!["line 3", "always", "node", "cluster", "boot"]),
+        (
+            "[jobs.a]\nkind = 'noop'\non_start = 'node'\nstart_version = '2'",
+            vec!["line 4", "jobs.a.start_version", "cluster"],
+        ),
+        (
+            "[jobs.a]\nkind = 'noop'\non_start = 'cluster'\nstart_version = ' '",
+            vec!["line 4", "jobs.a.start_version", "1 to 50"],
+        ),
         ("[jobs.a]\nkind = 'noop'\nevent = ''", vec!["jobs.a.event", "1 to 200 characters"]),
         ("[jobs.a]\nkind = 'noop'\nevent = 'e'\nevery = '1s'", vec!["jobs.a", "exactly one"]),
         ("[jobs.a]\nkind = 'noop'\nevery = '1s'\nat = '2026-01-01T00:00:00Z'", vec!["jobs.a", "exactly one"]),
@@ -170,4 +179,32 @@ fn a_hashed_field_depends_on_the_job_and_stays() {
 fn a_job_can_wait_for_an_event() {
     let entry = read("[jobs.a]\nkind = 'noop'\nevent = 'orders.imported'").unwrap().remove(0);
     assert_eq!(entry.triggers[0].schedule.event(), Some("orders.imported"));
+}
+
+#[test]
+fn a_job_can_run_at_the_start_instead_of_by_a_schedule_or_besides() {
+    let text = "
+        [jobs.a]
+        kind = 'noop'
+        on_start = 'node'
+
+        [jobs.b]
+        kind = 'noop'
+        on_start = 'cluster'
+        start_version = '2'
+        every = '1h'
+
+        [jobs.c]
+        kind = 'noop'
+        every = '1h'
+    ";
+    let config = Config::from_text(Path::new("jobs.toml"), text.to_owned(), std::iter::empty()).unwrap();
+    let entries = config.entries().unwrap();
+    let triggers: Vec<_> = entries.iter().map(|entry| entry.triggers.len()).collect();
+    assert_eq!(triggers, [0, 1, 1]);
+    let tasks = config.start_tasks(&entries);
+    let names: Vec<_> = tasks.iter().map(|task| task.job().key.to_string()).collect();
+    assert_eq!(names, ["config.a", "config.b"]);
+    assert!(tasks.iter().zip(&entries).all(|(task, entry)| *task.job() == entry.job), "one definition");
+    assert!(config.start_of("b").unwrap().contains("\"2\""));
 }
