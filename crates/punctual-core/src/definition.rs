@@ -14,6 +14,9 @@ use crate::{
 };
 
 mod calendars;
+mod repair;
+
+pub use repair::{Repair, repair};
 mod events;
 
 /// Row operations inside one transaction.
@@ -55,6 +58,15 @@ pub trait DefinitionTx {
     fn group_paused(&mut self, group: &str) -> Result<bool, Self::Error>;
     /// Remembers whether a trigger group is paused.
     fn set_group_paused(&mut self, group: &str, paused: bool) -> Result<(), Self::Error>;
+    /// Reads the triggers in the error state.
+    fn triggers_in_error(&mut self) -> Result<Vec<StoredTrigger>, Self::Error>;
+    /// Reads the triggers that wait or are paused and have no next fire time.
+    fn triggers_without_next(&mut self) -> Result<Vec<StoredTrigger>, Self::Error>;
+    /// Whether a fire of the trigger is open, or a pending run stands for one of its instants.
+    fn is_under_way(&mut self, trigger: &StoredTrigger) -> Result<bool, Self::Error>;
+    /// Makes waiting triggers claimable that are due at `now` and that the store's own index of due work does not show
+    /// although their lane has room; returns their lanes.
+    fn mend_index(&mut self, now: Timestamp) -> Result<Vec<i64>, Self::Error>;
     /// Reads a calendar.
     fn calendar(&mut self, name: &str) -> Result<Option<StoredCalendar>, Self::Error>;
     /// Inserts or replaces a calendar.
@@ -236,7 +248,7 @@ fn change_lanes<T: DefinitionTx>(tx: &mut T, old: &StoredJob, job: &JobDetail) -
     if !(old.detail.is_limited() || job.is_limited()) || limits(&old.detail) == limits(job) {
         return Ok(());
     }
-    for mut trigger in tx.triggers_of(old.id)? {
+    for mut trigger in tx.triggers_of(old.id)?.into_iter().filter(|trigger| trigger.readable) {
         let lane = lane_of(old.id, job, &trigger.definition)?;
         if lane != trigger.lane {
             trigger.lane = lane;
@@ -324,6 +336,7 @@ fn insert_trigger<T: DefinitionTx>(
         accounted_from: first.map_or(anchor, |first| first.min(anchor)),
         pending: None,
         error: None,
+        readable: true,
         created_at: now,
         updated_at: now,
     })?;
@@ -356,6 +369,7 @@ fn replace_trigger<T: DefinitionTx>(
         new.anchor = whole_millis(trigger.start.unwrap_or(now));
         new.rebased = None;
         new.error = None;
+        new.readable = true;
         let window = Window { start: new.anchor, end: trigger.end };
         let occurrences = Occurrences::new(&trigger.schedule, window).with_calendar(calendar);
         // A single instant in the past means "as soon as possible"; of a series, only what is still to come.
@@ -498,6 +512,11 @@ fn reset<T: DefinitionTx>(
 ) -> Result<Applied, T::Error> {
     if trigger.state != TriggerState::Error {
         return Ok(Applied { unchanged: 1, ..Applied::default() });
+    }
+    if !trigger.readable {
+        let problem = trigger.error.unwrap_or_default();
+        let right = "replace its definition, or let a version that understands it reset it";
+        return Err(ChangeError::InvalidTrigger(trigger.definition.key, format!("{problem}; {right}")).into());
     }
     trigger.error = None;
     let calendar = calendar_of(tx, &trigger)?;

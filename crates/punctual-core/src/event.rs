@@ -93,6 +93,8 @@ pub enum Event {
         /// Why.
         error: String,
     },
+    /// A broken invariant was found and mended.
+    Repaired(crate::definition::Repair),
     /// Work of a lost node was taken up.
     WorkRecovered(Recovered),
     /// The store failed; the node tries again.

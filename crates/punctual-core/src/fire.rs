@@ -86,6 +86,17 @@ pub struct Claim<'a> {
     pub kinds: &'a [KindSlots],
 }
 
+/// Due work of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueKind {
+    /// The kind.
+    pub kind: JobKind,
+    /// How many triggers are due.
+    pub triggers: u64,
+    /// The earliest of their fire times.
+    pub since: Timestamp,
+}
+
 /// What a claim brought.
 #[derive(Clone, Debug, Default)]
 pub struct Claimed {

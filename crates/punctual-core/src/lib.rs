@@ -45,7 +45,8 @@ pub use data::Data;
 pub use error::{ChangeError, StoreError};
 pub use event::Event;
 pub use fire::{
-    CancelledFire, Claim, Claimed, Completed, Completion, Fire, FireId, KindSlots, Outcome, Retry, Then,
+    CancelledFire, Claim, Claimed, Completed, Completion, DueKind, Fire, FireId, KindSlots, Outcome, Retry,
+    Then,
 };
 pub use firing::{FiringPlan, Skip, SkipReason};
 pub use history::{Retention, SkippedRange, TaskHistory, TaskRecord, TaskStatus};

@@ -162,6 +162,7 @@ fn trigger(
         accounted_from: at,
         pending: Some(pending),
         error: None,
+        readable: true,
         created_at: now,
         updated_at: now,
     }

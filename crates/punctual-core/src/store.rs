@@ -12,11 +12,12 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::definition::Repair;
 use crate::{
-    Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, Fire, FireId, Heartbeat, HeldLock,
-    HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery,
-    SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord,
-    Term, TriggerKey, TriggerQuery,
+    Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, DueKind, Fire, FireId, Heartbeat,
+    HeldLock, HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention,
+    SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger,
+    TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
 };
 
 /// What exists: jobs and triggers.
@@ -69,6 +70,13 @@ pub trait FiringStore: Send + Sync {
     /// again as pending runs (see [`crate::pending::released`]) with the same attempt. Returns how many were
     /// handed back; one that is not open under `term` is left alone.
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError>;
+
+    /// Looks for broken invariants and mends them ([`crate::definition::repair`]); returns what was mended.
+    async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError>;
+
+    /// How many waiting triggers of each kind are due at `now`, and since when the oldest is; in the order of the
+    /// kinds' names. Triggers that their lane holds back are not counted.
+    async fn due_by_kind(&self, now: Timestamp) -> Result<Vec<DueKind>, StoreError>;
 
     /// Asks an open fire to stop: its node hears of it at its next heartbeat, with the reason. Whether it was open;
     /// one that was asked before keeps the first reason.

@@ -263,6 +263,9 @@ pub struct StoredTrigger {
     pub pending: Option<Pending>,
     /// Why the state is [`TriggerState::Error`].
     pub error: Option<String>,
+    /// Whether this version understands the stored definition. Where it does not, the schedule here is a stand-in, and
+    /// the row must not be written back.
+    pub readable: bool,
     /// When the trigger was first stored.
     pub created_at: Timestamp,
     /// When the definition or the paused state last changed.

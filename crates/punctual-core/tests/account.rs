@@ -57,6 +57,7 @@ fn trigger(schedule: Schedule, policy: MisfirePolicy, threshold_ms: u64) -> Stor
         accounted_from: first,
         pending: None,
         error: None,
+        readable: true,
         created_at: start(),
         updated_at: start(),
     }

@@ -85,6 +85,7 @@ async fn claim(
 ) -> Result<(Term, Claimed), StoreError> {
     if !*recovered {
         recover(inner, now).await?;
+        inner.node.repair(now).await?;
         *recovered = true;
     }
     inner.node.claim(now, limit, kinds).await
@@ -237,6 +238,8 @@ pub(crate) async fn changed_loop(inner: Arc<Inner>) {
 
 /// Every so many heartbeats work is looked for that a lost node left, even when nothing says that there is some.
 const RECOVER_ANYWAY: u64 = 10;
+/// Every so many heartbeats a node looks for broken invariants.
+const REPAIR_EVERY: u64 = 30;
 
 /// When the heartbeat loop does what.
 struct Pulse {
@@ -305,7 +308,9 @@ async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, 
     inner.cancel_runs(beat.term, &beat.cancelled);
     let look = beat.lost || pulse.beats.is_multiple_of(RECOVER_ANYWAY);
     let recovered = look && recover(inner, inner.node.clock.now()).await?;
-    Ok(!trusted || beat.lost_lease || beat.clock_changed || recovered)
+    let scan = pulse.beats.is_multiple_of(REPAIR_EVERY);
+    let repaired = scan && !inner.node.repair(inner.node.clock.now()).await?.is_empty();
+    Ok(!trusted || beat.lost_lease || beat.clock_changed || recovered || repaired)
 }
 
 /// Takes up the work of lost nodes. Returns whether there was some.

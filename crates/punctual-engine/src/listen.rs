@@ -113,6 +113,9 @@ impl Listener for LogListener {
                 trigger.key = %trigger, error = %error,
                 "trigger {trigger} cannot be understood and fires nothing until it is reset: {error}"
             ),
+            Event::Repaired(repair) => {
+                warn!(what = repair.what(), "a broken invariant was mended: {repair:?}")
+            }
             Event::WorkRecovered(work) => warn!(
                 job.key = %work.job, fire.id = work.id.0, node.name = %work.node,
                 "node {} was lost while job {} ran{}", work.node, work.job,

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use punctual_core::definition::Repair;
 use punctual_core::time::plus_millis;
 use punctual_core::{
     CancelledFire, Claim, Claimed, Clock, ClusterView, Completed, Completion, Event, Fire, Heartbeat,
@@ -361,6 +362,15 @@ impl Node {
             self.listeners.emit_with(|| Event::WorkRecovered(work.clone()));
         }
         Ok(recovered)
+    }
+
+    /// Looks for broken invariants and mends them.
+    pub async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {
+        let repairs = self.note(self.store.repair(now).await)?;
+        for repair in &repairs {
+            self.listeners.emit_with(|| Event::Repaired(repair.clone()));
+        }
+        Ok(repairs)
     }
 
     /// Ends the node's term.

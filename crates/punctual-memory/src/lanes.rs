@@ -95,6 +95,11 @@ impl Lanes {
         }
     }
 
+    /// All gates, by kind.
+    pub(crate) fn gates(&self) -> impl Iterator<Item = (&JobKind, &BTreeSet<Due>)> {
+        self.gates.iter()
+    }
+
     /// The first of all gates of a kind.
     pub(crate) fn head(&self, kind: &JobKind) -> Option<Due> {
         self.gates.get(kind).and_then(|set| set.first()).copied()

@@ -12,13 +12,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use punctual_core::time::{plus_millis, whole_millis};
+use punctual_core::definition::Repair;
+use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
-    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
-    FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, LockAnswer,
-    LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
-    StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
-    definition,
+    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
+    DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery,
+    LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
+    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey,
+    TriggerQuery, definition,
 };
 
 use crate::state::State;
@@ -120,6 +121,14 @@ impl FiringStore for MemoryStore {
             released += u64::from(firing::release(&mut state, now, term, fire)?);
         }
         Ok(released)
+    }
+
+    async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {
+        definition::repair(&mut Tx::new(&mut self.state()), now)
+    }
+
+    async fn due_by_kind(&self, now: Timestamp) -> Result<Vec<DueKind>, StoreError> {
+        Ok(self.state().due_by_kind(to_millis(whole_millis(now))))
     }
 
     async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError> {

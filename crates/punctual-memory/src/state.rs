@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use punctual_core::time::to_millis;
+use punctual_core::time::{from_millis, to_millis};
 use punctual_core::{
-    CancelledFire, Cause, Data, FireId, JobKey, JobKind, Node, Retention, SkippedRange, StoredCalendar,
-    StoredJob, StoredTrigger, TaskHistory, TaskRecord, TaskStatus, Term, TriggerKey, TriggerState,
+    CancelledFire, Cause, Data, DueKind, FireId, JobKey, JobKind, Node, Retention, SkippedRange,
+    StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, TaskStatus, Term, TriggerKey,
+    TriggerState,
 };
 
 use crate::lanes::Lanes;
@@ -177,6 +178,23 @@ impl State {
     pub(crate) fn head(&self, kind: &JobKind) -> Option<Due> {
         let free = self.due.get(kind).and_then(|set| set.first()).copied();
         [free, self.lanes.head(kind)].into_iter().flatten().min()
+    }
+
+    pub(crate) fn due_by_kind(&self, now: i64) -> Vec<DueKind> {
+        let mut kinds: BTreeMap<&JobKind, (u64, i64)> = BTreeMap::new();
+        let free = self.due.iter().map(|(kind, set)| (kind, set));
+        for (kind, set) in free.chain(self.lanes.gates()) {
+            for (at, _, _) in set.iter().take_while(|(at, _, _)| *at <= now) {
+                let found = kinds.entry(kind).or_insert((0, *at));
+                *found = (found.0 + 1, found.1.min(*at));
+            }
+        }
+        let row = |(kind, (triggers, since)): (&JobKind, (u64, i64))| DueKind {
+            kind: kind.clone(),
+            triggers,
+            since: from_millis(since),
+        };
+        kinds.into_iter().map(row).collect()
     }
 
     /// Asks an open fire to stop; whether it is open.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
 use punctual_core::{
     FireId, JobDetail, JobKey, Skip, SkippedRange, StoreError, StoredCalendar, StoredJob, StoredTrigger,
-    TriggerKey,
+    TriggerKey, TriggerState,
 };
 
 use crate::state::State;
@@ -170,6 +170,28 @@ impl DefinitionTx for Tx<'_> {
         self.journal.push(Undo::Group(group.to_owned(), was));
         Ok(())
     }
+    fn triggers_in_error(&mut self) -> Result<Vec<StoredTrigger>> {
+        let triggers = self.state.triggers.values();
+        Ok(triggers.filter(|trigger| trigger.state == TriggerState::Error).cloned().collect())
+    }
+
+    fn triggers_without_next(&mut self) -> Result<Vec<StoredTrigger>> {
+        Ok(self.state.triggers.values().filter(|trigger| trigger.next_fire_at.is_none()).cloned().collect())
+    }
+
+    fn is_under_way(&mut self, trigger: &StoredTrigger) -> Result<bool> {
+        let key = &trigger.definition.key;
+        let mut open = self.state.open.values().flatten().filter_map(|id| self.state.history.get(id));
+        let mut pending = self.state.triggers.values().filter_map(|other| other.pending.as_ref());
+        Ok(open.any(|row| row.entry.trigger.as_ref() == Some(key))
+            || pending.any(|run| run.trigger.as_ref() == Some(key)))
+    }
+
+    fn mend_index(&mut self, _now: Timestamp) -> Result<Vec<i64>> {
+        // The maps and their indexes change together, in one place.
+        Ok(Vec::new())
+    }
+
     fn calendar(&mut self, name: &str) -> Result<Option<StoredCalendar>> {
         Ok(self.state.calendars.get(name).cloned())
     }

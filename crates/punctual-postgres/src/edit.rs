@@ -386,6 +386,27 @@ impl DefinitionTx for Edit {
         Ok(())
     }
 
+    fn triggers_in_error(&mut self) -> Result<Vec<StoredTrigger>> {
+        self.listed(sql::TRIGGERS_IN_ERROR, &[])
+    }
+
+    fn triggers_without_next(&mut self) -> Result<Vec<StoredTrigger>> {
+        self.listed(sql::TRIGGERS_WITHOUT_NEXT, &[])
+    }
+
+    fn is_under_way(&mut self, trigger: &StoredTrigger) -> Result<bool> {
+        let key = &trigger.definition.key;
+        self.exists(sql::TRIGGER_UNDER_WAY, &[&trigger.job_id, &key.group(), &key.name()])
+    }
+
+    fn mend_index(&mut self, now: Timestamp) -> Result<Vec<i64>> {
+        self.flush()?;
+        let rows = self.query(sql::LANES_HIDDEN, &[&to_millis(now)])?;
+        let lanes: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+        self.lanes.extend(lanes.iter().copied());
+        Ok(lanes)
+    }
+
     fn calendar(&mut self, name: &str) -> Result<Option<StoredCalendar>> {
         self.first(sql::CALENDAR_BY_NAME, &[&name])?.map(|row| rows::calendar(&row)).transpose()
     }

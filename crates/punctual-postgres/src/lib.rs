@@ -39,13 +39,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
+use punctual_core::definition::Repair;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
-    FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, LockAnswer,
-    LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
-    StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
-    definition, lock,
+    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
+    DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobKind,
+    JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange,
+    StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term,
+    TriggerKey, TriggerQuery, definition, lock,
 };
 use tokio::runtime::Handle;
 use tokio_postgres::types::ToSql;
@@ -249,6 +250,24 @@ impl FiringStore for PostgresStore {
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
         let fires = fires.to_vec();
         self.edit(move |edit| finish::release(edit, now, term, &fires)).await
+    }
+
+    async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {
+        self.edit(move |edit| {
+            let repairs = definition::repair(edit, now)?;
+            edit.wake = !repairs.is_empty();
+            Ok(repairs)
+        })
+        .await
+    }
+
+    async fn due_by_kind(&self, now: Timestamp) -> Result<Vec<DueKind>, StoreError> {
+        let read = |row: &tokio_postgres::Row| DueKind {
+            kind: JobKind::new(row.get::<_, &str>(0)),
+            triggers: rows::count(row.get(1)),
+            since: rows::instant(row.get(2)),
+        };
+        self.all(sql::DUE_BY_KIND, &[&to_millis(punctual_core::time::whole_millis(now))], read).await
     }
 
     async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError> {

@@ -129,6 +129,7 @@ pub(crate) fn definition(row: &Row, job: JobKey) -> StoredTrigger {
         accounted_from: instant(row.get(14)),
         pending: pending(row),
         error,
+        readable: problems.is_empty(),
         created_at: instant(row.get(23)),
         updated_at: instant(row.get(24)),
     }

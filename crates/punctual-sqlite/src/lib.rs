@@ -33,11 +33,12 @@ use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use punctual_core::definition::Repair;
 use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
-    DefinitionStore, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey,
-    JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange,
+    DefinitionStore, DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore,
+    JobKey, JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange,
     StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term,
     TriggerKey, TriggerQuery, definition, lock,
 };
@@ -226,6 +227,28 @@ impl FiringStore for SqliteStore {
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
         let fires = fires.to_vec();
         self.write(move |writer| finish::release(writer, now, term, &fires)).await
+    }
+
+    async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {
+        self.write(move |writer| definition::repair(writer, now)).await
+    }
+
+    async fn due_by_kind(&self, now: Timestamp) -> Result<Vec<DueKind>, StoreError> {
+        let now = to_millis(whole_millis(now));
+        self.read(move |connection| {
+            let read = |row: &rusqlite::Row<'_>| {
+                Ok(DueKind {
+                    kind: punctual_core::JobKind::new(row.get_ref(0)?.as_str()?),
+                    triggers: rows::count(row.get(1)?),
+                    since: rows::instant(row.get(2)?),
+                })
+            };
+            connection
+                .prepare_cached(sql::DUE_BY_KIND)
+                .and_then(|mut statement| statement.query_map([now], read)?.collect())
+                .sql()
+        })
+        .await
     }
 
     async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError> {

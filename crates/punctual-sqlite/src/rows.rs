@@ -89,6 +89,7 @@ pub(crate) fn trigger(
     };
     let mut state = TriggerState::from_code(row.get(13)?);
     let mut error: Option<String> = row.get(28)?;
+    let readable = problems.is_empty();
     if !problems.is_empty() {
         state = TriggerState::Error;
         error = Some(problems.join("; "));
@@ -108,6 +109,7 @@ pub(crate) fn trigger(
         accounted_from: instant(row.get(20)?),
         pending: pending(row)?,
         error,
+        readable,
         created_at: instant(row.get(29)?),
         updated_at: instant(row.get(30)?),
     })

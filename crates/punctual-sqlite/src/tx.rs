@@ -232,6 +232,25 @@ impl DefinitionTx for Writer {
         let statement = if paused { sql::GROUP_PAUSE } else { sql::GROUP_RESUME };
         self.run(statement, [group]).map(drop)
     }
+    fn triggers_in_error(&mut self) -> Result<Vec<StoredTrigger>> {
+        self.many(sql::TRIGGERS_IN_ERROR, [], listed_trigger)
+    }
+
+    fn triggers_without_next(&mut self) -> Result<Vec<StoredTrigger>> {
+        self.many(sql::TRIGGERS_WITHOUT_NEXT, [], listed_trigger)
+    }
+
+    fn is_under_way(&mut self, trigger: &StoredTrigger) -> Result<bool> {
+        let key = &trigger.definition.key;
+        self.exists(sql::TRIGGER_UNDER_WAY, (trigger.job_id, key.group(), key.name()))
+    }
+
+    fn mend_index(&mut self, now: Timestamp) -> Result<Vec<i64>> {
+        let lanes: Vec<i64> = self.many(sql::LANES_HIDDEN, [to_millis(now)], |row| row.get(0))?;
+        lanes.iter().try_for_each(|lane| self.refresh_gates(*lane))?;
+        Ok(lanes)
+    }
+
     fn calendar(&mut self, name: &str) -> Result<Option<StoredCalendar>> {
         Ok(self.stored_calendar(name)?.map(|calendar| (*calendar).clone()))
     }

@@ -150,6 +150,8 @@ macro_rules! conformance_cases {
             recovery_reopens_a_non_concurrent_job,
             recovery_ends_a_finished_trigger_and_its_job,
             a_slow_node_cannot_undo_a_recovery,
+            a_sound_store_needs_no_repair,
+            due_work_is_counted_by_kind,
         );
         $crate::conformance_cases!(@area $make, locks:
             an_exclusive_lock_excludes,

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use punctual_core::definition::Repair;
 use punctual_core::{
-    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, Fire,
-    FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, JobStore,
-    LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
-    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey,
-    TriggerQuery,
+    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
+    DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery,
+    JobStore, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange,
+    StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term,
+    TriggerKey, TriggerQuery,
 };
 use tokio::sync::Notify;
 
@@ -137,6 +138,14 @@ impl FiringStore for FaultyStore {
 
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
         self.pass()?.release(now, term, fires).await
+    }
+
+    async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {
+        self.pass()?.repair(now).await
+    }
+
+    async fn due_by_kind(&self, now: Timestamp) -> Result<Vec<DueKind>, StoreError> {
+        self.pass()?.due_by_kind(now).await
     }
 
     async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError> {

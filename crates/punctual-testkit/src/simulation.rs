@@ -419,6 +419,11 @@ impl World {
         if !beat.lost && !recovered.is_empty() {
             self.fail("a heartbeat said that nothing was lost, and something was");
         }
+        match block_on(self.processes[which].node.repair(now)) {
+            Ok(repairs) if repairs.is_empty() => {}
+            Ok(repairs) => self.fail(&format!("an invariant was broken: {repairs:?}")),
+            Err(error) => self.fail(&format!("a repair failed: {error}")),
+        }
     }
 
     /// `kill -9`: everything the process knew is gone, and another one starts.

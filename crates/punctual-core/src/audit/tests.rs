@@ -35,6 +35,7 @@ fn trigger() -> StoredTrigger {
         accounted_from: at(0),
         pending: None,
         error: None,
+        readable: true,
         created_at: at(-5),
         updated_at: at(-5),
     }

@@ -177,3 +177,43 @@ pub async fn a_slow_node_cannot_undo_a_recovery(store: Store) {
     assert_eq!(store.history(&HistoryQuery::default()).await.unwrap(), before);
     assert_eq!(store.triggers(&TriggerQuery::default()).await.unwrap(), waiting);
 }
+
+pub async fn a_sound_store_needs_no_repair(store: Store) {
+    schedule(
+        &store,
+        at(0),
+        job("job").non_concurrent(),
+        vec![Trigger::once("a", "job", at(0)), Trigger::once("b", "job", at(0))],
+    )
+    .await;
+    assert_eq!(store.repair(at(0)).await.unwrap(), []);
+    let node = Hand::register(&store, "n", at(0)).await;
+    assert_eq!(node.claim(at(1), 10).await.fires.len(), 1);
+    assert_eq!(store.repair(at(1)).await.unwrap(), []);
+}
+
+pub async fn due_work_is_counted_by_kind(store: Store) {
+    let other = JobDetail::new("other", "another kind").durable();
+    schedule(
+        &store,
+        at(0),
+        job("job"),
+        vec![
+            Trigger::once("a", "job", at(5)),
+            Trigger::once("b", "job", at(7)),
+            Trigger::once("c", "job", at(90)),
+        ],
+    )
+    .await;
+    schedule(
+        &store,
+        at(0),
+        other.non_concurrent(),
+        vec![Trigger::once("d", "other", at(6)), Trigger::once("e", "other", at(8))],
+    )
+    .await;
+    assert_eq!(store.due_by_kind(at(4)).await.unwrap(), []);
+    let due = store.due_by_kind(at(10)).await.unwrap();
+    let due: Vec<_> = due.iter().map(|due| (due.kind.as_str(), due.triggers, due.since)).collect();
+    assert_eq!(due, [("another kind", 1, at(6)), ("test", 2, at(5))], "one of a lane is enough to be seen");
+}
