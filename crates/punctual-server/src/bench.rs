@@ -2,6 +2,7 @@
 //! exactly once.
 
 mod drain;
+mod failover;
 mod idle;
 mod lateness;
 mod world;
@@ -16,6 +17,11 @@ pub(crate) enum Command {
     Lateness(lateness::Args),
     /// Store cron triggers and wait: time to ready, memory, commits a second.
     Idle(idle::Args),
+    /// Kill nodes at work: how long until another has begun their runs again.
+    Failover(failover::Args),
+    /// The node that `failover` kills.
+    #[command(hide = true)]
+    FailoverVictim(failover::VictimArgs),
     /// The measured half of `idle`, in a process of its own so that its memory is its own.
     #[command(hide = true)]
     IdleMeasure(idle::MeasureArgs),
@@ -47,6 +53,8 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Drain(args) => runtime.block_on(drain::run(args)),
         Command::Lateness(args) => runtime.block_on(lateness::run(args)),
         Command::Idle(args) => runtime.block_on(idle::run(args)),
+        Command::Failover(args) => runtime.block_on(failover::run(args)),
+        Command::FailoverVictim(args) => runtime.block_on(failover::victim(args)),
         Command::IdleMeasure(args) => runtime.block_on(idle::measure(args)),
     }
 }

@@ -62,10 +62,7 @@ impl Place {
             }
             Self::Postgres { url } => {
                 // A measurement has a schema of its own, empty at its beginning.
-                let options = punctual_postgres::Options {
-                    schema: "punctual_bench".to_owned(),
-                    ..punctual_postgres::Options::default()
-                };
+                let options = postgres_options();
                 PostgresStore::drop_schema(url, &options.schema).await?;
                 Ok(Opened { store: Arc::new(PostgresStore::open(url, options).await?), sqlite: None })
             }
@@ -80,6 +77,12 @@ impl Place {
             }
         }
     }
+}
+
+/// The schema of measurements.
+pub(super) fn postgres_options() -> punctual_postgres::Options {
+    let schema = "punctual_bench".to_owned();
+    punctual_postgres::Options { schema, ..punctual_postgres::Options::default() }
 }
 
 /// An open store.

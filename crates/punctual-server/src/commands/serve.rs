@@ -131,7 +131,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
 }
 
 /// Cancelled when standard input ends. A thread reads it, since a read that waits would hold the runtime up at its end.
-fn end_of_input() -> anyhow::Result<CancellationToken> {
+pub(crate) fn end_of_input() -> anyhow::Result<CancellationToken> {
     let ended = CancellationToken::new();
     let told = ended.clone();
     std::thread::Builder::new()
