@@ -93,20 +93,24 @@ impl Connections {
         let (one, other) = (self.lend().await?, self.lend().await?);
         // Unprepared, since prepared statements are what such a pooler may not know.
         let first = backend(&one, BACKEND).await?;
-        let second = backend(&other, &format!("BEGIN; {BACKEND}")).await?;
+        let second = match backend(&other, &format!("BEGIN; {BACKEND}")).await {
+            Err(error) if error.to_string().contains("statement pooling") => return Err(self.pooled()),
+            answer => answer?,
+        };
         let again = backend(&one, BACKEND).await?;
         other.batch_execute("ROLLBACK").await.sql()?;
         one.give_back();
         other.give_back();
-        if first == second || first != again {
-            return Err(StoreError::Other(format!(
-                "between this program and the database at {} there is a pooler that gives each transaction another connection \
-                 of the server: set it to session pooling (PgBouncer: pool_mode = session), or name the server itself in the \
-                 database URL",
-                self.address
-            )));
-        }
-        Ok(())
+        if first == second || first != again { Err(self.pooled()) } else { Ok(()) }
+    }
+
+    fn pooled(&self) -> StoreError {
+        StoreError::Other(format!(
+            "between this program and the database at {} there is a pooler that gives each transaction another connection \
+             of the server: set it to session pooling (PgBouncer: pool_mode = session), or name the server itself in the \
+             database URL",
+            self.address
+        ))
     }
 }
 

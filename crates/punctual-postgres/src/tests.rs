@@ -1,5 +1,7 @@
 //! The statements.
 
+mod plans;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

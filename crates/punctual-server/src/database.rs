@@ -25,11 +25,40 @@ impl Place {
         }
         match url.strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path), options)),
+            // The rest may hold a password.
             _ => bail!(
-                "database url {url:?}: give sqlite://PATH, such as sqlite://punctual-data/punctual.db, or \
-                 postgresql://USER:PASSWORD@HOST/DATABASE"
+                "the database url begins with {:?}: give sqlite://PATH, such as sqlite://punctual-data/punctual.db, or \
+                 postgresql://USER:PASSWORD@HOST/DATABASE",
+                url.split([':', '/', '@']).next().unwrap_or_default()
             ),
         }
+    }
+
+    /// Sets what the configuration says about the connections to a server.
+    pub(crate) fn with_connections(
+        mut self,
+        max_connections: Option<usize>,
+        wait_ms: Option<u64>,
+    ) -> anyhow::Result<Self> {
+        let Self::Postgres(_, options) = &mut self else {
+            if max_connections.is_some() || wait_ms.is_some() {
+                bail!(
+                    "database.max_connections and database.wait are for a postgresql:// url only: leave them out"
+                );
+            }
+            return Ok(self);
+        };
+        options.max_connections = max_connections.unwrap_or(options.max_connections);
+        options.wait_ms = wait_ms.unwrap_or(options.wait_ms);
+        if options.max_connections < 2 {
+            bail!("database.max_connections is {}: a node needs 2 at least", options.max_connections);
+        }
+        if options.wait_ms == 0 {
+            bail!(
+                "database.wait is 0: no call would ever get a connection that has to be opened; the default is 5s"
+            );
+        }
+        Ok(self)
     }
 
     /// Whether nodes share it.
@@ -57,5 +86,41 @@ impl Place {
                 Arc::new(PostgresStore::open_read_only(url, options.clone()).await.map_err(failed)?)
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(url: &str) -> Place {
+        Place::of(url, punctual_sqlite::Options::default()).unwrap()
+    }
+
+    #[test]
+    fn connections_are_set_as_the_configuration_says() {
+        let Place::Postgres(_, options) =
+            place("postgresql://db/jobs").with_connections(Some(20), Some(700)).unwrap()
+        else {
+            panic!("not a server")
+        };
+        assert_eq!((options.max_connections, options.wait_ms), (20, 700));
+        for (url, max, wait, says) in [
+            ("postgresql://db/jobs", Some(1), None, "2 at least"),
+            ("postgresql://db/jobs", None, Some(0), "database.wait is 0"),
+            ("sqlite://jobs.db", None, Some(5_000), "postgresql:// url only"),
+        ] {
+            let error = place(url).with_connections(max, wait).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        place("sqlite://jobs.db").with_connections(None, None).unwrap();
+    }
+
+    #[test]
+    fn a_url_of_another_database_is_named_without_its_password() {
+        let error = Place::of("mysql://me:hunter2@db/jobs", punctual_sqlite::Options::default());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("\"mysql\"") && error.contains("sqlite://PATH"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }

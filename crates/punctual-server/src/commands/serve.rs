@@ -168,7 +168,10 @@ impl Signals {
 fn place(config: &Config) -> anyhow::Result<Place> {
     let options = Options { synchronous: config.database.synchronous.into() };
     match &config.database.url {
-        Some(url) => Place::of(url, options),
+        Some(url) => {
+            let wait_ms = config.database.wait.as_ref().map(|span| span.millis());
+            Place::of(url, options)?.with_connections(config.database.max_connections, wait_ms)
+        }
         None => {
             make_private(&config.server.data_dir)?;
             Ok(Place::Sqlite(config.server.data_dir.join("punctual.db"), options))

@@ -61,6 +61,10 @@ pub(crate) struct Database {
     pub(crate) url: Option<String>,
     /// `full` (a power cut loses nothing) or `normal`.
     pub(crate) synchronous: Synchronous,
+    /// PostgreSQL: how many connections a node has at most, apart from the one that listens for changes.
+    pub(crate) max_connections: Option<usize>,
+    /// PostgreSQL: how long a call waits for a free connection.
+    pub(crate) wait: Option<Span>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

@@ -1,0 +1,124 @@
+//! How the server goes about the statements of claims and completions, on tables that have grown since it last counted them:
+//! 200,000 triggers that are not due, and no statistics.
+
+use std::collections::BTreeSet;
+
+use punctual_throwaway::Postgres;
+use serde_json::Value;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::pool::Loan;
+use crate::{Options, PostgresStore, sql};
+
+const SCHEMA: &str = "plans";
+
+/// A statement, its parameters, and the indexes by which it has to find its rows.
+struct Hot(&'static str, &'static str, &'static str, &'static [&'static str]);
+
+const HOT: &[Hot] = &[
+    Hot("due_free", sql::DUE_FREE, "1, 5, 100", &["due_free"]),
+    Hot("due_by_ids", sql::DUE_BY_IDS, "'{1,2,3}'", &["due_pkey"]),
+    Hot("due_advance", sql::DUE_ADVANCE, "'{1}', '{0}', '{9}', '{8}', '{1}', '{0}', '{0}'", &["due_pkey"]),
+    Hot("due_delete", sql::DUE_DELETE, "'{1,2}'", &["due_pkey"]),
+    Hot("next_due", sql::NEXT_DUE, "'{1,2}'", &["due_free", "gates_due"]),
+    Hot("definitions", sql::DEFINITIONS, "'{1,2,3}'", &["triggers_pkey"]),
+    Hot("gates_due", sql::GATES_DUE, "'{1}', 5, 100", &["gates_due"]),
+    Hot("gates_of", sql::GATES_OF, "'{1,2}', '{1}', 5", &["gates_pkey", "running_lane"]),
+    Hot(
+        "running_insert",
+        sql::RUNNING_INSERT,
+        "1, 5, 'node', '{1}', '{1}', '{1}', '{null}', '{5}', '{1}', '{1}', '{0}', '{g}', '{n}', '{null}'",
+        &["jobs_pkey"],
+    ),
+    Hot(
+        "running_close",
+        sql::RUNNING_CLOSE,
+        "'{1}', '{1}', '{1}', '{6}', '{1}', '{null}', '{true}'",
+        &["running_pkey"],
+    ),
+    Hot("running_read", sql::RUNNING_READ, "'{1,2}'", &["running_pkey"]),
+    Hot("triggers_delete_complete", sql::TRIGGERS_DELETE_COMPLETE, "'{1,2}'", &["triggers_pkey", "due_pkey"]),
+];
+
+/// A store with triggers that are not due, and rows that were never counted.
+async fn filled(url: &str) -> PostgresStore {
+    let options = Options { schema: SCHEMA.to_owned(), max_connections: 2, ..Options::default() };
+    PostgresStore::drop_schema(url, SCHEMA).await.unwrap();
+    let store = PostgresStore::open(url, options).await.unwrap();
+    let client = store.client().await.unwrap();
+    for table in ["due", "triggers", "running", "task_history", "jobs", "gates", "lanes"] {
+        client.batch_execute(&format!("ALTER TABLE {table} SET (autovacuum_enabled = off)")).await.unwrap();
+    }
+    client
+        .batch_execute(
+            "INSERT INTO triggers (id, trigger_group, trigger_name, job_id, schedule, misfire, data, anchor, accounted_from, cause,
+                pending, attempt, created_at, updated_at)
+            SELECT n, 'DEFAULT', 't' || n, n % 100, '{}', '{}', '{}', 0, 0, 0, false, 1, 0, 0 FROM generate_series(1, 200000) n;
+            INSERT INTO due (trigger_id, kind_id, next_fire_at, priority_rank, state, pending, lane_limit, overlap, fired, skipped,
+                version)
+            SELECT n, 1 + n % 3, 1000000 + n, -5, 0, false, 0, 0, 0, 0, 1 FROM generate_series(1, 200000) n;",
+        )
+        .await
+        .unwrap();
+    let counted = "SELECT count(*) FROM pg_statistic s JOIN pg_class c ON c.oid = s.starelid WHERE c.relnamespace = $1::text::regnamespace";
+    let counted: i64 = client.query_one(counted, &[&SCHEMA]).await.unwrap().get(0);
+    assert_eq!(counted, 0, "the tables have statistics");
+    client.give_back();
+    store
+}
+
+/// The plan of a prepared statement.
+async fn plan(client: &Loan, hot: &Hot) -> Value {
+    let Hot(name, text, arguments, _) = hot;
+    client.batch_execute(&format!("PREPARE {name} AS {text}")).await.unwrap();
+    let answer =
+        client.simple_query(&format!("EXPLAIN (FORMAT JSON) EXECUTE {name}({arguments})")).await.unwrap();
+    let text = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    serde_json::from_str(text.unwrap()).unwrap()
+}
+
+/// Every node of a plan.
+fn nodes<'a>(plan: &'a Value, found: &mut Vec<&'a Value>) {
+    match plan {
+        Value::Array(members) => members.iter().for_each(|member| nodes(member, found)),
+        Value::Object(members) => {
+            if members.contains_key("Node Type") {
+                found.push(plan);
+            }
+            members.values().for_each(|member| nodes(member, found));
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn hot_statements_find_their_rows_by_indexes() {
+    let (url, _server) = match std::env::var("PUNCTUAL_TEST_POSTGRES") {
+        Ok(url) => (url, None),
+        Err(_) => {
+            let server = Postgres::start(punctual_throwaway::Options::default()).unwrap();
+            (server.url(), Some(server))
+        }
+    };
+    let store = filled(&url).await;
+    let client = store.client().await.unwrap();
+    for hot in HOT {
+        let plan = plan(&client, hot).await;
+        let mut found = Vec::new();
+        nodes(&plan, &mut found);
+        let of =
+            |member: &str| found.iter().filter_map(|node| node[member].as_str()).collect::<BTreeSet<_>>();
+        assert!(!of("Node Type").contains("Seq Scan"), "{} reads a whole table: {plan:#}", hot.0);
+        let indexes = of("Index Name");
+        assert!(hot.3.iter().all(|index| indexes.contains(index)), "{} goes by {indexes:?}: {plan:#}", hot.0);
+    }
+    // The order of claims is the index's: nothing is collected and sorted.
+    let due_free = client.simple_query("EXPLAIN EXECUTE due_free(1, 5, 100)").await.unwrap();
+    assert!(!format!("{due_free:?}").contains("Sort"), "{due_free:?}");
+    drop(client);
+    drop(store);
+    PostgresStore::drop_schema(&url, SCHEMA).await.unwrap();
+}
