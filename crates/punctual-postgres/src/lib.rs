@@ -228,6 +228,9 @@ impl FiringStore for PostgresStore {
     async fn claim_due(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
         let client = self.client().await?;
         let result = claim::claim(&client, &self.shared, claim).await;
+        if result.is_err() {
+            self.shared.forget_task_names();
+        }
         let outcome = client.after_transaction(result).await?;
         if !outcome.ended_jobs.is_empty() {
             let client = self.client().await?;

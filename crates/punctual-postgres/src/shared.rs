@@ -143,6 +143,11 @@ impl Shared {
         fresh
     }
 
+    /// After a transaction that may not have stored what was remembered.
+    pub(crate) fn forget_task_names(&self) {
+        lock(&self.task_names).clear();
+    }
+
     pub(crate) fn remember_task_names(&self, names: &[&str]) {
         lock(&self.task_names).extend(names.iter().map(|name| Arc::from(*name)));
     }

@@ -170,3 +170,24 @@ async fn a_call_that_is_given_up_halfway_leaves_no_transaction_open() {
     assert_eq!(store.pool_status(), PoolStatus { max_size: CONNECTIONS, size: 1, available: 1, waiting: 0 });
     store.record(&rows).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_claim_that_was_rolled_back_would_have_stored_is_stored_by_the_next_one() {
+    let server = server();
+    let store = open(&server).await;
+    let term = store.heartbeat(&beat("node", None, at(0))).await.unwrap().term;
+    call(&store, term, 2).await.unwrap();
+    server
+        .psql(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+             CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON punctual.running DEFERRABLE INITIALLY DEFERRED
+                 FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+        .unwrap();
+    let error = call(&store, term, 3).await.unwrap_err();
+    assert!(error.to_string().contains("refused"), "{error}");
+    server.psql("DROP TRIGGER refuse ON punctual.running").unwrap();
+    assert_eq!(store.unique_tasks().await.unwrap(), Vec::<String>::new());
+    call(&store, term, 3).await.unwrap();
+    assert_eq!(store.unique_tasks().await.unwrap(), ["job"]);
+}
