@@ -12,32 +12,22 @@ use crate::{Options, PostgresStore, sql};
 
 const SCHEMA: &str = "plans";
 
-/// A statement, its parameters, and the indexes by which it has to find its rows.
-struct Hot(&'static str, &'static str, &'static str, &'static [&'static str]);
+/// A statement, and the indexes by which it has to find its rows.
+struct Hot(&'static str, &'static str, &'static [&'static str]);
 
 const HOT: &[Hot] = &[
-    Hot("due_free", sql::DUE_FREE, "1, 5, 100", &["due_free"]),
-    Hot("due_by_ids", sql::DUE_BY_IDS, "'{1,2,3}'", &["due_pkey"]),
-    Hot("due_advance", sql::DUE_ADVANCE, "'{1}', '{0}', '{9}', '{8}', '{1}', '{0}', '{0}'", &["due_pkey"]),
-    Hot("due_delete", sql::DUE_DELETE, "'{1,2}'", &["due_pkey"]),
-    Hot("next_due", sql::NEXT_DUE, "'{1,2}'", &["due_free", "gates_due"]),
-    Hot("definitions", sql::DEFINITIONS, "'{1,2,3}'", &["triggers_pkey"]),
-    Hot("gates_due", sql::GATES_DUE, "'{1}', 5, 100", &["gates_due"]),
-    Hot("gates_of", sql::GATES_OF, "'{1,2}', '{1}', 5", &["gates_pkey", "running_lane"]),
-    Hot(
-        "running_insert",
-        sql::RUNNING_INSERT,
-        "1, 5, 'node', '{1}', '{1}', '{1}', '{null}', '{5}', '{1}', '{1}', '{0}', '{g}', '{n}', '{null}'",
-        &["jobs_pkey"],
-    ),
-    Hot(
-        "running_close",
-        sql::RUNNING_CLOSE,
-        "'{1}', '{1}', '{1}', '{6}', '{1}', '{null}', '{true}'",
-        &["running_pkey"],
-    ),
-    Hot("running_read", sql::RUNNING_READ, "'{1,2}'", &["running_pkey"]),
-    Hot("triggers_delete_complete", sql::TRIGGERS_DELETE_COMPLETE, "'{1,2}'", &["triggers_pkey", "due_pkey"]),
+    Hot("due_free", sql::DUE_FREE, &["due_free"]),
+    Hot("due_by_ids", sql::DUE_BY_IDS, &["due_pkey"]),
+    Hot("due_advance", sql::DUE_ADVANCE, &["due_pkey"]),
+    Hot("due_delete", sql::DUE_DELETE, &["due_pkey"]),
+    Hot("next_due", sql::NEXT_DUE, &["due_free", "gates_due"]),
+    Hot("definitions", sql::DEFINITIONS, &["triggers_pkey"]),
+    Hot("gates_due", sql::GATES_DUE, &["gates_due"]),
+    Hot("gates_of", sql::GATES_OF, &["gates_pkey", "running_lane"]),
+    Hot("running_insert", sql::RUNNING_INSERT, &["jobs_pkey"]),
+    Hot("running_close", sql::RUNNING_CLOSE, &["running_pkey"]),
+    Hot("running_read", sql::RUNNING_READ, &["running_pkey"]),
+    Hot("triggers_delete_complete", sql::TRIGGERS_DELETE_COMPLETE, &["triggers_pkey", "due_pkey"]),
 ];
 
 /// A store with triggers that are not due, and rows that were never counted.
@@ -67,12 +57,13 @@ async fn filled(url: &str) -> PostgresStore {
     store
 }
 
-/// The plan of a prepared statement.
-async fn plan(client: &Loan, hot: &Hot) -> Value {
-    let Hot(name, text, arguments, _) = hot;
+/// The plan of a prepared statement. It is made for any values, so that these do not matter.
+async fn plan(client: &Loan, Hot(name, text, _): &Hot) -> Value {
+    let parameters = client.prepare(text).await.unwrap().params().len();
+    let values = vec!["NULL"; parameters].join(", ");
     client.batch_execute(&format!("PREPARE {name} AS {text}")).await.unwrap();
-    let answer =
-        client.simple_query(&format!("EXPLAIN (FORMAT JSON) EXECUTE {name}({arguments})")).await.unwrap();
+    let explain = format!("EXPLAIN (FORMAT JSON) EXECUTE {name}({values})");
+    let answer = client.simple_query(&explain).await.unwrap();
     let text = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,
@@ -112,12 +103,11 @@ async fn hot_statements_find_their_rows_by_indexes() {
         let of =
             |member: &str| found.iter().filter_map(|node| node[member].as_str()).collect::<BTreeSet<_>>();
         assert!(!of("Node Type").contains("Seq Scan"), "{} reads a whole table: {plan:#}", hot.0);
+        // The order of claims is the index's: nothing is collected and sorted.
+        assert!(hot.0 != "due_free" || !of("Node Type").contains("Sort"), "{plan:#}");
         let indexes = of("Index Name");
-        assert!(hot.3.iter().all(|index| indexes.contains(index)), "{} goes by {indexes:?}: {plan:#}", hot.0);
+        assert!(hot.2.iter().all(|index| indexes.contains(index)), "{} goes by {indexes:?}: {plan:#}", hot.0);
     }
-    // The order of claims is the index's: nothing is collected and sorted.
-    let due_free = client.simple_query("EXPLAIN EXECUTE due_free(1, 5, 100)").await.unwrap();
-    assert!(!format!("{due_free:?}").contains("Sort"), "{due_free:?}");
     drop(client);
     drop(store);
     PostgresStore::drop_schema(&url, SCHEMA).await.unwrap();
