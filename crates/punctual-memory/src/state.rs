@@ -182,8 +182,7 @@ impl State {
 
     pub(crate) fn due_by_kind(&self, now: i64) -> Vec<DueKind> {
         let mut kinds: BTreeMap<&JobKind, (u64, i64)> = BTreeMap::new();
-        let free = self.due.iter().map(|(kind, set)| (kind, set));
-        for (kind, set) in free.chain(self.lanes.gates()) {
+        for (kind, set) in self.due.iter().chain(self.lanes.gates()) {
             for (at, _, _) in set.iter().take_while(|(at, _, _)| *at <= now) {
                 let found = kinds.entry(kind).or_insert((0, *at));
                 *found = (found.0 + 1, found.1.min(*at));

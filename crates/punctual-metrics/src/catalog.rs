@@ -71,6 +71,9 @@ mod entries {
     pub(crate) const SKIPPED: Entry = entry("punctual_instants_skipped", Counter, &[REASONS], "Scheduled instants that this node recorded as not run");
     pub(crate) const TRIGGER_FAILURES: Entry = entry("punctual_trigger_failures", Counter, &[], "Triggers that could not be understood and were put into the error state");
     pub(crate) const STORE_FAILURES: Entry = entry("punctual_store_failures", Counter, &[OPERATIONS], "Calls of the store that failed");
+    pub(crate) const UNASSIGNED: Entry = entry("punctual_unassigned_triggers", Gauge, &[("kind", "job kind")], "Due triggers of kinds that no live node can run, counted when scraped");
+    pub(crate) const UNASSIGNED_AGE: Entry = entry("punctual_unassigned_age_ms", Gauge, &[("kind", "job kind")], "Milliseconds since the oldest of those was due");
+    pub(crate) const REPAIRS: Entry = entry("punctual_repairs", Counter, &[("what", "understood, awaited, hidden")], "Broken invariants that this node found and mended");
     pub(crate) const RECOVERED: Entry = entry("punctual_fires_recovered", Counter, &[("refired", "true, false")], "Runs of lost nodes that this node closed, by whether they run again");
     pub(crate) const SUPERSEDED: Entry = entry("punctual_completions_superseded", Counter, &[], "Runs that ended here after recovery had taken them away");
     pub(crate) const LEASES_LOST: Entry = entry("punctual_leases_lost", Counter, &[], "Times that this node found its lease run out");
@@ -101,6 +104,9 @@ pub const ALL: [Entry; 18] = [
     SKIPPED,
     TRIGGER_FAILURES,
     STORE_FAILURES,
+    UNASSIGNED,
+    UNASSIGNED_AGE,
+    REPAIRS,
     RECOVERED,
     SUPERSEDED,
     LEASES_LOST,

@@ -19,6 +19,7 @@ pub(crate) struct Counted {
     skipped: Family<Labels, Counter>,
     trigger_failures: Counter,
     store_failures: Family<Labels, Counter>,
+    repairs: Family<Labels, Counter>,
     recovered: Family<Labels, Counter>,
     superseded: Counter,
     leases_lost: Counter,
@@ -45,6 +46,7 @@ impl Counted {
         let executed = ByJob::new(family(&catalog::EXECUTED));
         let skipped = family(&catalog::SKIPPED);
         let store_failures = family(&catalog::STORE_FAILURES);
+        let repairs = family(&catalog::REPAIRS);
         let recovered = family(&catalog::RECOVERED);
         let lateness = Histogram::new(catalog::BUCKETS_MS);
         register(registry, &catalog::LATENESS, lateness.clone());
@@ -64,6 +66,7 @@ impl Counted {
             skipped,
             trigger_failures,
             store_failures,
+            repairs,
             recovered,
             superseded,
             leases_lost,
@@ -89,6 +92,9 @@ impl Counted {
                 self.trigger_failures.inc();
             }
             Event::StoreFailed { operation, .. } => self.store_failed(operation),
+            Event::Repaired(repair) => {
+                self.repairs.get_or_create(&vec![("what", repair.what().to_owned())]).inc();
+            }
             Event::WorkRecovered(work) => {
                 self.recovered.get_or_create(&vec![("refired", work.refired.to_string())]).inc();
             }

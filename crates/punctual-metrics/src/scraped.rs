@@ -5,7 +5,8 @@ use std::time::Duration;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use punctual_core::StateCounts;
+use punctual_core::time::millis_between;
+use punctual_core::{StateCounts, StoreError};
 use punctual_engine::{Scheduler, Status};
 use tokio::sync::Mutex;
 
@@ -28,15 +29,34 @@ pub(crate) struct Scraped {
     clock_offset: Gauge,
     clock_uncertainty: Gauge,
     build: Family<Labels, Gauge>,
+    unassigned: Family<Labels, Gauge>,
+    unassigned_age: Family<Labels, Gauge>,
     cache: Mutex<Option<Cached>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// What is asked from the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts {
+    states: StateCounts,
+    /// Kinds that nobody can run: how many triggers are due, and for how many milliseconds the oldest.
+    unassigned: Vec<(String, u64, i64)>,
+}
+
+#[derive(Clone, Debug)]
 struct Cached {
     /// On the scheduler's monotonic clock.
     until: Duration,
     /// `None` when the store failed.
-    counts: Option<StateCounts>,
+    counts: Option<Counts>,
+}
+
+async fn count(scheduler: &Scheduler) -> Result<Counts, StoreError> {
+    let now = scheduler.clock().now();
+    let states = scheduler.store().state_counts(now).await?;
+    let unassigned = scheduler.unassigned().await?;
+    let row =
+        |due: punctual_core::DueKind| (due.kind.to_string(), due.triggers, millis_between(due.since, now));
+    Ok(Counts { states, unassigned: unassigned.into_iter().map(row).collect() })
 }
 
 impl Scraped {
@@ -45,6 +65,9 @@ impl Scraped {
         register(registry, &catalog::TRIGGER_STATES, states.clone());
         let build = Family::default();
         register(registry, &catalog::BUILD, build.clone());
+        let (unassigned, unassigned_age) = (Family::default(), Family::default());
+        register(registry, &catalog::UNASSIGNED, unassigned.clone());
+        register(registry, &catalog::UNASSIGNED_AGE, unassigned_age.clone());
         let mut gauge = |entry| {
             let gauge = Gauge::default();
             register(registry, entry, gauge.clone());
@@ -58,30 +81,32 @@ impl Scraped {
             clock_offset: gauge(&catalog::CLOCK_OFFSET),
             clock_uncertainty: gauge(&catalog::CLOCK_UNCERTAINTY),
             build,
+            unassigned,
+            unassigned_age,
             cache: Mutex::default(),
         }
     }
 
     /// The states of all triggers, counted or remembered. Scrapes at the same time wait for one count.
-    pub(crate) async fn states(&self, scheduler: &Scheduler, counted: &Counted) -> Option<StateCounts> {
+    pub(crate) async fn states(&self, scheduler: &Scheduler, counted: &Counted) -> Option<Counts> {
         let clock = scheduler.clock();
         let mut cache = self.cache.lock().await;
         let before = clock.monotonic();
-        if let Some(cached) = cache.filter(|cached| before < cached.until) {
-            return cached.counts;
+        if let Some(cached) = cache.as_ref().filter(|cached| before < cached.until) {
+            return cached.counts.clone();
         }
-        let result = scheduler.store().state_counts(clock.now()).await;
+        let result = count(scheduler).await;
         if result.is_err() {
             counted.store_failed("count trigger states");
         }
         let counts = result.ok();
         let after = clock.monotonic();
         let keep = KEEP.max(after.saturating_sub(before).saturating_mul(KEEP_FACTOR));
-        *cache = Some(Cached { until: after.saturating_add(keep), counts });
+        *cache = Some(Cached { until: after.saturating_add(keep), counts: counts.clone() });
         counts
     }
 
-    pub(crate) fn set(&self, status: &Status, states: Option<StateCounts>) {
+    pub(crate) fn set(&self, status: &Status, counts: Option<Counts>) {
         let whole = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.slots.set(whole(status.slots as u64));
         self.running.set(whole(status.running as u64));
@@ -90,11 +115,18 @@ impl Scraped {
         self.clock_uncertainty.set(whole(status.clock.uncertainty_ms));
         let build = vec![("version", status.version.clone()), ("node", status.name.clone())];
         self.build.get_or_create(&build).set(1);
-        let Some(counts) = states else {
-            // No number is better than an old one.
+        // A kind that found a node again has no number, and no number is better than an old one.
+        self.unassigned.clear();
+        self.unassigned_age.clear();
+        let Some(Counts { states: counts, unassigned }) = counts else {
             self.states.clear();
             return;
         };
+        for (kind, triggers, age) in unassigned {
+            let labels = vec![("kind", kind)];
+            self.unassigned.get_or_create(&labels).set(whole(triggers));
+            self.unassigned_age.get_or_create(&labels).set(age);
+        }
         let named = [
             ("EXECUTING", counts.executing),
             ("WAITING", counts.waiting),

@@ -189,3 +189,36 @@ fn what_an_event_started_survives_a_crash_right_after_it() {
     let applied = runtime.block_on(again.apply(now, &[emit])).unwrap();
     assert_eq!(applied[0].created, 1, "and its trigger waits for the next one");
 }
+
+/// A trigger that this version cannot read is never written back; once it can be read, the scanner lets it go on.
+#[tokio::test]
+async fn an_unreadable_trigger_is_kept_as_it_is_until_it_is_understood() {
+    use punctual_core::definition::Repair;
+    use punctual_core::{Change, DefinitionStore, FiringStore, TriggerKey, TriggerState};
+    use punctual_testkit::factory::{Hand, at, every, job, schedule};
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("punctual.db");
+    let edit = |text: &str| Connection::open(&path).unwrap().execute_batch(text).unwrap();
+    let store: std::sync::Arc<dyn punctual_core::JobStore> =
+        std::sync::Arc::new(SqliteStore::open(&path, Options::default()).unwrap());
+    let key = TriggerKey::new("t");
+    schedule(&store, at(0), job("job"), vec![punctual_core::Trigger::new("t", "job", every(10))]).await;
+    edit("UPDATE triggers SET schedule = '{\"type\":\"lunar\"}'");
+    let node = Hand::register(&store, "n", at(0)).await;
+    assert_eq!(node.claim(at(1), 10).await.errors.len(), 1);
+    let error = store.apply(at(2), &[Change::ResetTrigger(key.clone())]).await.unwrap_err().to_string();
+    assert!(error.contains("lunar") && error.contains("replace its definition"), "{error}");
+    assert_eq!(store.repair(at(3)).await.unwrap(), []);
+    let stored: String = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT schedule FROM triggers", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(stored, r#"{"type":"lunar"}"#, "nothing was written back");
+    // A newer version understands it.
+    edit("UPDATE triggers SET schedule = '{\"type\":\"simple\",\"interval_ms\":10000,\"repeat_count\":-1}'");
+    assert_eq!(store.repair(at(25)).await.unwrap(), [Repair::Understood(key.clone())]);
+    let trigger = store.trigger(&key).await.unwrap().unwrap();
+    assert_eq!((trigger.state, trigger.next_fire_at), (TriggerState::Waiting, Some(at(30))));
+    punctual_testkit::account::assert_all(&store).await;
+}
