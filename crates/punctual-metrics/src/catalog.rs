@@ -95,7 +95,7 @@ pub const BUCKETS_MS: [f64; 16] = [
 ];
 
 /// All metrics.
-pub const ALL: [Entry; 18] = [
+pub const ALL: [Entry; 21] = [
     EXECUTED,
     TRIGGER_STATES,
     LATENESS,
