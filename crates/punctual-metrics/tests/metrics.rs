@@ -138,7 +138,8 @@ async fn scrapes_within_a_second_ask_the_store_once() {
     assert_eq!(world.store.calls(), calls_with_two);
     world.manual.clock().advance(Duration::from_millis(1));
     assert_eq!(world.value(&state("WAITING")).await, Some(2.0), "counted anew");
-    assert_eq!(world.store.calls(), calls_with_two + 1);
+    // The states, the nodes, and what is due.
+    assert_eq!(world.store.calls(), calls_with_two + 3);
 }
 
 #[tokio::test]
@@ -226,6 +227,14 @@ async fn what_is_rendered_is_what_the_catalogue_lists() {
     world.manual.run_due().await.unwrap();
     let failed = Event::StoreFailed { operation: "claim", error: String::new(), retry_in_ms: 1 };
     punctual_engine::Listener::on_event(&*world.metrics, &failed);
+    let repaired = Event::Repaired(punctual_core::definition::Repair::Hidden { lane: 1 });
+    punctual_engine::Listener::on_event(&*world.metrics, &repaired);
+    let foreign = punctual_core::JobDetail::new("foreign", "a kind of another node").durable();
+    let now = punctual_core::Clock::now(world.manual.clock());
+    let triggers = vec![punctual_core::Trigger::once("foreign", "foreign", now)];
+    let change = punctual_core::Change::Schedule { job: foreign, triggers };
+    world.manual.scheduler().apply(&[change]).await.unwrap();
+    world.manual.clock().advance(Duration::from_secs(20));
     let text = world.text().await;
     assert!(text.ends_with("# EOF\n"));
     let mut rendered: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
@@ -234,6 +243,9 @@ async fn what_is_rendered_is_what_the_catalogue_lists() {
     let mut listed: Vec<&str> = listed.iter().map(String::as_str).collect();
     listed.sort_unstable();
     assert_eq!(rendered, listed);
+    let labels = r#"{kind="a kind of another node"}"#;
+    assert!(text.contains(&format!("punctual_unassigned_triggers{labels} 1")), "{text}");
+    assert!(text.contains(&format!("punctual_unassigned_age_ms{labels} 20000")), "{text}");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! `punctual bench failover`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use support::{has_postgres, punctual};
 
 mod support;

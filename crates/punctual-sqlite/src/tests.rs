@@ -194,7 +194,7 @@ fn what_an_event_started_survives_a_crash_right_after_it() {
 #[tokio::test]
 async fn an_unreadable_trigger_is_kept_as_it_is_until_it_is_understood() {
     use punctual_core::definition::Repair;
-    use punctual_core::{Change, DefinitionStore, FiringStore, TriggerKey, TriggerState};
+    use punctual_core::{Change, TriggerKey, TriggerState};
     use punctual_testkit::factory::{Hand, at, every, job, schedule};
 
     let directory = tempfile::tempdir().unwrap();
