@@ -45,7 +45,7 @@ pub(crate) fn test(args: &[&str]) -> Result<(), String> {
 /// The PostgreSQL server of a test run: one that is named in the environment, or one that is started for it.
 enum Database {
     Named(String),
-    Started(Postgres),
+    Started(Box<Postgres>),
 }
 
 impl Database {
@@ -57,7 +57,7 @@ impl Database {
         let settings = [("max_connections", "300"), ("fsync", "off"), ("full_page_writes", "off")];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         Postgres::start(Options { settings, ..Options::default() })
-            .map(Self::Started)
+            .map(|server| Self::Started(Box::new(server)))
             .map_err(|error| format!("no PostgreSQL server for the tests: {error}"))
     }
 
