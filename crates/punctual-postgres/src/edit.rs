@@ -4,7 +4,8 @@
 //! # Locks
 //!
 //! An edit first takes the schema's advisory edit lock alone; completions take it shared; claims do not take it. So an
-//! edit and a completion never wait for each other's rows. Within its kind each takes rows in one order: completions
+//! edit and a completion never wait for each other's rows. An edit locks the rows of `due` of the triggers that it reads, and
+//! waits for a claim that has them. Within its kind each takes rows in one order: completions
 //! delete rows of `running` that only they may delete, and lock lanes in ascending order; edits exclude each other. A claim
 //! never waits for a row: it passes over what is locked (`SKIP LOCKED`), and what it writes it has locked itself. No
 //! cycle of waiting can come up.
@@ -133,12 +134,9 @@ impl Edit {
     pub(crate) fn prefetch(&mut self, keys: &[&TriggerKey]) -> Result<()> {
         let groups: Vec<&str> = keys.iter().map(|key| key.group()).collect();
         let names: Vec<&str> = keys.iter().map(|key| key.name()).collect();
-        let found = self.query(sql::TRIGGERS_BY_KEYS, &[&groups, &names])?;
+        let found = self.read_locked(sql::TRIGGERS_BY_KEYS, &[&groups, &names])?;
         self.known.extend(keys.iter().map(|key| ((*key).clone(), None)));
-        for row in &found {
-            let trigger = rows::listed(row);
-            self.known.insert(trigger.definition.key.clone(), Some(trigger));
-        }
+        self.known.extend(found.into_iter().map(|trigger| (trigger.definition.key.clone(), Some(trigger))));
         Ok(())
     }
 
@@ -184,6 +182,18 @@ impl Edit {
 
     fn listed(&mut self, text: &str, params: Params<'_>) -> Result<Vec<StoredTrigger>> {
         self.flush()?;
+        self.read_locked(text, params)
+    }
+
+    /// Reads triggers and keeps claims away from them until the end of the transaction: what is written back must not
+    /// undo what a claim did meanwhile. A claim that has them already is waited for, and they are read again.
+    fn read_locked(&self, text: &str, params: Params<'_>) -> Result<Vec<StoredTrigger>> {
+        let found = self.query(text, params)?;
+        let ids: Vec<i64> = found.iter().map(|row| row.get(0)).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.query(sql::DUE_LOCK, &[&ids])?;
         Ok(self.query(text, params)?.iter().map(rows::listed).collect())
     }
 
@@ -269,8 +279,8 @@ impl DefinitionTx for Edit {
         if let Some(known) = self.known.get(key) {
             return Ok(known.clone());
         }
-        let row = self.first(sql::TRIGGERS_BY_KEY, &[&key.group(), &key.name()])?;
-        Ok(row.map(|row| rows::listed(&row)))
+        let found = self.read_locked(sql::TRIGGERS_BY_KEY, &[&key.group(), &key.name()])?;
+        Ok(found.into_iter().next())
     }
 
     fn triggers_of(&mut self, job_id: i64) -> Result<Vec<StoredTrigger>> {

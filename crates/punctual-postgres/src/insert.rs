@@ -18,6 +18,11 @@ pub(crate) fn lane_columns(lane: Option<Lane>) -> (Option<i64>, i32, i16) {
 /// Inserts triggers, each with the number of its job's kind.
 pub(crate) async fn triggers(client: &Object, fresh: &[(StoredTrigger, i64)]) -> Result<(), StoreError> {
     insert_definitions(client, fresh).await?;
+    stand(client, fresh).await
+}
+
+/// Inserts where triggers stand.
+pub(crate) async fn stand(client: &Object, fresh: &[(StoredTrigger, i64)]) -> Result<(), StoreError> {
     let each = |fresh: &'_ [(StoredTrigger, i64)], of: fn(&StoredTrigger) -> i64| -> Vec<i64> {
         fresh.iter().map(|(trigger, _)| of(trigger)).collect()
     };

@@ -25,6 +25,7 @@ statements! {
     DUE_DELETE = "due_delete",
     DUE_FREE = "due_free",
     DUE_INSERT = "due_insert",
+    DUE_LOCK = "due_lock",
     DUE_UPDATE = "due_update",
     GATES_CLOSE = "gates_close",
     GATES_DUE = "gates_due",
