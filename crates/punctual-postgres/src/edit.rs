@@ -209,6 +209,18 @@ impl Edit {
         Ok(id)
     }
 
+    /// The number of the kind of a trigger's job.
+    fn kind_of(&mut self, trigger: &StoredTrigger) -> Result<i64> {
+        let kind = match self.jobs.get(&trigger.definition.job) {
+            Some(Some(job)) => Some(job.detail.kind.clone()),
+            _ => self.job_by_id(trigger.job_id)?.map(|job| job.detail.kind.clone()),
+        };
+        let Some(kind) = kind else {
+            return Err(StoreError::Corrupt(format!("trigger {} has no job", trigger.definition.key)));
+        };
+        self.kind_id(&kind)
+    }
+
     pub(crate) fn write_skip(
         &mut self,
         trigger: &TriggerKey,
@@ -298,14 +310,7 @@ impl DefinitionTx for Edit {
 
     fn insert_trigger(&mut self, trigger: &StoredTrigger) -> Result<()> {
         let id = self.next_number()?;
-        let kind = match self.jobs.get(&trigger.definition.job) {
-            Some(Some(job)) => Some(job.detail.kind.clone()),
-            _ => self.job_by_id(trigger.job_id)?.map(|job| job.detail.kind.clone()),
-        };
-        let Some(kind) = kind else {
-            return Err(StoreError::Corrupt(format!("trigger {} has no job", trigger.definition.key)));
-        };
-        let kind = self.kind_id(&kind)?;
+        let kind = self.kind_of(trigger)?;
         let trigger = StoredTrigger { id, ..trigger.clone() };
         self.touch_lane(trigger.lane.map(|lane| lane.id));
         self.known.insert(trigger.definition.key.clone(), Some(trigger.clone()));
@@ -341,7 +346,7 @@ impl DefinitionTx for Edit {
             ],
         )?;
         let (lane, limit, overlap) = insert::lane_columns(trigger.lane);
-        self.run_statement(
+        let rows = self.run_statement(
             sql::DUE_UPDATE,
             &[
                 &trigger.id,
@@ -356,6 +361,11 @@ impl DefinitionTx for Edit {
                 &integer(trigger.skipped),
             ],
         )?;
+        if rows == 0 {
+            // Its single instant was claimed, and it is given others.
+            let kind = self.kind_of(trigger)?;
+            self.runtime.block_on(insert::stand(&self.client, &[(trigger.clone(), kind)]))?;
+        }
         self.shared.forget_definition(trigger.id);
         self.known.insert(definition.key.clone(), Some(trigger.clone()));
         Ok(())

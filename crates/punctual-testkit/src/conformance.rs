@@ -38,6 +38,7 @@ macro_rules! conformance_cases {
             a_changed_kind_moves_the_triggers_along,
             a_changed_concurrency_moves_the_triggers_along,
             a_trigger_that_has_completed_is_not_scheduled_again,
+            a_claimed_single_instant_can_be_replaced_by_others,
         );
         $crate::conformance_cases!(@area $make, firing:
             nothing_is_due_before_its_time,

@@ -268,3 +268,15 @@ pub async fn a_trigger_that_has_completed_is_not_scheduled_again(store: Store) {
     store.apply(at(20), &[Change::PutTrigger(Trigger::once("t", "job", at(10)))]).await.unwrap();
     assert_eq!(node.claim(at(20), 1).await.fires.len(), 1);
 }
+
+pub async fn a_claimed_single_instant_can_be_replaced_by_others(store: Store) {
+    schedule(&store, at(0), job("job"), vec![Trigger::once("t", "job", at(10))]).await;
+    let node = crate::factory::Hand::register(&store, "n", at(0)).await;
+    let fire = node.claim(at(10), 1).await.fires.remove(0);
+    let again = Trigger::once("t", "job", at(30));
+    store.apply(at(20), &[Change::PutTrigger(again)]).await.unwrap();
+    node.succeed(&fire, at(25)).await;
+    let stored = store.trigger(&TriggerKey::new("t")).await.unwrap().unwrap();
+    assert_eq!((stored.state, stored.next_fire_at), (TriggerState::Waiting, Some(at(30))));
+    assert_eq!(node.claim(at(30), 1).await.fires.len(), 1);
+}
