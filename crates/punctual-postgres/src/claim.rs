@@ -1,5 +1,6 @@
 //! The claim: due triggers in, fires out. Three round trips: what is due (locked), what it means, what becomes of it.
 
+pub(crate) mod doubt;
 mod know;
 mod write;
 
@@ -63,6 +64,9 @@ pub(crate) async fn claim(
     shared: &Shared,
     claim: &Claim<'_>,
 ) -> Result<Outcome, StoreError> {
+    if let Some(claimed) = doubt::resolved(client, shared, claim).await? {
+        return Ok(Outcome { claimed, ended_jobs: Vec::new() });
+    }
     let kinds = shared.kinds(client, claim.kinds.iter().map(|slots| &slots.kind)).await?;
     let mut work = Work {
         client,
@@ -382,7 +386,11 @@ impl Work<'_> {
             },
             async { Ok::<_, StoreError>(()) },
         )?;
-        client.batch_execute("COMMIT").await.sql()?;
+        let committed = client.batch_execute("COMMIT").await.sql();
+        if let Err(error) = committed {
+            doubt::note(self.shared, self.term, self.now, self.claimed);
+            return Err(error);
+        }
         self.claimed.next_due = next.get::<_, Option<i64>>(0).map(from_millis);
         Ok(Outcome { claimed: self.claimed, ended_jobs: self.ended_jobs.into_iter().collect() })
     }

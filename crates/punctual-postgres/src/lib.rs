@@ -114,6 +114,25 @@ impl PostgresStore {
         self.connections.lend().await
     }
 
+    /// Deletes jobs of which nothing is left. Where that fails, it is tried again after the next claim: the fires of this one
+    /// are open and must reach their node.
+    async fn collect_ended_jobs(&self) {
+        let jobs = self.shared.take_ended_jobs();
+        if jobs.is_empty() {
+            return;
+        }
+        let collected = match self.client().await {
+            Ok(client) => {
+                let result = finish::collect_jobs(&client, jobs.clone()).await;
+                client.after_transaction(result).await
+            }
+            Err(error) => Err(error),
+        };
+        if collected.is_err() {
+            self.shared.note_ended_jobs(jobs);
+        }
+    }
+
     /// Runs edits in one transaction, on a thread that may block.
     async fn edit<T: Send + 'static>(
         &self,
@@ -232,11 +251,8 @@ impl FiringStore for PostgresStore {
             self.shared.forget_task_names();
         }
         let outcome = client.after_transaction(result).await?;
-        if !outcome.ended_jobs.is_empty() {
-            let client = self.client().await?;
-            let result = finish::collect_jobs(&client, outcome.ended_jobs).await;
-            client.after_transaction(result).await?;
-        }
+        self.shared.note_ended_jobs(outcome.ended_jobs);
+        self.collect_ended_jobs().await;
         Ok(outcome.claimed)
     }
 

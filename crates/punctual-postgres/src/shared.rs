@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use deadpool_postgres::Object;
 use punctual_core::{JobKind, StoreError, StoredCalendar, StoredJob, StoredTrigger};
 
+use crate::claim::doubt::Doubt;
 use crate::error::Sql;
 use crate::sql;
 
@@ -36,6 +37,10 @@ pub(crate) struct Shared {
     task_names: Mutex<HashSet<Arc<str>>>,
     /// Whose fires this process opened, to spare a look at the row when they end.
     pub(crate) open_fires: Mutex<HashMap<i64, Owner>>,
+    /// Claims of this process that may or may not have been committed.
+    pub(crate) doubts: Mutex<Vec<Doubt>>,
+    /// Jobs that are to be deleted if nothing is left of them.
+    ended_jobs: Mutex<Vec<i64>>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -132,6 +137,14 @@ impl Shared {
         let calendar = Arc::new(calendar);
         lock(&self.calendars).insert(calendar.name.clone(), Arc::clone(&calendar));
         calendar
+    }
+
+    pub(crate) fn note_ended_jobs(&self, jobs: Vec<i64>) {
+        lock(&self.ended_jobs).extend(jobs);
+    }
+
+    pub(crate) fn take_ended_jobs(&self) -> Vec<i64> {
+        std::mem::take(&mut *lock(&self.ended_jobs))
     }
 
     /// Of these task names, those that this node has not stored yet.

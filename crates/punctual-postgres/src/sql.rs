@@ -75,6 +75,7 @@ statements! {
     NODES_LOST = "nodes_lost",
     PRUNE_OLD = "prune_old",
     PRUNE_SURPLUS = "prune_surplus",
+    RUNNING_AMONG = "running_among",
     RUNNING_CLOSE = "running_close",
     RUNNING_COUNT = "running_count",
     RUNNING_INSERT = "running_insert",

@@ -1,0 +1,57 @@
+//! Claims whose commit had no answer: the connection broke, and only the database knows whether the fires are open. If they
+//! are, they are open for a node that is live and does not know of them: nobody would ever run or recover them.
+
+use deadpool_postgres::Object;
+use jiff::Timestamp;
+use punctual_core::time::plus_millis;
+use punctual_core::{Claim, Claimed, StoreError, Term};
+
+use crate::error::Sql;
+use crate::shared::{Shared, lock};
+use crate::sql;
+
+/// How long the server may yet be busy with a commit that nobody waits for, in milliseconds.
+const BUSY_MS: i64 = 60_000;
+
+/// A claim that may have been committed.
+#[derive(Debug)]
+pub(crate) struct Doubt {
+    term: Term,
+    until: Timestamp,
+    claimed: Claimed,
+}
+
+/// Remembers a claim whose commit failed.
+pub(super) fn note(shared: &Shared, term: Term, now: Timestamp, claimed: Claimed) {
+    if !claimed.fires.is_empty() {
+        lock(&shared.doubts).push(Doubt { term, until: plus_millis(now, BUSY_MS), claimed });
+    }
+}
+
+/// What an earlier claim of this term turns out to have brought.
+pub(super) async fn resolved(
+    client: &Object,
+    shared: &Shared,
+    claim: &Claim<'_>,
+) -> Result<Option<Claimed>, StoreError> {
+    let ids: Vec<i64> = {
+        let mut doubts = lock(&shared.doubts);
+        doubts.retain(|doubt| claim.now <= doubt.until);
+        let own = doubts.iter().filter(|doubt| doubt.term == claim.term);
+        own.flat_map(|doubt| &doubt.claimed.fires).map(|fire| fire.id.0).collect()
+    };
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let statement = client.prepare_cached(sql::RUNNING_AMONG).await.sql()?;
+    let rows = client.query(&statement, &[&ids, &claim.term.0]).await.sql()?;
+    let open: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let mut doubts = lock(&shared.doubts);
+    let is_open = |doubt: &Doubt| doubt.claimed.fires.iter().any(|fire| open.contains(&fire.id.0));
+    let Some(place) = doubts.iter().position(is_open) else { return Ok(None) };
+    let mut claimed = doubts.swap_remove(place).claimed;
+    claimed.fires.retain(|fire| open.contains(&fire.id.0));
+    // More may be due: whoever claims should come again at once.
+    claimed.next_due = Some(claim.now);
+    Ok(Some(claimed))
+}
