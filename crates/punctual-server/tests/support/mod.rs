@@ -6,6 +6,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Waits between two looks at a process of its own, which no event of this one can announce.
@@ -31,13 +32,15 @@ pub(crate) fn punctual(args: &[&str]) -> Command {
     command
 }
 
-/// The first of so many ports in a row that nobody uses.
+/// The first of so many ports in a row that nobody uses, and that neither another test nor the system gives out.
 pub(crate) fn free_ports(count: u16) -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     eventually("ports that nobody uses", || {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let last = first.checked_add(count - 1)?;
-        (first..=last).all(free).then_some(first)
+        // Below those that the system gives out to whoever asks for any; each process begins elsewhere.
+        let place = (std::process::id() % 2_000) * 61 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let first = 12_000 + u16::try_from(place % 2_000).unwrap() * 10;
+        (first..first + count).all(free).then_some(first)
     })
 }
 
