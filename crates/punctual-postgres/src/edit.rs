@@ -22,17 +22,15 @@ use punctual_core::{
 };
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
-use crate::error::Sql;
 use crate::insert;
+use crate::link::{Asking, Link, Params, Statements};
 use crate::pool::Loan;
 use crate::rows::{self, code, integer, json, millis};
 use crate::shared::Shared;
 use crate::sql;
 
 type Result<T> = std::result::Result<T, StoreError>;
-type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// Whether a transaction excludes edits and completions, or edits only.
 pub(crate) const EDIT_LOCK: &str = "SELECT pg_advisory_xact_lock(1886745185, hashtext(current_schema()))";
@@ -40,7 +38,7 @@ pub(crate) const EDIT_LOCK_SHARED: &str =
     "SELECT pg_advisory_xact_lock_shared(1886745185, hashtext(current_schema()))";
 
 pub(crate) struct Edit {
-    client: Loan,
+    link: Link,
     runtime: Handle,
     pub(crate) shared: Arc<Shared>,
     known: HashMap<TriggerKey, Option<StoredTrigger>>,
@@ -64,8 +62,31 @@ impl Edit {
         shared: Arc<Shared>,
         work: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        let mut edit = Self {
-            client,
+        let mut edit = Self::new(Link::Own(client), runtime, shared);
+        edit.batch("BEGIN")?;
+        let result = edit.whole(work, "COMMIT");
+        match edit {
+            Self { link: Link::Own(client), runtime, .. } => {
+                runtime.block_on(client.after_transaction(result))
+            }
+            _ => result,
+        }
+    }
+
+    /// Runs a closure within the transaction of a connection that was lent. What happens to that afterwards is the
+    /// lender's business.
+    pub(crate) fn run_lent<T>(
+        asking: Asking,
+        runtime: Handle,
+        shared: Arc<Shared>,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        Self::new(Link::Lent(asking), runtime, shared).whole(work, "")
+    }
+
+    fn new(link: Link, runtime: Handle, shared: Arc<Shared>) -> Self {
+        Self {
+            link,
             runtime,
             shared,
             known: HashMap::new(),
@@ -77,44 +98,31 @@ impl Edit {
             lanes: BTreeSet::new(),
             lane_ends: BTreeMap::new(),
             wake: true,
-        };
-        edit.batch("BEGIN")?;
-        let result = edit.batch(EDIT_LOCK).and_then(|()| work(&mut edit)).and_then(|value| {
-            edit.finish()?;
-            Ok(value)
-        });
-        let Self { client, runtime, .. } = edit;
-        runtime.block_on(client.after_transaction(result))
+        }
     }
 
-    fn finish(&mut self) -> Result<()> {
+    /// All of an edit from its lock to its last statements, `end` among them.
+    fn whole<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>, end: &str) -> Result<T> {
+        self.batch(EDIT_LOCK)?;
+        let value = work(self)?;
         self.flush()?;
         self.refresh_gates()?;
-        let notify =
-            if self.wake { "SELECT pg_notify('punctual', current_schema()); COMMIT" } else { "COMMIT" };
-        self.batch(notify)
+        // The nodes hear of it when the transaction is committed.
+        let notify = if self.wake { "SELECT pg_notify('punctual', current_schema());" } else { "" };
+        self.batch(&format!("{notify} {end}"))?;
+        Ok(value)
     }
 
     fn batch(&self, text: &str) -> Result<()> {
-        self.runtime.block_on(self.client.batch_execute(text)).sql()
+        self.runtime.block_on(self.link.batch(text))
     }
 
     pub(crate) fn query(&self, text: &str, params: Params<'_>) -> Result<Vec<Row>> {
-        self.runtime
-            .block_on(async {
-                let statement = self.client.prepare_cached(text).await?;
-                self.client.query(&statement, params).await
-            })
-            .sql()
+        self.runtime.block_on(self.link.rows(text, params))
     }
 
     pub(crate) fn run_statement(&self, text: &str, params: Params<'_>) -> Result<u64> {
-        self.runtime
-            .block_on(async {
-                let statement = self.client.prepare_cached(text).await?;
-                self.client.execute(&statement, params).await
-            })
-            .sql()
+        self.runtime.block_on(self.link.run(text, params))
     }
 
     fn first(&self, text: &str, params: Params<'_>) -> Result<Option<Row>> {
@@ -126,7 +134,7 @@ impl Edit {
     }
 
     pub(crate) fn next_number(&self) -> Result<i64> {
-        let ids = self.runtime.block_on(self.shared.ids(&self.client, 1))?;
+        let ids = self.runtime.block_on(self.shared.ids(&self.link, 1))?;
         ids.first().copied().ok_or_else(|| StoreError::Other("no id came".to_owned()))
     }
 
@@ -145,10 +153,10 @@ impl Edit {
         let fresh = std::mem::take(&mut self.fresh);
         let skips = std::mem::take(&mut self.skips);
         if !fresh.is_empty() {
-            self.runtime.block_on(insert::triggers(&self.client, &fresh))?;
+            self.runtime.block_on(insert::triggers(&self.link, &fresh))?;
         }
         if !skips.is_empty() {
-            self.runtime.block_on(insert::skips(&self.client, &skips))?;
+            self.runtime.block_on(insert::skips(&self.link, &skips))?;
         }
         Ok(())
     }
@@ -364,7 +372,7 @@ impl DefinitionTx for Edit {
         if rows == 0 {
             // Its single instant was claimed, and it is given others.
             let kind = self.kind_of(trigger)?;
-            self.runtime.block_on(insert::stand(&self.client, &[(trigger.clone(), kind)]))?;
+            self.runtime.block_on(insert::stand(&self.link, &[(trigger.clone(), kind)]))?;
         }
         self.shared.forget_definition(trigger.id);
         self.known.insert(definition.key.clone(), Some(trigger.clone()));

@@ -1,11 +1,10 @@
 //! Rows that are written many at a time, one array for each column.
 
-use deadpool_postgres::Object;
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{Cause, FireId, JobKey, Lane, Skip, StoreError, StoredTrigger, TriggerKey};
 
-use crate::error::Sql;
+use crate::link::Statements;
 use crate::rows::{code, integer, json, millis};
 use crate::sql;
 
@@ -16,21 +15,26 @@ pub(crate) fn lane_columns(lane: Option<Lane>) -> (Option<i64>, i32, i16) {
 }
 
 /// Inserts triggers, each with the number of its job's kind.
-pub(crate) async fn triggers(client: &Object, fresh: &[(StoredTrigger, i64)]) -> Result<(), StoreError> {
+pub(crate) async fn triggers(
+    client: &impl Statements,
+    fresh: &[(StoredTrigger, i64)],
+) -> Result<(), StoreError> {
     insert_definitions(client, fresh).await?;
     stand(client, fresh).await
 }
 
 /// Inserts where triggers stand.
-pub(crate) async fn stand(client: &Object, fresh: &[(StoredTrigger, i64)]) -> Result<(), StoreError> {
+pub(crate) async fn stand(
+    client: &impl Statements,
+    fresh: &[(StoredTrigger, i64)],
+) -> Result<(), StoreError> {
     let each = |fresh: &'_ [(StoredTrigger, i64)], of: fn(&StoredTrigger) -> i64| -> Vec<i64> {
         fresh.iter().map(|(trigger, _)| of(trigger)).collect()
     };
     let lanes: Vec<_> = fresh.iter().map(|(trigger, _)| lane_columns(trigger.lane)).collect();
-    let statement = client.prepare_cached(sql::DUE_INSERT).await.sql()?;
     client
-        .execute(
-            &statement,
+        .run(
+            sql::DUE_INSERT,
             &[
                 &each(fresh, |trigger| trigger.id),
                 &fresh.iter().map(|(_, kind)| *kind).collect::<Vec<_>>(),
@@ -46,12 +50,14 @@ pub(crate) async fn stand(client: &Object, fresh: &[(StoredTrigger, i64)]) -> Re
                 &each(fresh, |trigger| integer(trigger.skipped)),
             ],
         )
-        .await
-        .sql()?;
+        .await?;
     Ok(())
 }
 
-async fn insert_definitions(client: &Object, fresh: &[(StoredTrigger, i64)]) -> Result<(), StoreError> {
+async fn insert_definitions(
+    client: &impl Statements,
+    fresh: &[(StoredTrigger, i64)],
+) -> Result<(), StoreError> {
     let all = || fresh.iter().map(|(trigger, _)| trigger);
     let text = |result: Result<Vec<String>, StoreError>| result;
     let schedules = text(all().map(|trigger| json(&trigger.definition.schedule)).collect())?;
@@ -60,10 +66,9 @@ async fn insert_definitions(client: &Object, fresh: &[(StoredTrigger, i64)]) -> 
         all().map(|trigger| trigger.rebased.as_ref().map(json).transpose()).collect::<Result<_, _>>()?;
     let pending = || all().map(|trigger| trigger.pending.as_ref());
     let source = || pending().map(|run| run.and_then(|run| run.trigger.as_ref()));
-    let statement = client.prepare_cached(sql::TRIGGERS_INSERT).await.sql()?;
     client
-        .execute(
-            &statement,
+        .run(
+            sql::TRIGGERS_INSERT,
             &[
                 &all().map(|trigger| trigger.id).collect::<Vec<_>>(),
                 &all().map(|trigger| trigger.definition.key.group()).collect::<Vec<_>>(),
@@ -99,8 +104,7 @@ async fn insert_definitions(client: &Object, fresh: &[(StoredTrigger, i64)]) -> 
                 &all().map(|trigger| trigger.definition.schedule.event()).collect::<Vec<_>>(),
             ],
         )
-        .await
-        .sql()?;
+        .await?;
     Ok(())
 }
 
@@ -127,11 +131,10 @@ impl SkipRow {
     }
 }
 
-pub(crate) async fn skips(client: &Object, skips: &[SkipRow]) -> Result<(), StoreError> {
-    let statement = client.prepare_cached(sql::SKIPS_INSERT).await.sql()?;
+pub(crate) async fn skips(client: &impl Statements, skips: &[SkipRow]) -> Result<(), StoreError> {
     client
-        .execute(
-            &statement,
+        .run(
+            sql::SKIPS_INSERT,
             &[
                 &skips.iter().map(|row| row.id).collect::<Vec<_>>(),
                 &skips.iter().map(|row| row.trigger.group()).collect::<Vec<_>>(),
@@ -146,7 +149,6 @@ pub(crate) async fn skips(client: &Object, skips: &[SkipRow]) -> Result<(), Stor
                 &skips.iter().map(|row| row.fire.map(|fire| fire.0)).collect::<Vec<_>>(),
             ],
         )
-        .await
-        .sql()?;
+        .await?;
     Ok(())
 }

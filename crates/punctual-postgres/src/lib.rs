@@ -19,6 +19,8 @@ mod edit;
 mod error;
 mod finish;
 mod insert;
+mod lent;
+mod link;
 mod listen;
 mod lists;
 mod locks;
@@ -60,12 +62,14 @@ use crate::pool::{Connections, Loan};
 use crate::rows::{code, integer, millis};
 use crate::shared::Shared;
 use crate::url::Target;
+pub use tokio_postgres;
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
     connections: Connections,
     shared: Arc<Shared>,
     listener: Listener,
+    schema: String,
     place: String,
 }
 
@@ -94,7 +98,8 @@ impl PostgresStore {
     fn with(connections: Connections, target: Target, options: &Options) -> Self {
         let place = format!("{} at {}, schema {}", target.database(), target.address(), options.schema);
         let listener = Listener::start(target, &options.schema);
-        Self { connections, shared: Arc::default(), listener, place }
+        let schema = options.schema.clone();
+        Self { connections, shared: Arc::default(), listener, schema, place }
     }
 
     /// Deletes a schema with everything in it, if it exists: for tests and measurements.
@@ -184,14 +189,7 @@ impl std::fmt::Debug for PostgresStore {
 impl DefinitionStore for PostgresStore {
     async fn apply(&self, now: Timestamp, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
         let changes = changes.to_vec();
-        self.edit(move |edit| {
-            let keys: Vec<&TriggerKey> = changes.iter().flat_map(named_triggers).collect();
-            if keys.len() > 1 {
-                edit.prefetch(&keys)?;
-            }
-            changes.iter().map(|change| definition::apply(edit, now, change)).collect()
-        })
-        .await
+        self.edit(move |edit| apply_all(edit, now, &changes)).await
     }
 
     async fn job(&self, key: &JobKey) -> Result<Option<StoredJob>, StoreError> {
@@ -231,6 +229,14 @@ impl DefinitionStore for PostgresStore {
         let result = lists::state_counts(&client, now).await;
         client.after(result)
     }
+}
+
+fn apply_all(edit: &mut Edit, now: Timestamp, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+    let keys: Vec<&TriggerKey> = changes.iter().flat_map(named_triggers).collect();
+    if keys.len() > 1 {
+        edit.prefetch(&keys)?;
+    }
+    changes.iter().map(|change| definition::apply(edit, now, change)).collect()
 }
 
 /// The triggers that a change names by key.

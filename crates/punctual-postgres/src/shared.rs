@@ -10,6 +10,7 @@ use punctual_core::{JobKind, StoreError, StoredCalendar, StoredJob, StoredTrigge
 
 use crate::claim::doubt::Doubt;
 use crate::error::Sql;
+use crate::link::Statements;
 use crate::sql;
 
 /// How many ids a block has; `id_blocks` numbers the blocks.
@@ -47,9 +48,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn no_id() -> StoreError {
+    StoreError::Other("no id came".to_owned())
+}
+
 impl Shared {
     /// So many new ids. What a failed transaction does not use is lost, which does no harm.
-    pub(crate) async fn ids(&self, client: &Object, wanted: usize) -> Result<Vec<i64>, StoreError> {
+    pub(crate) async fn ids(&self, client: &impl Statements, wanted: usize) -> Result<Vec<i64>, StoreError> {
         let mut ids = Vec::with_capacity(wanted);
         loop {
             {
@@ -60,8 +65,8 @@ impl Shared {
             if ids.len() == wanted {
                 return Ok(ids);
             }
-            let statement = client.prepare_cached(sql::ID_BLOCK).await.sql()?;
-            let block: i64 = client.query_one(&statement, &[]).await.sql()?.get(0);
+            let rows = client.rows(sql::ID_BLOCK, &[]).await?;
+            let block: i64 = rows.first().map_or_else(|| Err(no_id()), |row| Ok(row.get(0)))?;
             let fresh = block * ID_BLOCK..(block + 1) * ID_BLOCK;
             let mut range = lock(&self.ids);
             if range.is_empty() {

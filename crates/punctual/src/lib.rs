@@ -57,6 +57,8 @@ pub use punctual_memory::MemoryStore;
 #[cfg(feature = "metrics")]
 pub use punctual_metrics as metrics;
 #[cfg(feature = "postgres")]
+pub use punctual_postgres as postgres;
+#[cfg(feature = "postgres")]
 pub use punctual_postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use punctual_sqlite::SqliteStore;
