@@ -41,9 +41,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The defaults for a store that several nodes share: a lost node's work is taken up within 4 s.
+    /// The defaults for a store that several nodes share: a lost node's work is taken up within 4 s. Such a store tells
+    /// nodes of changes, so that polling is only a net.
     pub fn clustered() -> Self {
-        Self { heartbeat_ms: 2_000, lease_ms: 4_000, ..Self::default() }
+        Self { heartbeat_ms: 2_000, lease_ms: 4_000, poll_ms: 30_000, ..Self::default() }
     }
 
     /// How well the node must know the store's time to claim.

@@ -67,7 +67,6 @@ pub(crate) async fn claim(
     if let Some(claimed) = doubt::resolved(client, shared, claim).await? {
         return Ok(Outcome { claimed, ended_jobs: Vec::new() });
     }
-    let kinds = shared.kinds(client, claim.kinds.iter().map(|slots| &slots.kind)).await?;
     let mut work = Work {
         client,
         shared,
@@ -75,7 +74,7 @@ pub(crate) async fn claim(
         term: claim.term,
         node: String::new(),
         limit: claim.limit,
-        kinds,
+        kinds: Vec::new(),
         free: claim.kinds.iter().map(|slots| slots.free).collect(),
         claimed: Claimed::default(),
         taken: Taken::default(),
@@ -84,6 +83,7 @@ pub(crate) async fn claim(
         lane_ends: HashMap::new(),
     };
     work.begin().await?;
+    work.kinds = shared.kinds(client, claim.kinds.iter().map(|slots| &slots.kind)).await?;
     loop {
         let found = work.look().await?;
         let again = work.take_free(found.due).await?;
