@@ -7,6 +7,7 @@
 //! There are no accounts yet: serve it on a loopback address only. Requests whose `Host` is not a loopback name are
 //! refused, so that no web page can reach it by pointing its own name at 127.0.0.1.
 
+mod access;
 mod error;
 mod guard;
 mod params;
@@ -19,6 +20,8 @@ use axum::Router;
 use axum::middleware::{from_fn, map_response};
 use punctual_engine::Scheduler;
 use punctual_metrics::Metrics;
+
+pub use access::{Access, Identity, ROUTES, Who};
 
 /// What the API answers about.
 #[derive(Clone)]
@@ -38,8 +41,10 @@ impl std::fmt::Debug for ApiState {
 /// All routes, with the check of the `Host` header and the security headers.
 pub fn router(state: ApiState) -> Router {
     routes::all()
+        .into_router()
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn(access::check))
         .layer(from_fn(guard::refuse_foreign_hosts))
         .layer(map_response(guard::add_security_headers))
         .with_state(state)

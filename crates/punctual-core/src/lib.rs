@@ -16,6 +16,7 @@
 //! a fire or lies in a [`Skip`] with a reason; both are written in the transaction that moves the trigger. So
 //! `scheduled instants = fires + skipped` holds at every commit.
 
+pub mod accounts;
 pub mod audit;
 pub mod change;
 pub mod clock;
@@ -39,6 +40,7 @@ pub mod store;
 pub mod time;
 pub mod trigger;
 
+pub use accounts::{Permission, Permissions};
 pub use change::{Applied, Change, StoredCalendar};
 pub use clock::{Clock, SleepFuture};
 pub use data::Data;

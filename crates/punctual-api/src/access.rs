@@ -1,0 +1,193 @@
+//! Who may call what: one table of all routes, and the middleware that asks it.
+//!
+//! It is closed by default: a route that the table does not name is refused, whatever it does, and a test fails as long
+//! as the table and the router differ.
+
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, MatchedPath, NestedPath, Request};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use punctual_core::{Permission, Permissions};
+
+use crate::error::{method_not_allowed, problem};
+
+/// What it takes to call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Nothing: health, signing in, and what a page is made of.
+    Public,
+    /// Being signed in, as whoever.
+    SignedIn,
+    /// Reading everything about jobs, triggers, runs and nodes.
+    Monitoring,
+    /// Pause, resume, run now, cancel, run again, emit events.
+    Operate,
+    /// Create, change and delete definitions.
+    Edit,
+    /// Accounts, settings and the audit log.
+    Superuser,
+}
+
+impl Access {
+    /// The permission that it takes, if it takes one.
+    pub fn permission(self) -> Option<Permission> {
+        match self {
+            Self::Public | Self::SignedIn => None,
+            Self::Monitoring => Some(Permission::Monitoring),
+            Self::Operate => Some(Permission::Operate),
+            Self::Edit => Some(Permission::Edit),
+            Self::Superuser => Some(Permission::Superuser),
+        }
+    }
+}
+
+/// Every route, with what it takes to call it. `GET` stands for `HEAD`, too.
+pub const ROUTES: &[(Method, &str, Access)] = &[
+    (Method::GET, "/api/task", Access::Monitoring),
+    (Method::GET, "/api/task/", Access::Monitoring),
+    (Method::GET, "/api/task/info", Access::Monitoring),
+    (Method::GET, "/api/task/unique-tasks", Access::Monitoring),
+    (Method::GET, "/api/task/{id}", Access::Monitoring),
+    (Method::GET, "/api/v1/skipped", Access::Monitoring),
+    (Method::GET, "/api/v1/why", Access::Monitoring),
+    (Method::GET, "/health", Access::Public),
+    (Method::GET, "/metrics", Access::Monitoring),
+];
+
+/// Who calls. Handlers can take it as an argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// What they are.
+    pub who: Who,
+    /// The name for people: in messages and in the audit log.
+    pub name: String,
+    /// What they may do.
+    pub permissions: Permissions,
+}
+
+/// What calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Nobody in particular.
+    Anonymous,
+    /// Whoever reaches this machine's loopback address, where accounts are off.
+    Local,
+}
+
+impl Identity {
+    /// Nobody in particular, who may do nothing.
+    pub fn anonymous() -> Self {
+        Self { who: Who::Anonymous, name: "anonymous".to_owned(), permissions: Permissions::NONE }
+    }
+
+    /// The user of this machine, where accounts are off.
+    pub fn local() -> Self {
+        Self { who: Who::Local, name: "local".to_owned(), permissions: Permissions::superuser() }
+    }
+
+    /// Whether they may do what takes this.
+    pub fn may(&self, access: Access) -> bool {
+        match access.permission() {
+            None => access == Access::Public || self.who != Who::Anonymous,
+            Some(permission) => self.permissions.allows(permission),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Identity {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().cloned().unwrap_or_else(Self::anonymous))
+    }
+}
+
+/// Lets a request through to its route when the table says that its identity may.
+pub(crate) async fn check(mut request: Request, next: Next) -> Response {
+    let identity = Identity::local();
+    // Without a matched path there is no route, and the answer is that there is none.
+    let Some(path) = route_of(&request) else { return next.run(request).await };
+    let access = match wanted(&path, request.method()) {
+        Wanted::Access(access) => access,
+        Wanted::OtherMethod => {
+            return method_not_allowed(request.method().clone(), request.uri().clone()).await;
+        }
+        Wanted::Unlisted => return forbidden(&path, "this route is not open to anybody"),
+    };
+    if identity.may(access) {
+        request.extensions_mut().insert(identity);
+        return next.run(request).await;
+    }
+    if identity.who == Who::Anonymous {
+        return problem(StatusCode::UNAUTHORIZED, "not-signed-in", "sign in first");
+    }
+    forbidden(&path, NO_PERMISSION)
+}
+
+const NO_PERMISSION: &str = "You don't have permissions to do that.";
+
+fn forbidden(path: &str, detail: &str) -> Response {
+    // These answer in plain text, as those that call them expect.
+    if path.starts_with("/api/task") {
+        return (StatusCode::FORBIDDEN, detail.to_owned()).into_response();
+    }
+    problem(StatusCode::FORBIDDEN, "no-permission", detail)
+}
+
+/// The pattern of the route that a request matches, as the table has it, also where the router is nested in another.
+fn route_of(request: &Request) -> Option<String> {
+    let matched = request.extensions().get::<MatchedPath>()?.as_str();
+    let nested = request.extensions().get::<NestedPath>().map_or("", |path| path.as_str());
+    Some(matched.strip_prefix(nested.trim_end_matches('/')).unwrap_or(matched).to_owned())
+}
+
+enum Wanted {
+    Access(Access),
+    OtherMethod,
+    Unlisted,
+}
+
+fn wanted(path: &str, method: &Method) -> Wanted {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let mut listed = ROUTES.iter().filter(|(_, listed, _)| *listed == path).peekable();
+    if listed.peek().is_none() {
+        return Wanted::Unlisted;
+    }
+    listed
+        .find(|(listed, ..)| listed == method)
+        .map_or(Wanted::OtherMethod, |(.., access)| Wanted::Access(*access))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Access, Identity, ROUTES};
+    use crate::routes;
+
+    #[test]
+    fn the_table_names_the_routes_of_the_router_and_no_others() {
+        let table: Vec<(String, &str)> =
+            ROUTES.iter().map(|(method, path, _)| (method.to_string(), *path)).collect();
+        let set: BTreeSet<_> = table.iter().cloned().collect();
+        assert_eq!(set.len(), table.len(), "a route is listed twice");
+        let routed: BTreeSet<_> =
+            routes::all().listed().map(|(method, path)| (method.to_string(), path)).collect();
+        assert_eq!(set, routed);
+    }
+
+    #[test]
+    fn an_identity_may_do_what_its_permissions_allow() {
+        let anonymous = Identity::anonymous();
+        assert!(anonymous.may(Access::Public) && !anonymous.may(Access::SignedIn));
+        assert!(!anonymous.may(Access::Monitoring));
+        let local = Identity::local();
+        for (.., access) in ROUTES {
+            assert!(local.may(*access));
+        }
+        assert!(local.may(Access::Superuser));
+    }
+}

@@ -1,0 +1,5 @@
+//! Who may do what.
+
+mod permission;
+
+pub use permission::{Permission, Permissions};
