@@ -53,10 +53,7 @@ impl Database {
         if let Ok(url) = std::env::var("PUNCTUAL_TEST_POSTGRES") {
             return Ok(Self::Named(url));
         }
-        // Tests do not cut the power: what they wait for should not be the disk.
-        let settings = [("max_connections", "300"), ("fsync", "off"), ("full_page_writes", "off")];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Postgres::start(Options { settings, ..Options::default() })
+        Postgres::start(Options::for_tests(300))
             .map(|server| Self::Started(Box::new(server)))
             .map_err(|error| format!("no PostgreSQL server for the tests: {error}"))
     }

@@ -9,8 +9,8 @@ use punctual_schedule::{Calendar, Occurrences, Schedule, Window};
 use crate::firing::{self, FiringPlan, SkipReason};
 use crate::time::whole_millis;
 use crate::{
-    Applied, Cause, Change, ChangeError, Data, FireId, JobDetail, JobKey, Lane, Pending, Skip,
-    StoredCalendar, StoredJob, StoredTrigger, Then, Trigger, TriggerKey, TriggerState, pending,
+    Applied, Change, ChangeError, Data, FireId, JobDetail, JobKey, Lane, Skip, StoredCalendar, StoredJob,
+    StoredTrigger, Trigger, TriggerKey, TriggerState, pending,
 };
 
 mod calendars;
@@ -559,26 +559,4 @@ pub fn ended<T: DefinitionTx>(tx: &mut T, now: Timestamp, key: &TriggerKey) -> R
     tx.update_trigger(&trigger)?;
     let next_due = trigger.next_fire_at.filter(|_| !paused);
     Ok(Applied { updated: 1, next_due, ..Applied::default() })
-}
-
-/// What becomes of a trigger when the fire that a claim made of it has ended; `trigger` has moved on already.
-pub fn then(trigger: &StoredTrigger, pending: Option<&Pending>) -> Then {
-    match pending {
-        Some(run) if run.cause == Cause::Event => Then::GoesOn,
-        // A retry, say, of a trigger that waits for the end of its run.
-        Some(run) if run.trigger.is_some() => Then::MayAwait,
-        Some(_) => Then::GoesOn,
-        None if trigger.state == TriggerState::Complete => Then::Ends,
-        None if trigger.awaits_end() => Then::MayAwait,
-        None => Then::GoesOn,
-    }
-}
-
-/// Why a run is asked to stop when `trigger` is due and its overlap policy is to cancel.
-pub fn cancel_reason(trigger: &StoredTrigger) -> String {
-    let key = &trigger.definition.key;
-    match trigger.next_fire_at {
-        Some(due) => format!("trigger {key} is due for {due}, and its job's overlap policy is to cancel"),
-        None => format!("trigger {key} is due, and its job's overlap policy is to cancel"),
-    }
 }

@@ -1,5 +1,9 @@
 //! The firing decision: what a due trigger does now.
 
+mod step;
+
+pub use step::{AtGate, Step, cancel_reason, plan_in_lane, step};
+
 use jiff::Timestamp;
 use punctual_schedule::misfire::{self, CatchUp, Keep};
 use punctual_schedule::{Calendar, FixedDelay, MisfirePolicy, Occurrences, Repeat, Schedule};

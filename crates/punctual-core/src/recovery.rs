@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{FireId, JobKey, TriggerKey};
+use crate::pending::OpenFire;
+use crate::{FireId, JobKey, StoredJob, TriggerKey};
 
 /// An open fire whose owner is no longer live.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,20 @@ pub struct Orphan {
     pub attempt: u32,
     /// Whether the job asks for such runs to be repeated.
     pub requests_recovery: bool,
+}
+
+impl Orphan {
+    /// A fire of `job`, which may be gone by now, that `node` held.
+    pub fn of(fire: &OpenFire, key: &JobKey, node: &str, job: Option<&StoredJob>) -> Self {
+        Self {
+            id: fire.id,
+            job: key.clone(),
+            trigger: fire.trigger.clone(),
+            node: node.to_owned(),
+            attempt: fire.attempt,
+            requests_recovery: job.is_some_and(|job| job.detail.requests_recovery),
+        }
+    }
 }
 
 /// What recovery does with an [`Orphan`]. Its history row always ends as `unknown`: nobody knows how far the

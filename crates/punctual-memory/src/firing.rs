@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use punctual_core::definition;
+use punctual_core::firing::{self, AtGate};
 use punctual_core::pending::{self, OpenFire};
 use punctual_core::recovery::{self, Orphan};
 use punctual_core::time::{from_millis, to_millis, whole_millis};
 use punctual_core::{
-    CancelledFire, Cause, Claim, Claimed, Completed, Completion, Data, Fire, FireId, Lane, Node, Outcome,
-    Overlap, Recovered, SkipReason, SkippedRange, StoreError, StoredJob, StoredTrigger, TaskHistory,
-    TaskStatus, Term, Then, TriggerState, firing,
+    CancelledFire, Claim, Claimed, Completed, Completion, Data, Fire, FireId, Node, Outcome, Recovered,
+    SkippedRange, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskStatus, Term, Then, TriggerState,
 };
 
 use crate::state::{Row, State};
@@ -37,10 +37,10 @@ pub(crate) fn claim(state: &mut State, node: &Node, claim: &Claim<'_>) -> Claime
 }
 
 /// Asks the oldest run of a full lane to stop.
-fn cancel_oldest(state: &mut State, trigger: &StoredTrigger, lane: &Lane, claimed: &mut Claimed) {
-    let Some(id) = state.lanes.fires(lane.id).next() else { return };
+fn cancel_oldest(state: &mut State, trigger: &StoredTrigger, claimed: &mut Claimed) {
+    let Some(id) = trigger.lane.and_then(|lane| state.lanes.fires(lane.id).next()) else { return };
     let Some(term) = state.history.get(&id).map(|row| row.term) else { return };
-    let reason = definition::cancel_reason(trigger);
+    let reason = firing::cancel_reason(trigger);
     state.request_cancel(id, &reason);
     claimed.cancelled.push(CancelledFire { id, term, reason });
 }
@@ -54,65 +54,39 @@ fn take(
     job: &StoredJob,
     claimed: &mut Claimed,
 ) -> bool {
-    let pending = trigger.pending.clone();
-    // A full lane shows only triggers whose overlap policy has something to do.
-    let full = trigger.lane.filter(|lane| !lane.has_room(state.lanes.open(lane.id)));
-    if let Some(lane) = full.filter(|lane| lane.overlap == Overlap::Cancel) {
-        cancel_oldest(state, &trigger, &lane, claimed);
-        return false;
-    }
+    let open = trigger.lane.map_or(0, |lane| state.lanes.open(lane.id));
     let calendar = trigger.definition.calendar.as_ref().and_then(|name| state.calendars.get(name));
-    let calendar = calendar.map(|stored| &stored.calendar);
-    let plan = match full {
-        Some(_) => firing::plan_overlap(&trigger, calendar, now),
-        None => firing::plan(&trigger, calendar, now),
+    let plan = match firing::plan_in_lane(&trigger, calendar.map(|stored| &stored.calendar), open, now) {
+        AtGate::Goes(plan) => plan,
+        AtGate::Cancels => {
+            cancel_oldest(state, &trigger, claimed);
+            return false;
+        }
+        // A full lane shows only triggers whose overlap policy has something to do.
+        AtGate::Waits => return false,
     };
-    let data = trigger.definition.data.clone();
-    let key = pending.as_ref().and_then(|run| run.trigger.clone()).unwrap_or(trigger.definition.key.clone());
-    firing::advance(&mut trigger, &plan);
-    let (id, lane) = (trigger.id, trigger.lane);
-    let then = definition::then(&trigger, pending.as_ref());
-    let gone = pending.is_some() || (then == Then::Ends && plan.fire.is_none());
     let fire_id = plan.fire.map(|_| FireId(state.next_id()));
-    for run in
-        fire_id.into_iter().flat_map(|first| pending::caught_up(first, &trigger, job, &plan.later, now))
-    {
+    // A run of the lane may have ended while this claim was on its way.
+    let fired_at = trigger.lane.map_or(now, |_| now.max(state.last_end));
+    let step = firing::step(&mut trigger, job, &plan, fire_id, (now, fired_at));
+    for run in step.later {
         insert_pending(state, run);
     }
-    for skip in &plan.skipped {
-        let fire = fire_id.filter(|_| skip.reason == SkipReason::Coalesced);
-        let range = SkippedRange {
-            id: state.next_id(),
-            trigger: key.clone(),
-            job: job.detail.key.clone(),
-            skip: *skip,
-            recorded_at: now,
-            fire,
-        };
-        state.skipped.push(range);
-        claimed.skipped.push((key.clone(), *skip));
+    for (skip, fire) in step.skipped {
+        let (trigger, job) = (step.key.clone(), job.detail.key.clone());
+        let id = state.next_id();
+        state.skipped.push(SkippedRange { id, trigger, job, skip, recorded_at: now, fire });
+        claimed.skipped.push((step.key.clone(), skip));
     }
-    state.set_trigger(id, (!gone).then_some(trigger));
-    let (Some(fire_id), Some(planned)) = (fire_id, plan.fire) else {
-        if gone {
+    let (id, lane) = (trigger.id, trigger.lane.map(|lane| lane.id));
+    state.set_trigger(id, (!step.gone).then_some(trigger));
+    let Some(fire) = step.fire else {
+        if step.gone {
             collect(state, job.id);
         }
         return false;
     };
-    let fire = Fire {
-        id: fire_id,
-        job: job.detail.clone(),
-        trigger: key,
-        trigger_data: data,
-        cause: pending.as_ref().map_or(Cause::Schedule, |run| run.cause),
-        attempt: pending.as_ref().map_or(1, |run| run.attempt),
-        origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(fire_id),
-        scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
-        // A run of the lane may have ended while this claim was on its way.
-        fired_at: lane.map_or(now, |_| now.max(state.last_end)),
-        then,
-    };
-    state.open_fire(row_of(&fire, node, (job.id, id, lane.map(|lane| lane.id))));
+    state.open_fire(row_of(&fire, node, (job.id, id, lane)));
     claimed.fires.push(fire);
     true
 }
@@ -238,17 +212,7 @@ pub(crate) fn recover(state: &mut State, now: Timestamp) -> Result<Vec<Recovered
         let Some(row) = state.history.get(&id).cloned() else { continue };
         let (Some(job_key), Some(fire)) = (row.entry.job.clone(), open_fire_of(&row)) else { continue };
         let job = state.jobs.get(&row.job_id).cloned();
-        let plan = recovery::plan(
-            &Orphan {
-                id,
-                job: job_key.clone(),
-                trigger: fire.trigger.clone(),
-                node: row.entry.node.clone(),
-                attempt: fire.attempt,
-                requests_recovery: job.as_ref().is_some_and(|job| job.detail.requests_recovery),
-            },
-            now,
-        );
+        let plan = recovery::plan(&Orphan::of(&fire, &job_key, &row.entry.node, job.as_ref()), now);
         if let (true, Some(job)) = (plan.refire, &job) {
             insert_pending(state, pending::recovered(&fire, job, row.data.clone(), now));
         }

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use deadpool_postgres::Object;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use punctual_core::firing::{self, AtGate};
 use punctual_core::time::{from_millis, to_millis, whole_millis};
 use punctual_core::{
-    CancelledFire, Cause, Claim, Claimed, Fire, FireId, Lane, Overlap, SkipReason, StoreError, StoredJob,
-    StoredTrigger, Term, Then, definition, firing, pending,
+    CancelledFire, Claim, Claimed, FireId, Lane, StoreError, StoredJob, StoredTrigger, Term, Then,
 };
 
 use crate::error::Sql;
@@ -213,27 +213,24 @@ impl Work<'_> {
         };
         let place = (millis(trigger.next_fire_at), -i64::from(trigger.definition.priority));
         self.order.extend(id.map(|id| (id, place)));
-        let pending = trigger.pending.take();
-        let key =
-            pending.as_ref().and_then(|run| run.trigger.clone()).unwrap_or(trigger.definition.key.clone());
-        for skip in &plan.skipped {
-            let into = id.filter(|_| skip.reason == SkipReason::Coalesced);
-            let number = self.shared.ids(self.client, 1).await?[0];
-            self.taken.skips.push(SkipRow::new(number, &key, &job.detail.key, skip, self.now, into));
-            self.claimed.skipped.push((key.clone(), *skip));
-        }
-        if let Some(first) = id.filter(|_| !plan.later.is_empty()) {
-            let runs = pending::caught_up(first, &trigger, job, &plan.later, self.now);
-            let numbers = self.shared.ids(self.client, runs.len()).await?;
-            let runs = runs.into_iter().zip(numbers).map(|(run, id)| (StoredTrigger { id, ..run }, kind));
-            self.taken.pending.extend(runs);
-        }
-        let single = pending.is_none()
+        let single = trigger.pending.is_none()
             && plan.skipped.is_empty()
             && matches!(trigger.schedule(), punctual_core::Schedule::Once);
-        firing::advance(&mut trigger, plan);
-        let then = definition::then(&trigger, pending.as_ref());
-        let over = then == Then::Ends && id.is_none();
+        // A run of the lane may have ended while this claim was on its way.
+        let lane_end = trigger.lane.and_then(|lane| self.lane_ends.get(&lane.id));
+        let fired_at = lane_end.map_or(self.now, |end| self.now.max(*end));
+        let step = firing::step(&mut trigger, job, plan, id, (self.now, fired_at));
+        for (skip, into) in &step.skipped {
+            let number = self.shared.ids(self.client, 1).await?[0];
+            self.taken.skips.push(SkipRow::new(number, &step.key, &job.detail.key, skip, self.now, *into));
+            self.claimed.skipped.push((step.key.clone(), *skip));
+        }
+        if !step.later.is_empty() {
+            let numbers = self.shared.ids(self.client, step.later.len()).await?;
+            let runs =
+                step.later.into_iter().zip(numbers).map(|(run, id)| (StoredTrigger { id, ..run }, kind));
+            self.taken.pending.extend(runs);
+        }
         let owner = Owner {
             job_id: job.id,
             trigger_id: trigger.id,
@@ -241,35 +238,18 @@ impl Work<'_> {
             durable: job.detail.durable,
         };
         self.taken.lanes.extend(owner.lane);
-        if pending.is_some() || over {
+        let completed = step.fire.as_ref().is_some_and(|fire| fire.then == Then::Ends);
+        if step.gone {
             self.taken.gone.push(trigger.id);
             self.taken.deleted.push(trigger.id);
-            if over {
-                self.ended_jobs.insert(job.id);
-            }
-        } else if then == Then::Ends && single {
+            self.ended_jobs.extend(step.over.then_some(job.id));
+        } else if completed && single {
             // That there is no row of `due` says all: fired once, complete.
             self.taken.gone.push(trigger.id);
         } else {
-            self.taken.moved.push((trigger.clone(), plan.rebase.is_some()));
+            self.taken.moved.push((trigger, plan.rebase.is_some()));
         }
-        let Some((id, planned)) = id.zip(plan.fire) else { return Ok(false) };
-        let fire = Fire {
-            id,
-            job: job.detail.clone(),
-            trigger: key,
-            trigger_data: trigger.definition.data.clone(),
-            cause: pending.as_ref().map_or(Cause::Schedule, |run| run.cause),
-            attempt: pending.as_ref().map_or(1, |run| run.attempt),
-            origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(id),
-            scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
-            // A run of the lane may have ended while this claim was on its way.
-            fired_at: owner
-                .lane
-                .and_then(|lane| self.lane_ends.get(&lane))
-                .map_or(self.now, |end| self.now.max(*end)),
-            then,
-        };
+        let Some(fire) = step.fire else { return Ok(false) };
         self.claimed.fires.push(fire.clone());
         self.taken.fires.push((fire, owner));
         Ok(true)
@@ -337,22 +317,14 @@ impl Work<'_> {
     ) -> Result<Option<bool>, StoreError> {
         let calendar = trigger.definition.calendar.as_ref().and_then(|name| known.calendars.get(name));
         let calendar = calendar.map(|stored| &stored.calendar);
-        if lane.has_room(open) {
-            let plan = firing::plan(&trigger, calendar, self.now);
-            return self.fire(trigger, job, kind, &plan, id).await.map(Some);
-        }
-        match lane.overlap {
-            _ if trigger.pending.is_some() => Ok(None),
-            Overlap::Skip => {
-                let plan = firing::plan_overlap(&trigger, calendar, self.now);
-                self.fire(trigger, job, kind, &plan, None).await.map(Some)
-            }
-            Overlap::Cancel => {
+        match firing::plan_in_lane(&trigger, calendar, open, self.now) {
+            AtGate::Goes(plan) => self.fire(trigger, job, kind, &plan, id).await.map(Some),
+            AtGate::Cancels => {
                 self.cancel_oldest(&trigger, lane).await?;
                 self.taken.lanes.insert(lane.id);
                 Ok(Some(false))
             }
-            _ => Ok(None),
+            AtGate::Waits => Ok(None),
         }
     }
 
@@ -361,7 +333,7 @@ impl Work<'_> {
         let statement = self.client.prepare_cached(sql::LANE_OLDEST).await.sql()?;
         let Some(row) = self.client.query_opt(&statement, &[&lane.id]).await.sql()? else { return Ok(()) };
         let (id, term) = (FireId(row.get(0)), Term(row.get(1)));
-        let reason = definition::cancel_reason(trigger);
+        let reason = firing::cancel_reason(trigger);
         let statement = self.client.prepare_cached(sql::CANCEL_REQUEST).await.sql()?;
         self.client.execute(&statement, &[&id.0, &reason]).await.sql()?;
         self.claimed.cancelled.push(CancelledFire { id, term, reason });
@@ -379,13 +351,8 @@ impl Work<'_> {
         let client = self.client;
         let next_due = client.prepare_cached(sql::NEXT_DUE).await.sql()?;
         let taken = std::mem::take(&mut self.taken);
-        let (next, _) = futures_util::try_join!(
-            async {
-                taken.write(client, self.shared, self.term, &self.node).await?;
-                client.query_one(&next_due, &[&kinds]).await.sql()
-            },
-            async { Ok::<_, StoreError>(()) },
-        )?;
+        taken.write(client, self.shared, self.term, &self.node).await?;
+        let next = client.query_one(&next_due, &[&kinds]).await.sql()?;
         let committed = client.batch_execute("COMMIT").await.sql();
         if let Err(error) = committed {
             doubt::note(self.shared, self.term, self.now, self.claimed);

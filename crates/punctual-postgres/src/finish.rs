@@ -285,17 +285,7 @@ pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>,
     edit.wake = !lost.is_empty();
     for open in lost {
         let job = edit.job_by_id(open.job_id)?;
-        let plan = recovery::plan(
-            &Orphan {
-                id: open.fire.id,
-                job: open.job.clone(),
-                trigger: open.fire.trigger.clone(),
-                node: open.node.clone(),
-                attempt: open.fire.attempt,
-                requests_recovery: job.as_ref().is_some_and(|job| job.detail.requests_recovery),
-            },
-            now,
-        );
+        let plan = recovery::plan(&Orphan::of(&open.fire, &open.job, &open.node, job.as_ref()), now);
         if let (true, Some(job)) = (plan.refire, &job) {
             edit.insert_trigger(&pending::recovered(&open.fire, job, open.data.clone(), now))?;
         }

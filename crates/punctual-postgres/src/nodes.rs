@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{CancelledFire, ClusterView, FireId, Heartbeat, Node, StoreError, Term};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::error::Sql;
 use crate::rows::{self, integer};
@@ -71,25 +72,24 @@ pub(crate) async fn heartbeat(
 }
 
 impl Beat<'_> {
+    /// In the order in which both statements name them.
+    fn columns<'a>(&'a self, term: &'a i64) -> [&'a (dyn ToSql + Sync); 9] {
+        [
+            term,
+            &self.beat.name,
+            &self.beat.version,
+            &self.state,
+            &self.kinds,
+            &self.now,
+            &self.lease_until,
+            &self.offset,
+            &self.uncertainty,
+        ]
+    }
+
     async fn renew(&self, client: &Object, term: Term) -> Result<bool, StoreError> {
         let statement = client.prepare_cached(sql::NODE_RENEW).await.sql()?;
-        let rows = client
-            .execute(
-                &statement,
-                &[
-                    &term.0,
-                    &self.beat.name,
-                    &self.beat.version,
-                    &self.state,
-                    &self.kinds,
-                    &self.now,
-                    &self.lease_until,
-                    &self.offset,
-                    &self.uncertainty,
-                ],
-            )
-            .await
-            .sql()?;
+        let rows = client.execute(&statement, &self.columns(&term.0)).await.sql()?;
         Ok(rows > 0)
     }
 
@@ -102,23 +102,7 @@ impl Beat<'_> {
         }
         let term = shared.ids(client, 1).await?[0];
         let statement = client.prepare_cached(sql::NODE_INSERT).await.sql()?;
-        client
-            .execute(
-                &statement,
-                &[
-                    &term,
-                    &self.beat.name,
-                    &self.beat.version,
-                    &self.state,
-                    &self.kinds,
-                    &self.now,
-                    &self.lease_until,
-                    &self.offset,
-                    &self.uncertainty,
-                ],
-            )
-            .await
-            .sql()?;
+        client.execute(&statement, &self.columns(&term)).await.sql()?;
         Ok(Term(term))
     }
 

@@ -10,8 +10,7 @@ use punctual_testkit::factory::{at, beat};
 use punctual_throwaway::{Postgres, Stop};
 
 fn start(options: punctual_throwaway::Options) -> Postgres {
-    let settings = [("fsync", "off"), ("full_page_writes", "off")];
-    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let settings = punctual_throwaway::Options::for_tests(100).settings;
     Postgres::start(punctual_throwaway::Options { settings, ..options }).unwrap()
 }
 

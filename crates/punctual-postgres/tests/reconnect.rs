@@ -17,9 +17,7 @@ use punctual_throwaway::{Postgres, Stop};
 const CONNECTIONS: usize = 3;
 
 fn server() -> Postgres {
-    let settings = [("fsync", "off"), ("full_page_writes", "off")];
-    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    Postgres::start(punctual_throwaway::Options { settings, ..Default::default() }).unwrap()
+    Postgres::start(punctual_throwaway::Options::for_tests(100)).unwrap()
 }
 
 async fn open(server: &Postgres) -> PostgresStore {

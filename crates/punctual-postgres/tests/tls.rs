@@ -39,7 +39,7 @@ fn start(tls: Tls) -> Postgres {
     let logins =
         ["hostssl all certified all cert", "hostssl all secret all trust", "host all secret all reject"];
     let logins = logins.map(str::to_owned).to_vec();
-    let settings = vec![("fsync".to_owned(), "off".to_owned())];
+    let settings = punctual_throwaway::Options::for_tests(100).settings;
     let server = Postgres::start(punctual_throwaway::Options {
         tls: Some(tls),
         logins,

@@ -2,7 +2,6 @@
 
 mod expression;
 mod field;
-mod hash;
 mod parse;
 mod search;
 mod zoned;

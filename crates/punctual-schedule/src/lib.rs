@@ -34,6 +34,7 @@ pub mod misfire;
 mod occurrences;
 mod rrule;
 mod schedule;
+mod stable_hash;
 mod zone;
 
 pub use calendar::Calendar;
@@ -47,6 +48,7 @@ pub use misfire::MisfirePolicy;
 pub use occurrences::{Occurrences, Span, Upcoming, Window};
 pub use rrule::RecurrenceRule;
 pub use schedule::Schedule;
+pub use stable_hash::stable_hash;
 pub use zone::zone;
 
 /// The examples of docs/schedules.md are tests.

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
+use punctual_core::firing::{self, AtGate};
 use punctual_core::time::{from_millis, to_millis, whole_millis};
 use punctual_core::{
-    CancelledFire, Cause, Claimed, Fire, FireId, KindSlots, Lane, Overlap, SkipReason, StoreError, StoredJob,
-    StoredTrigger, Term, Then, TriggerKey, TriggerState, definition, firing, pending,
+    CancelledFire, Claimed, Fire, FireId, KindSlots, StoreError, StoredJob, StoredTrigger, Term, TriggerKey,
+    TriggerState, definition,
 };
 
 use crate::error::Sql;
@@ -186,14 +187,14 @@ fn take(
         }
         Err(StoreError::Corrupt(problem)) => {
             fail(writer, &Unreadable { problem, ..unreadable(&trigger) }, claimed)?;
-            trigger.lane.map_or(Ok(()), |lane| writer.refresh_gates(lane.id))?;
+            writer.gates_follow(trigger.lane)?;
             return Ok(true);
         }
         Err(error) => return Err(error),
     };
     if trigger.state == TriggerState::Error {
         fail(writer, &unreadable(&trigger), claimed)?;
-        trigger.lane.map_or(Ok(()), |lane| writer.refresh_gates(lane.id))?;
+        writer.gates_follow(trigger.lane)?;
         return Ok(true);
     }
     trigger.definition.job = job.detail.key.clone();
@@ -204,46 +205,35 @@ fn take(
             Ok(None) | Err(StoreError::Corrupt(_)) => {
                 let problem = format!("its calendar {name:?} is missing or cannot be read");
                 fail(writer, &Unreadable { problem, ..unreadable(&trigger) }, claimed)?;
-                trigger.lane.map_or(Ok(()), |lane| writer.refresh_gates(lane.id))?;
+                writer.gates_follow(trigger.lane)?;
                 return Ok(true);
             }
             Err(error) => return Err(error),
         },
     };
-    let calendar = calendar.as_ref().map(|stored| &stored.calendar);
-    let Some(lane) = trigger.lane else {
-        let plan = firing::plan(&trigger, calendar, now);
-        return fire(writer, trigger, &job, &plan, taken, claimed).map(|()| true);
-    };
-    let has_room = lane.has_room(writer.lane_open(lane.id)?.0);
-    let waits = trigger.pending.is_some() || lane.overlap == Overlap::Queue;
-    match (has_room, lane.overlap) {
+    let open = trigger.lane.map_or(Ok(0), |lane| writer.lane_open(lane.id).map(|(open, _)| open))?;
+    let lane = trigger.lane;
+    match firing::plan_in_lane(&trigger, calendar.as_ref().map(|stored| &stored.calendar), open, now) {
         // A trigger of another kind filled the lane since the gates were read.
-        (false, _) if waits => return Ok(false),
-        (false, Overlap::Cancel) => cancel_oldest(writer, &trigger, lane, claimed)?,
-        _ => {
-            let plan = match has_room {
-                true => firing::plan(&trigger, calendar, now),
-                false => firing::plan_overlap(&trigger, calendar, now),
-            };
+        AtGate::Waits => return Ok(false),
+        AtGate::Cancels => cancel_oldest(writer, &trigger, claimed)?,
+        AtGate::Goes(plan) => {
             fire(writer, trigger, &job, &plan, taken, claimed)?;
-            taken.write(writer)?;
+            if lane.is_some() {
+                taken.write(writer)?;
+            }
         }
     }
-    writer.refresh_gates(lane.id)?;
+    writer.gates_follow(lane)?;
     Ok(true)
 }
 
 /// Asks the oldest run of a full lane to stop.
-fn cancel_oldest(
-    writer: &Writer,
-    trigger: &StoredTrigger,
-    lane: Lane,
-    claimed: &mut Claimed,
-) -> Result<(), StoreError> {
+fn cancel_oldest(writer: &Writer, trigger: &StoredTrigger, claimed: &mut Claimed) -> Result<(), StoreError> {
+    let Some(lane) = trigger.lane else { return Ok(()) };
     let read = |row: &rusqlite::Row<'_>| Ok((FireId(row.get(0)?), Term(row.get(1)?)));
     let Some((id, term)) = writer.one(sql::LANE_OLDEST, [lane.id], read)? else { return Ok(()) };
-    let reason = definition::cancel_reason(trigger);
+    let reason = firing::cancel_reason(trigger);
     writer.run(sql::CANCEL_REQUEST, (id.0, &reason))?;
     claimed.cancelled.push(CancelledFire { id, term, reason });
     Ok(())
@@ -282,41 +272,24 @@ fn fire(
     taken: &mut Taken<'_>,
     claimed: &mut Claimed,
 ) -> Result<(), StoreError> {
-    let fire_id = plan.fire.map(|_| writer.next_fire_id()).transpose()?;
-    let pending = trigger.pending.take();
-    let later = fire_id.map(|first| pending::caught_up(first, &trigger, job, &plan.later, taken.now));
-    let key = pending.as_ref().and_then(|run| run.trigger.clone()).unwrap_or(trigger.definition.key.clone());
-    for skip in &plan.skipped {
-        let into = fire_id.filter(|_| skip.reason == SkipReason::Coalesced);
-        writer.write_skip(&key, &job.detail.key, skip, taken.now, into)?;
-        claimed.skipped.push((key.clone(), *skip));
+    let id = plan.fire.map(|_| writer.next_fire_id()).transpose()?;
+    // A run of the lane may have ended while this claim was on its way.
+    let fired_at = trigger.lane.map_or(taken.now, |_| taken.now.max(writer.last_end));
+    let step = firing::step(&mut trigger, job, plan, id, (taken.now, fired_at));
+    for (skip, into) in &step.skipped {
+        writer.write_skip(&step.key, &job.detail.key, skip, taken.now, *into)?;
+        claimed.skipped.push((step.key.clone(), *skip));
     }
-    firing::advance(&mut trigger, plan);
-    let then = definition::then(&trigger, pending.as_ref());
-    let over = then == Then::Ends && fire_id.is_none();
-    let fire = fire_id.zip(plan.fire).map(|(id, planned)| Fire {
-        id,
-        job: job.detail.clone(),
-        trigger: key,
-        trigger_data: trigger.definition.data.clone(),
-        cause: pending.as_ref().map_or(Cause::Schedule, |run| run.cause),
-        attempt: pending.as_ref().map_or(1, |run| run.attempt),
-        origin: pending.as_ref().and_then(|run| run.origin).unwrap_or(id),
-        scheduled_at: pending.as_ref().map_or(planned, |run| run.scheduled_at),
-        // A run of the lane may have ended while this claim was on its way.
-        fired_at: trigger.lane.map_or(taken.now, |_| taken.now.max(writer.last_end)),
-        then,
-    });
-    if job.detail.history && fire.is_some() {
+    if job.detail.history && step.fire.is_some() {
         writer.note_task_name(job.detail.key.name())?;
     }
-    claimed.fires.extend(fire.clone());
-    let gone = pending.is_some() || over;
-    taken.rows.push(TakenRow { trigger, rebased: plan.rebase.is_some(), gone, fire });
-    for run in later.into_iter().flatten() {
-        writer.insert_trigger(&run)?;
+    claimed.fires.extend(step.fire.clone());
+    let (rebased, gone, fire) = (plan.rebase.is_some(), step.gone, step.fire);
+    taken.rows.push(TakenRow { trigger, rebased, gone, fire });
+    for run in &step.later {
+        writer.insert_trigger(run)?;
     }
-    if over {
+    if step.over {
         taken.write(writer)?;
         definition::collect_job(writer, job.id)?;
     }

@@ -210,17 +210,7 @@ pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recover
     for open in writer.many(sql::FIRES_LOST, [to_millis(now)], read_open)? {
         writer.last_end = writer.last_end.max(now);
         let job = writer.job_by_id(open.owner.job_id)?;
-        let plan = recovery::plan(
-            &Orphan {
-                id: open.fire.id,
-                job: open.job.clone(),
-                trigger: open.fire.trigger.clone(),
-                node: open.node.clone(),
-                attempt: open.fire.attempt,
-                requests_recovery: job.as_ref().is_some_and(|job| job.detail.requests_recovery),
-            },
-            now,
-        );
+        let plan = recovery::plan(&Orphan::of(&open.fire, &open.job, &open.node, job.as_ref()), now);
         if let (true, Some(job)) = (plan.refire, &job) {
             writer.insert_trigger(&pending::recovered(&open.fire, job, open.data.clone(), now))?;
         }

@@ -55,7 +55,7 @@ impl Writer {
         Ok(())
     }
 
-    fn gates_follow(&mut self, lane: Option<Lane>) -> Result<()> {
+    pub(crate) fn gates_follow(&mut self, lane: Option<Lane>) -> Result<()> {
         lane.map_or(Ok(()), |lane| self.refresh_gates(lane.id))
     }
 }

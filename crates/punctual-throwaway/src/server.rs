@@ -46,6 +46,16 @@ pub struct Options {
     pub logins: Vec<String>,
 }
 
+impl Options {
+    /// For tests that do not cut the power, so that they need not wait for the disk; for so many connections.
+    pub fn for_tests(connections: u32) -> Self {
+        let connections = connections.to_string();
+        let settings = [("max_connections", &*connections), ("fsync", "off"), ("full_page_writes", "off")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Self { settings, ..Self::default() }
+    }
+}
+
 /// A certificate and its private key, each as PEM text.
 #[derive(Debug, Clone)]
 pub struct Tls {

@@ -14,9 +14,7 @@ fn server() -> &'static str {
     let (url, _) = SERVER.get_or_init(|| match std::env::var("PUNCTUAL_TEST_POSTGRES") {
         Ok(url) => (url, None),
         Err(_) => {
-            let settings = [("max_connections", "200"), ("fsync", "off"), ("full_page_writes", "off")];
-            let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-            let server = Postgres::start(Options { settings, ..Options::default() }).unwrap();
+            let server = Postgres::start(Options::for_tests(200)).unwrap();
             (server.url(), Some(server))
         }
     });

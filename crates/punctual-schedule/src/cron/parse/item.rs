@@ -7,7 +7,7 @@ use crate::error::ScheduleError;
 
 use super::Source;
 use super::kind::Kind;
-use crate::cron::hash::hash;
+use crate::stable_hash;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Item {
@@ -312,7 +312,7 @@ impl Reader<'_> {
                 );
             }
         }
-        let hash = hash(key, self.kind as u8);
+        let hash = stable_hash(key.bytes().chain([self.kind as u8]));
         let pick = |size: u32| low + (hash % u64::from(size)) as u32;
         let term = if self.peek() == Some('/') {
             let step = self.step()?;
