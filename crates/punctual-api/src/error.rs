@@ -1,18 +1,18 @@
 //! How requests fail.
 //!
-//! | status | body |
-//! | --- | --- |
-//! | 400 | `{"errors": {parameter: message}}` |
-//! | 404, no such record | `Not found.` as plain text |
-//! | all others | RFC 9457 `application/problem+json` with `status`, `title`, `detail` and a stable `code` |
+//! Every failure is an RFC 9457 `application/problem+json` with `status`, `title`, `detail` and a stable `code`.
+//! Paths under `/api/task` keep two older forms ([`keep_old_forms`]): `{"errors": {parameter: message}}` for wrong
+//! parameters and the text `Not found.` for a row that is not there.
 
 use std::collections::BTreeMap;
 
 use axum::Json;
+use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use punctual_core::StoreError;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tracing::error;
 
 /// Messages by parameter.
@@ -24,6 +24,8 @@ pub(crate) enum ApiError {
     Parameters(Errors),
     /// There is no such record.
     NotFound,
+    /// Anything else that the request is to blame for.
+    Problem(Box<Problem>),
     /// The store failed.
     Store(StoreError),
 }
@@ -34,13 +36,25 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+impl ApiError {
+    fn into_problem(self) -> Problem {
         match self {
             Self::Parameters(errors) => {
-                (StatusCode::BAD_REQUEST, Json(json!({ "errors": errors }))).into_response()
+                let listed: Vec<String> =
+                    errors.iter().map(|(name, message)| format!("{name} {message}")).collect();
+                Problem::new(StatusCode::BAD_REQUEST, "invalid-parameters", listed.join("; "))
+                    .with("errors", json!(errors))
             }
-            Self::NotFound => (StatusCode::NOT_FOUND, "Not found.").into_response(),
+            Self::NotFound => {
+                Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such record".to_owned())
+            }
+            Self::Problem(problem) => *problem,
             Self::Store(store_error) => {
                 error!(error = %store_error, "a request could not be answered: {store_error}");
                 let (status, code) = if store_error.is_transient() {
@@ -48,17 +62,91 @@ impl IntoResponse for ApiError {
                 } else {
                     (StatusCode::INTERNAL_SERVER_ERROR, "store-failed")
                 };
-                problem(status, code, &store_error.to_string())
+                Problem::new(status, code, store_error.to_string())
             }
         }
     }
 }
 
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let old_form = match &self {
+            Self::Parameters(errors) => Some(OldForm::Errors(errors.clone())),
+            Self::NotFound => Some(OldForm::NotFound),
+            Self::Problem(_) | Self::Store(_) => None,
+        };
+        let mut response = self.into_problem().into_response();
+        if let Some(form) = old_form {
+            response.extensions_mut().insert(form);
+        }
+        response
+    }
+}
+
 /// A problem as RFC 9457 writes it.
-pub(crate) fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
-    let title = status.canonical_reason().unwrap_or_default();
-    let body = json!({ "status": status.as_u16(), "title": title, "code": code, "detail": detail });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    further: Map<String, Value>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), further: Map::new() }
+    }
+
+    /// A member beside those that every problem has.
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.further.insert(name.to_owned(), value);
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or_default();
+        let mut body = self.further;
+        for (name, value) in [
+            ("status", json!(self.status.as_u16())),
+            ("title", json!(title)),
+            ("code", json!(self.code)),
+            ("detail", json!(self.detail)),
+        ] {
+            body.insert(name.to_owned(), value);
+        }
+        let body = Value::Object(body).to_string();
+        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}
+
+/// A problem without further members.
+pub(crate) fn problem(status: StatusCode, code: &'static str, detail: &str) -> Response {
+    Problem::new(status, code, detail).into_response()
+}
+
+/// A failure in the form that paths under `/api/task` gave it before there were codes.
+#[derive(Clone, Debug)]
+enum OldForm {
+    Errors(Errors),
+    NotFound,
+}
+
+/// Writes failures of the paths under `/api/task` in their old forms.
+pub(crate) async fn keep_old_forms(request: Request, next: Next) -> Response {
+    let is_old = request.uri().path().starts_with("/api/task");
+    let mut response = next.run(request).await;
+    if !is_old {
+        return response;
+    }
+    match response.extensions_mut().remove::<OldForm>() {
+        Some(OldForm::Errors(errors)) => {
+            (StatusCode::BAD_REQUEST, Json(json!({ "errors": errors }))).into_response()
+        }
+        Some(OldForm::NotFound) => (StatusCode::NOT_FOUND, "Not found.").into_response(),
+        None => response,
+    }
 }
 
 pub(crate) async fn no_such_path(uri: Uri) -> Response {

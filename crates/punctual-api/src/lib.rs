@@ -10,6 +10,7 @@
 mod access;
 mod error;
 mod guard;
+mod openapi;
 mod params;
 mod routes;
 mod types;
@@ -38,12 +39,18 @@ impl std::fmt::Debug for ApiState {
     }
 }
 
+/// The OpenAPI document of all routes, as served at `/api/v1/openapi.json`.
+pub fn openapi() -> &'static str {
+    openapi::text()
+}
+
 /// All routes, with the check of the `Host` header and the security headers.
 pub fn router(state: ApiState) -> Router {
     routes::all()
         .into_router()
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn(error::keep_old_forms))
         .layer(from_fn(access::check))
         .layer(from_fn(guard::refuse_foreign_hosts))
         .layer(map_response(guard::add_security_headers))

@@ -134,7 +134,10 @@ impl Params {
         for (name, _) in required.into_iter().filter(|(_, absent)| *absent) {
             self.errors.entry(name.to_owned()).or_insert_with(|| "is required".to_owned());
         }
-        ApiError::Parameters(self.errors)
+        match self.finish() {
+            Err(error) => error,
+            Ok(()) => ApiError::Parameters(Errors::new()),
+        }
     }
 
     /// Fails with all that was wrong, parameters that nobody asked for included.

@@ -1,7 +1,9 @@
-//! All paths. One file holds one operation. [`crate::access::ROUTES`] says who may call them.
+//! All paths. One file holds one operation, with its description for the OpenAPI document.
+//! [`crate::access::ROUTES`] says who may call them.
 
 mod health;
 mod metrics;
+mod openapi;
 mod skipped;
 mod task;
 mod why;
@@ -10,38 +12,45 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, on};
-
 use tracing::error;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
 
 use crate::ApiState;
 use crate::access::ROUTES;
 
 pub(crate) fn all() -> Routes {
-    Routes::default()
-        .get("/api/task", task::list::handler)
-        .get("/api/task/", task::list::handler)
-        .get("/api/task/info", task::info::handler)
-        .get("/api/task/unique-tasks", task::unique_tasks::handler)
-        .get("/api/task/{id}", task::get::handler)
-        .get("/api/v1/skipped", skipped::list::handler)
-        .get("/api/v1/why", why::get::handler)
-        .get("/health", health::get::handler)
-        .get("/metrics", metrics::get::handler)
+    Routes::new()
+        .add(routes!(task::list::handler))
+        .undescribed(Method::GET, "/api/task/", task::list::handler)
+        .add(routes!(task::info::handler))
+        .add(routes!(task::unique_tasks::handler))
+        .add(routes!(task::get::handler))
+        .add(routes!(skipped::list::handler))
+        .add(routes!(why::get::handler))
+        .add(routes!(health::get::handler))
+        .add(routes!(metrics::get::handler))
+        .add(routes!(openapi::get::handler))
 }
 
 /// A router that can be asked what it holds.
-#[derive(Default)]
 pub(crate) struct Routes {
-    router: Router<ApiState>,
-    listed: Vec<(Method, &'static str)>,
+    router: OpenApiRouter<ApiState>,
+    undescribed: Vec<(Method, String)>,
 }
 
 impl Routes {
-    fn get<H: Handler<T, ApiState>, T: 'static>(self, path: &'static str, handler: H) -> Self {
-        self.route(Method::GET, path, handler)
+    fn new() -> Self {
+        Self { router: OpenApiRouter::with_openapi(crate::openapi::head()), undescribed: Vec::new() }
     }
 
-    fn route<H: Handler<T, ApiState>, T: 'static>(
+    fn add(self, routes: UtoipaMethodRouter<ApiState>) -> Self {
+        Self { router: self.router.routes(routes), ..self }
+    }
+
+    /// A path that is not in the OpenAPI document, because it is another spelling of one that is.
+    fn undescribed<H: Handler<T, ApiState>, T: 'static>(
         mut self,
         method: Method,
         path: &'static str,
@@ -49,22 +58,38 @@ impl Routes {
     ) -> Self {
         // Every method that a table of routes can sensibly name has a filter.
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
-        self.listed.push((method, path));
+        self.undescribed.push((method, path.to_owned()));
         self.router = self.router.route(path, on(filter, handler));
         self
     }
 
     /// What it holds.
-    pub(crate) fn listed(&self) -> impl Iterator<Item = (&Method, &'static str)> {
-        self.listed.iter().map(|(method, path)| (method, *path))
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (Method, String)> {
+        let described = self.router.get_openapi().paths.paths.iter().flat_map(|(path, item)| {
+            [
+                (Method::GET, &item.get),
+                (Method::PUT, &item.put),
+                (Method::POST, &item.post),
+                (Method::DELETE, &item.delete),
+                (Method::PATCH, &item.patch),
+            ]
+            .into_iter()
+            .filter(|(_, operation)| operation.is_some())
+            .map(|(method, _)| (method, path.clone()))
+        });
+        described.chain(self.undescribed.iter().cloned())
+    }
+
+    pub(crate) fn into_openapi(self) -> OpenApi {
+        self.router.into_openapi()
     }
 
     pub(crate) fn into_router(self) -> Router<ApiState> {
         for (method, path) in self.listed() {
-            if !ROUTES.iter().any(|(listed, pattern, _)| listed == method && *pattern == path) {
+            if !ROUTES.iter().any(|(listed, pattern, _)| *listed == method && *pattern == path) {
                 error!("{method} {path} is missing from the table of access and is refused to everybody");
             }
         }
-        self.router
+        self.router.split_for_parts().0
     }
 }

@@ -3,10 +3,11 @@
 use punctual_core::NodeState;
 use punctual_engine::Status;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Instant;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     status: &'static str,
     node: String,

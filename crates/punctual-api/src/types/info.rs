@@ -4,10 +4,11 @@ use punctual_core::{MisfirePolicy, Schedule};
 use punctual_engine::{JobInfo, SchedulerInfo, ShownState, TriggerInfo};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Instant;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Info {
     scheduler: Vec<String>,
     jobs: Vec<Job>,
@@ -22,7 +23,7 @@ impl From<SchedulerInfo> for Info {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 struct Job {
     key: String,
@@ -54,7 +55,7 @@ impl From<JobInfo> for Job {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 struct Trigger {
     key: String,
@@ -74,7 +75,7 @@ struct Trigger {
 }
 
 /// The members that only cron triggers have.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 struct Cron {
     schedule: String,

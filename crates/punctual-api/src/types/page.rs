@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use punctual_core::Page;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 /// So many rows are written before others get their turn.
 const PIECE: usize = 500;
@@ -33,4 +34,16 @@ where
     }
     body.extend_from_slice(b"]}");
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// What [`respond`] writes, for the OpenAPI document.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Listing<T> {
+    /// How many rows the filters match in all.
+    total: u64,
+    /// As asked for.
+    limit: Option<u32>,
+    /// As asked for.
+    offset: Option<u32>,
+    data: Vec<T>,
 }

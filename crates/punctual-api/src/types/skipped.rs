@@ -2,10 +2,11 @@
 
 use punctual_core::SkippedRange;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Instant;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Skipped {
     id: i64,
     trigger: String,

@@ -3,10 +3,11 @@
 use punctual_core::TaskHistory;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Instant;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Task {
     id: i64,
     task: String,

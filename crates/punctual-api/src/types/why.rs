@@ -2,12 +2,13 @@
 
 use punctual_engine::{Fate, Why};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Instant;
 use super::skipped::Skipped;
 use super::task::Task;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Answer {
     trigger: String,
     at: Instant,
@@ -19,7 +20,7 @@ pub(crate) struct Answer {
     evidence: Evidence,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 struct Evidence {
     #[serde(skip_serializing_if = "Option::is_none")]
     runs: Option<Vec<Task>>,

@@ -6,5 +6,6 @@ mod account;
 mod guard;
 mod info;
 mod node;
+mod openapi;
 mod support;
 mod tasks;

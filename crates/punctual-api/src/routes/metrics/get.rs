@@ -6,6 +6,14 @@ use axum::response::IntoResponse;
 
 use crate::ApiState;
 
+/// Metrics for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "node",
+    responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"))
+)]
 pub(crate) async fn handler(State(state): State<ApiState>) -> impl IntoResponse {
     let text = state.metrics.render(&state.scheduler).await;
     ([(header::CONTENT_TYPE, punctual_metrics::CONTENT_TYPE)], text)

@@ -7,11 +7,31 @@ use punctual_core::{SkipReason, SkippedQuery};
 use crate::ApiState;
 use crate::error::ApiError;
 use crate::params::{PAGE, Params, page};
-use crate::types::{page, skipped::Skipped};
+use crate::types::Instant;
+use crate::types::page::{self, Listing};
+use crate::types::skipped::Skipped;
 
 /// The most rows of one answer.
 const MOST: u32 = 1_000;
 
+/// Ranges of instants that were not run, newest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/skipped",
+    operation_id = "list_skipped",
+    tag = "account",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 50 unless given"),
+        ("offset" = Option<u32>, Query, description = "Leave out so many first"),
+        ("trigger" = Option<String>, Query, description = "Only of this trigger (`GROUP.NAME`)"),
+        ("trigger_group" = Option<String>, Query, description = "The group of `trigger`, where that has dots"),
+        ("job" = Option<String>, Query, description = "Only of this job (`GROUP.NAME`)"),
+        ("job_group" = Option<String>, Query, description = "The group of `job`, where that has dots"),
+        ("reason" = Option<String>, Query, description = "Only with this reason"),
+        ("at" = Option<Instant>, Query, description = "Only ranges that span this instant"),
+    ),
+    responses((status = 200, description = "Ranges", body = Listing<Skipped>))
+)]
 pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -> Result<Response, ApiError> {
     let (limit, offset) = params.paging(MOST);
     let (limit, offset) = (Some(limit.unwrap_or(PAGE)), Some(offset.unwrap_or(0)));

@@ -11,6 +11,15 @@ use crate::error::{ApiError, no_such_path};
 use crate::params::Params;
 use crate::types::task::Task;
 
+/// One row of the task history
+#[utoipa::path(
+    get,
+    path = "/api/task/{id}",
+    operation_id = "get_task",
+    tag = "task history",
+    params(("id" = i64, Path, minimum = 0, description = "The number of the run")),
+    responses((status = 200, description = "The row", body = Task))
+)]
 pub(crate) async fn handler(
     State(state): State<ApiState>,
     Path(id): Path<String>,

@@ -7,7 +7,8 @@ use punctual_core::{HistoryQuery, HistorySort, TaskStatus};
 use crate::ApiState;
 use crate::error::ApiError;
 use crate::params::{PAGE, Params, page};
-use crate::types::{page, task::Task};
+use crate::types::page::{self, Listing};
+use crate::types::task::Task;
 
 const SORTS: [(&str, HistorySort); 3] = [
     ("started_at", HistorySort::StartedAt),
@@ -15,6 +16,22 @@ const SORTS: [(&str, HistorySort); 3] = [
     ("duration", HistorySort::Duration),
 ];
 
+/// Rows of the task history
+#[utoipa::path(
+    get,
+    path = "/api/task",
+    operation_id = "list_tasks",
+    tag = "task history",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, description = "At most so many rows; all unless `limit` or `offset` is given"),
+        ("offset" = Option<u32>, Query, description = "Leave out so many rows first"),
+        ("status" = Option<String>, Query, description = "`started`, `success`, `failed` or `unknown`"),
+        ("task" = Option<String>, Query, description = "The whole name of a task"),
+        ("sort_column" = Option<String>, Query, description = "`started_at` (unless given), `ended_at` or `duration`"),
+        ("sort_direction" = Option<String>, Query, description = "`asc` or `desc` (unless given)"),
+    ),
+    responses((status = 200, description = "Rows", body = Listing<Task>))
+)]
 pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -> Result<Response, ApiError> {
     let (limit, offset) = match params.paging(u32::MAX) {
         (None, None) => (None, None),

@@ -6,8 +6,22 @@ use axum::extract::State;
 use crate::ApiState;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::types::Instant;
 use crate::types::why::Answer;
 
+/// What became of one instant of a trigger
+#[utoipa::path(
+    get,
+    path = "/api/v1/why",
+    operation_id = "why",
+    tag = "account",
+    params(
+        ("trigger" = String, Query, description = "The trigger (`GROUP.NAME`)"),
+        ("trigger_group" = Option<String>, Query, description = "The group of `trigger`, where that has dots"),
+        ("at" = Instant, Query, description = "The instant"),
+    ),
+    responses((status = 200, description = "The answer with its evidence", body = Answer))
+)]
 pub(crate) async fn handler(
     State(state): State<ApiState>,
     mut params: Params,
