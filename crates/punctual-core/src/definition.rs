@@ -192,8 +192,9 @@ fn schedule<T: DefinitionTx>(
     Ok(applied)
 }
 
-/// Whether all instants of a trigger have passed at `now`, whenever it is stored.
-fn is_over(trigger: &Trigger, now: Timestamp) -> bool {
+/// Whether all instants of a trigger have passed at `now`, whenever it is stored: [`Change::Schedule`] leaves such a trigger
+/// of a stored job away.
+pub fn is_over(trigger: &Trigger, now: Timestamp) -> bool {
     let Some(start) = trigger.start else { return false };
     let window = Window { start: whole_millis(start), end: trigger.end };
     // A fixed delay goes on after the one instant that is known.

@@ -95,6 +95,14 @@ impl PostgresStore {
         Ok(Self::with(connections, target, &options))
     }
 
+    /// Whether a database holds the schema of a store, of whatever version.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub async fn is_made(url: &str, options: &Options) -> Result<bool, StoreError> {
+        open::is_made(&Target::of(url)?, &options.schema).await
+    }
+
     fn with(connections: Connections, target: Target, options: &Options) -> Self {
         let place = format!("{} at {}, schema {}", target.database(), target.address(), options.schema);
         let listener = Listener::start(target, &options.schema);

@@ -37,10 +37,15 @@ pub(crate) async fn migrate(client: &Object, schema: &str) -> Result<(), StoreEr
     check_rights(client, schema).await
 }
 
+/// Whether the table of versions is there.
+pub(crate) async fn has_versions(client: &tokio_postgres::Client, schema: &str) -> Result<bool, StoreError> {
+    let table = "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'schema_version'";
+    Ok(client.query_opt(table, &[&schema]).await.sql()?.is_some())
+}
+
 /// Refuses a schema that is missing or of another version.
 pub(crate) async fn check_schema(client: &Object, schema: &str) -> Result<(), StoreError> {
-    let table = "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'schema_version'";
-    if client.query_opt(table, &[&schema]).await.sql()?.is_none() {
+    if !has_versions(client, schema).await? {
         return Err(StoreError::Unavailable(format!(
             "this database has no schema {schema:?} of a scheduler"
         )));

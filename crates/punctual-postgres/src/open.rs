@@ -3,7 +3,7 @@
 use punctual_core::StoreError;
 
 use crate::error::{Sql, at};
-use crate::migrate::{check_schema, migrate};
+use crate::migrate::{check_schema, has_versions, migrate};
 use crate::pool::Connections;
 use crate::url::Target;
 
@@ -55,6 +55,17 @@ pub(crate) async fn open_read_only(target: &Target, options: &Options) -> Result
     let checked = check_schema(&client, &options.schema).await;
     client.after(checked)?;
     Ok(connections)
+}
+
+/// Whether the tables of a store are in a schema.
+pub(crate) async fn is_made(target: &Target, schema: &str) -> Result<bool, StoreError> {
+    let connected = target.config.connect(target.tls.clone()).await.sql();
+    let (client, connection) = connected.map_err(|error| at(error, &target.address()))?;
+    let driving = tokio::spawn(connection);
+    let made = has_versions(&client, schema).await;
+    drop(client);
+    driving.abort();
+    made
 }
 
 pub(crate) async fn drop_schema(url: &str, schema: &str) -> Result<(), StoreError> {

@@ -3,5 +3,6 @@
 pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod dev_cluster;
+pub(crate) mod plan;
 pub(crate) mod schedule;
 pub(crate) mod serve;

@@ -8,6 +8,8 @@ use punctual_core::JobStore;
 use punctual_postgres::PostgresStore;
 use punctual_sqlite::SqliteStore;
 
+use crate::config::Config;
+
 /// Where the stores are.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
@@ -18,6 +20,18 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// The database that a configuration names; a file in the data directory unless it names one.
+    pub(crate) fn configured(config: &Config) -> anyhow::Result<Self> {
+        let options = config.database.options();
+        match &config.database.url {
+            Some(url) => {
+                let wait_ms = config.database.wait.as_ref().map(|span| span.millis());
+                Self::of(url, options)?.with_connections(config.database.max_connections, wait_ms)
+            }
+            None => Ok(Self::Sqlite(config.server.data_dir.join("punctual.db"), options)),
+        }
+    }
+
     /// Reads a URL.
     pub(crate) fn of(url: &str, options: punctual_sqlite::Options) -> anyhow::Result<Self> {
         if url.starts_with("postgresql://") || url.starts_with("postgres://") {
@@ -64,6 +78,16 @@ impl Place {
     /// Whether nodes share it.
     pub(crate) fn is_clustered(&self) -> bool {
         matches!(self, Self::Postgres(..))
+    }
+
+    /// Whether there is a database of a scheduler.
+    pub(crate) async fn is_made(&self) -> anyhow::Result<bool> {
+        match self {
+            Self::Sqlite(path, _) => Ok(path.exists()),
+            Self::Postgres(url, options) => PostgresStore::is_made(url, options)
+                .await
+                .map_err(|error| anyhow!("cannot open the database: {error}")),
+        }
     }
 
     /// Opens the store.

@@ -4,6 +4,7 @@ mod bench;
 mod commands;
 mod config;
 mod database;
+mod plan;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,10 @@ enum Command {
     Serve(commands::serve::Args),
     /// Check a configuration file, and print when everything in it fires next.
     Check(commands::check::Args),
+    /// Show what a configuration file would change in the database, without changing anything.
+    Plan(commands::plan::PlanArgs),
+    /// Make the database as a configuration file says, in one transaction.
+    Apply(commands::plan::Args),
     /// Check a database: whether everything in it happened as promised. Exit code 1 when not.
     Audit(commands::audit::Args),
     /// Run several nodes on a PostgreSQL server of their own, to try a cluster out.
@@ -40,6 +45,8 @@ fn main() -> ExitCode {
         Command::Audit(args) => commands::audit::run(&args),
         Command::Serve(args) => commands::serve::run(&args).map(|()| true),
         Command::Check(args) => commands::check::run(&args).map(|()| true),
+        Command::Plan(args) => commands::plan::run_plan(&args),
+        Command::Apply(args) => commands::plan::run_apply(&args).map(|()| true),
         Command::DevCluster(args) => commands::dev_cluster::run(&args).map(|()| true),
         Command::Schedule(command) => commands::schedule::run(&command).map(|()| true),
         Command::Bench(command) => bench::run(&command).map(|()| true),

@@ -61,6 +61,14 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// Whether another process uses a database now, which [`Self::open`] would refuse.
+    ///
+    /// # Errors
+    /// Names the file beside the database that cannot be locked.
+    pub fn is_in_use(path: impl AsRef<Path>) -> Result<bool, StoreError> {
+        open::is_in_use(path.as_ref())
+    }
+
     /// Opens a file, or creates it (readable by its owner alone), and brings its schema up to date.
     ///
     /// The file is locked for this process, by a lock on `<file>.lock` that ends with the process. Nodes that earlier

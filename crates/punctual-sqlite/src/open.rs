@@ -43,11 +43,29 @@ fn refused(path: &Path, problem: impl std::fmt::Display) -> StoreError {
     StoreError::Unavailable(format!("{}: {problem}", path.display()))
 }
 
-/// A file beside the database that is locked while a process uses it; the system frees it when the process dies.
-pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
+/// Whether another process holds the lock of a database. Where there is nothing to lock, nobody does, and nothing is made.
+pub(crate) fn is_in_use(path: &Path) -> Result<bool, StoreError> {
+    let lock_path = lock_path(path);
+    if !lock_path.exists() {
+        return Ok(false);
+    }
+    let file = OpenOptions::new().write(true).open(&lock_path).map_err(|error| refused(&lock_path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(refused(&lock_path, error)),
+    }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let lock_path = PathBuf::from(name);
+    PathBuf::from(name)
+}
+
+/// A file beside the database that is locked while a process uses it; the system frees it when the process dies.
+pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
+    let lock_path = lock_path(path);
     let file = private(OpenOptions::new().create(true).truncate(false).write(true))
         .open(&lock_path)
         .map_err(|error| refused(&lock_path, error))?;

@@ -10,7 +10,6 @@ use punctual_core::{Change, JobQuery};
 use punctual_engine::{Entry, JobRegistry, Scheduler, SchedulerBuilder, disabled_by_env};
 use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
 use punctual_metrics::Metrics;
-use punctual_sqlite::Options;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -164,22 +163,15 @@ impl Signals {
     }
 }
 
-/// The database that the configuration names; a file in the data directory unless it names one.
+/// The database that the configuration names, with its directory made.
 fn place(config: &Config) -> anyhow::Result<Place> {
-    let options = Options { synchronous: config.database.synchronous.into() };
-    match &config.database.url {
-        Some(url) => {
-            let wait_ms = config.database.wait.as_ref().map(|span| span.millis());
-            Place::of(url, options)?.with_connections(config.database.max_connections, wait_ms)
-        }
-        None => {
-            make_private(&config.server.data_dir)?;
-            Ok(Place::Sqlite(config.server.data_dir.join("punctual.db"), options))
-        }
+    if config.database.url.is_none() {
+        make_private(&config.server.data_dir)?;
     }
+    Place::configured(config)
 }
 
-fn make_private(directory: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_private(directory: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)

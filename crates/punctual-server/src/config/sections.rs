@@ -67,6 +67,13 @@ pub(crate) struct Database {
     pub(crate) wait: Option<Span>,
 }
 
+impl Database {
+    /// How a file is written.
+    pub(crate) fn options(&self) -> punctual_sqlite::Options {
+        punctual_sqlite::Options { synchronous: self.synchronous.into() }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Synchronous {
