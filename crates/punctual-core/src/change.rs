@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use punctual_schedule::Calendar;
 
-use crate::{Data, JobDetail, JobKey, Trigger, TriggerKey};
+use crate::{AuditEntry, Data, JobDetail, JobKey, Trigger, TriggerKey};
 
 /// One edit. A store applies a list of them in one transaction: all or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +71,8 @@ pub enum Change {
     },
     /// Deletes a calendar; refused while a trigger uses it.
     DeleteCalendar(String),
+    /// Writes an entry of the log of changes, in the transaction of the edits beside it. It finds and changes nothing.
+    Audit(AuditEntry),
 }
 
 /// A calendar as a store holds it.

@@ -9,8 +9,8 @@ use punctual_schedule::{Calendar, Occurrences, Schedule, Window};
 use crate::firing::{self, FiringPlan, SkipReason};
 use crate::time::whole_millis;
 use crate::{
-    Applied, Change, ChangeError, Data, FireId, JobDetail, JobKey, Lane, Skip, StoredCalendar, StoredJob,
-    StoredTrigger, Trigger, TriggerKey, TriggerState, pending,
+    Applied, AuditEntry, Change, ChangeError, Data, FireId, JobDetail, JobKey, Lane, Skip, StoredCalendar,
+    StoredJob, StoredTrigger, Trigger, TriggerKey, TriggerState, pending,
 };
 
 mod calendars;
@@ -52,6 +52,8 @@ pub trait DefinitionTx {
     fn delete_trigger(&mut self, trigger: &StoredTrigger) -> Result<(), Self::Error>;
     /// Records instants that were given up.
     fn add_skip(&mut self, trigger: &StoredTrigger, skip: &Skip, now: Timestamp) -> Result<(), Self::Error>;
+    /// Writes an entry of the log of changes.
+    fn add_audit(&mut self, entry: &AuditEntry, now: Timestamp) -> Result<(), Self::Error>;
     /// A number that no fire has had, to name a pending run.
     fn next_id(&mut self) -> Result<FireId, Self::Error>;
     /// Whether a trigger group is paused.
@@ -132,6 +134,7 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
         Change::ResetTrigger(key) => each(tx, now, one(key), reset),
         Change::PutCalendar { name, calendar } => calendars::put(tx, now, name, calendar),
         Change::DeleteCalendar(name) => calendars::delete(tx, name),
+        Change::Audit(entry) => tx.add_audit(entry, now).map(|()| Applied::default()),
     }
 }
 

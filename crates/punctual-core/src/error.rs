@@ -1,6 +1,6 @@
 //! What can go wrong in a store.
 
-use crate::{JobKey, TriggerKey};
+use crate::{AccountError, JobKey, TriggerKey};
 
 /// Why a store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,9 @@ pub enum StoreError {
     /// A change was refused; nothing of its batch was stored.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// A change of accounts was refused; nothing of its batch was stored.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// The node's term is not live any more: it must register again.
     #[error("the node's lease has run out")]
     StaleTerm,
@@ -34,7 +37,7 @@ impl StoreError {
 
     /// Whether the caller asked for something that contradicts what is stored.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Change(_) | Self::NameTaken(_))
+        matches!(self, Self::Change(_) | Self::Account(_) | Self::NameTaken(_))
     }
 }
 

@@ -4,7 +4,7 @@
 //! * **Decisions** are pure functions that take the time as an argument: [`firing::plan`] (what a due
 //!   trigger does), [`recovery::plan`] (what becomes of work whose node is gone), [`definition::apply`]
 //!   (what an edit does to stored definitions), [`lock::conflicts`] (who holds a lock), [`Lane::of`] (what limits its runs) and [`RetryPolicy::next_delay`].
-//! * **Ports**: the four store traits joined in [`JobStore`], and the [`Clock`].
+//! * **Ports**: the five store traits joined in [`JobStore`], and the [`Clock`].
 //!
 //! Nothing here reads a clock, spawns, sleeps or touches a socket. A store fetches rows, asks a decision
 //! function, and writes the answer.
@@ -40,7 +40,10 @@ pub mod store;
 pub mod time;
 pub mod trigger;
 
-pub use accounts::{Permission, Permissions};
+pub use accounts::{
+    Account, AccountChange, AccountError, AccountRetention, AccountStore, AuditEntry, AuditQuery, AuditRow,
+    Permission, Permissions, PrunedAccounts,
+};
 pub use change::{Applied, Change, StoredCalendar};
 pub use clock::{Clock, SleepFuture};
 pub use data::Data;

@@ -4,7 +4,7 @@
 //! [`crate::definition`] or [`crate::lock`], and writes the answer. Each call is one transaction. Every call that depends on the
 //! time is told it.
 //!
-//! To write one, implement the four traits and run the conformance suite of `punctual-testkit` against it: the
+//! To write one, implement the four traits and [`AccountStore`] and run the conformance suite of `punctual-testkit` against it: the
 //! suite is the definition of a store.
 
 use std::fmt::Debug;
@@ -14,9 +14,9 @@ use jiff::Timestamp;
 
 use crate::definition::Repair;
 use crate::{
-    Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, DueKind, Fire, FireId, Heartbeat,
-    HeldLock, HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention,
-    SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger,
+    AccountStore, Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, DueKind, Fire, FireId,
+    Heartbeat, HeldLock, HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, Node, Page, Recovered,
+    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger,
     TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
 };
 
@@ -161,6 +161,12 @@ pub trait ClusterStore: Send + Sync {
 }
 
 /// A whole store.
-pub trait JobStore: DefinitionStore + FiringStore + HistoryStore + ClusterStore + Debug + 'static {}
+pub trait JobStore:
+    DefinitionStore + FiringStore + HistoryStore + ClusterStore + AccountStore + Debug + 'static
+{
+}
 
-impl<T: DefinitionStore + FiringStore + HistoryStore + ClusterStore + Debug + 'static> JobStore for T {}
+impl<T: DefinitionStore + FiringStore + HistoryStore + ClusterStore + AccountStore + Debug + 'static> JobStore
+    for T
+{
+}
