@@ -1,5 +1,32 @@
 -- Built by the files in migrations/, in their order.
 
+CREATE TABLE api_tokens (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash         TEXT NOT NULL UNIQUE,  -- SHA-256 of the token
+    user_id      INTEGER NOT NULL,
+    name         TEXT NOT NULL,
+    scopes       INTEGER NOT NULL,      -- bits, as of groups; 8 superuser
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER,
+    last_used_at INTEGER
+);
+
+CREATE INDEX api_tokens_user ON api_tokens (user_id);
+
+CREATE TABLE audit_log (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    at        INTEGER NOT NULL,
+    actor     TEXT NOT NULL,
+    actor_id  INTEGER,
+    action    TEXT NOT NULL,
+    subject   TEXT NOT NULL,
+    old_value TEXT,                     -- JSON, without secrets
+    new_value TEXT,
+    note      TEXT
+);
+
+CREATE INDEX audit_log_at ON audit_log (at);
+
 CREATE TABLE calendars (
     name       TEXT PRIMARY KEY,
     definition TEXT NOT NULL,    -- JSON
@@ -68,6 +95,17 @@ CREATE TABLE sequences (
     name TEXT PRIMARY KEY,
     next INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash       TEXT NOT NULL UNIQUE,    -- SHA-256 of the id
+    user_id    INTEGER NOT NULL,
+    address    TEXT,
+    created_at INTEGER NOT NULL,
+    seen_at    INTEGER NOT NULL
+);
+
+CREATE INDEX sessions_user ON sessions (user_id);
 
 CREATE TABLE skipped_ranges (
     id            INTEGER PRIMARY KEY,
@@ -169,6 +207,36 @@ CREATE INDEX triggers_lane ON triggers (lane_id, lane_limit, kind_id, next_fire_
 
 CREATE INDEX triggers_overlap ON triggers (lane_id, overlap, kind_id, next_fire_at, priority_rank)
     WHERE state = 0 AND overlap > 0 AND pending = 0 AND lane_id IS NOT NULL AND next_fire_at IS NOT NULL;
+
+CREATE TABLE user_group_members (
+    group_id INTEGER NOT NULL,
+    user_id  INTEGER NOT NULL,
+    PRIMARY KEY (group_id, user_id)
+) WITHOUT ROWID;
+
+CREATE INDEX user_group_members_user ON user_group_members (user_id);
+
+CREATE TABLE user_groups (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    name        TEXT NOT NULL,
+    name_key    TEXT NOT NULL UNIQUE,
+    permissions INTEGER NOT NULL,       -- bits: 1 monitoring, 2 operate, 4 edit, each with those before it
+    created_at  INTEGER NOT NULL,
+    updated_at  INTEGER NOT NULL
+);
+
+CREATE TABLE users (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    name          TEXT NOT NULL,
+    name_key      TEXT NOT NULL UNIQUE, -- the name in lower case
+    password      TEXT NOT NULL,        -- PHC string
+    superuser     INTEGER NOT NULL,
+    disabled      INTEGER NOT NULL,
+    must_change   INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL,
+    last_login_at INTEGER
+);
 
 CREATE VIEW task_history_readable AS
 SELECT id, task, CASE status WHEN 0 THEN 'started' WHEN 1 THEN 'success' WHEN 2 THEN 'failed' ELSE 'unknown' END AS status,

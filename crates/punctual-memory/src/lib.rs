@@ -1,6 +1,7 @@
 //! A store in memory: a mutex and maps. It forgets everything when it is dropped, and is the reference that the
 //! other stores are compared with.
 
+mod accounts;
 mod firing;
 mod lanes;
 mod locks;

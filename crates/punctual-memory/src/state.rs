@@ -10,6 +10,7 @@ use punctual_core::{
     TriggerState,
 };
 
+use crate::accounts::Accounts;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
 
@@ -48,6 +49,7 @@ pub(crate) struct State {
     /// Open fires that were asked to stop, with the reason.
     pub(crate) cancelled: BTreeMap<FireId, String>,
     pub(crate) locks: Locks,
+    pub(crate) accounts: Accounts,
     /// The last end of a run: none in a lane starts before it.
     pub(crate) last_end: Timestamp,
     last_term: i64,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
 use punctual_core::{
-    FireId, JobDetail, JobKey, Skip, SkippedRange, StoreError, StoredCalendar, StoredJob, StoredTrigger,
-    TriggerKey, TriggerState,
+    AuditEntry, FireId, JobDetail, JobKey, Skip, SkippedRange, StoreError, StoredCalendar, StoredJob,
+    StoredTrigger, TriggerKey, TriggerState,
 };
 
 use crate::state::State;
@@ -15,6 +15,7 @@ enum Undo {
     Job(i64, Option<StoredJob>),
     Trigger(i64, Option<Box<StoredTrigger>>),
     Skip,
+    Audit(i64),
     Group(String, bool),
     Calendar(String, Option<Box<StoredCalendar>>),
 }
@@ -42,6 +43,7 @@ impl<'a> Tx<'a> {
                 Undo::Skip => {
                     self.state.skipped.pop();
                 }
+                Undo::Audit(id) => self.state.accounts.forget_audit(id),
                 Undo::Calendar(name, old) => {
                     match old {
                         Some(old) => self.state.calendars.insert(name, *old),
@@ -150,6 +152,12 @@ impl DefinitionTx for Tx<'_> {
             fire: None,
         });
         self.journal.push(Undo::Skip);
+        Ok(())
+    }
+
+    fn add_audit(&mut self, entry: &AuditEntry, now: Timestamp) -> Result<()> {
+        let id = self.state.accounts.write_audit(now, entry);
+        self.journal.push(Undo::Audit(id));
         Ok(())
     }
 

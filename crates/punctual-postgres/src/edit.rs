@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    Cause, FireId, JobDetail, JobKey, JobKind, Skip, StoreError, StoredCalendar, StoredJob, StoredTrigger,
-    TriggerKey,
+    AuditEntry, Cause, FireId, JobDetail, JobKey, JobKind, Skip, StoreError, StoredCalendar, StoredJob,
+    StoredTrigger, TriggerKey,
 };
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
@@ -125,11 +125,11 @@ impl Edit {
         self.runtime.block_on(self.link.run(text, params))
     }
 
-    fn first(&self, text: &str, params: Params<'_>) -> Result<Option<Row>> {
+    pub(crate) fn first(&self, text: &str, params: Params<'_>) -> Result<Option<Row>> {
         Ok(self.query(text, params)?.into_iter().next())
     }
 
-    fn exists(&self, text: &str, params: Params<'_>) -> Result<bool> {
+    pub(crate) fn exists(&self, text: &str, params: Params<'_>) -> Result<bool> {
         Ok(!self.query(text, params)?.is_empty())
     }
 
@@ -392,6 +392,10 @@ impl DefinitionTx for Edit {
 
     fn add_skip(&mut self, trigger: &StoredTrigger, skip: &Skip, now: Timestamp) -> Result<()> {
         self.write_skip(&trigger.definition.key, &trigger.definition.job, skip, now, None)
+    }
+
+    fn add_audit(&mut self, entry: &AuditEntry, now: Timestamp) -> Result<()> {
+        self.write_audit(now, entry).map(drop)
     }
 
     fn next_id(&mut self) -> Result<FireId> {

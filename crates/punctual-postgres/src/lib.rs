@@ -14,6 +14,7 @@
 //! No mutex and no leader: a claim locks the rows of `due` that it takes and passes over those that others hold, so two
 //! claims at once get disjoint and full batches. See `edit` for the order of locks.
 
+mod accounts;
 mod claim;
 mod edit;
 mod error;

@@ -5,8 +5,11 @@ use punctual_core::StoreError;
 
 use crate::error::Sql;
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_init.sql"), include_str!("../migrations/0002_events.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_init.sql"),
+    include_str!("../migrations/0002_events.sql"),
+    include_str!("../migrations/0003_accounts.sql"),
+];
 
 /// The oldest server that has what the statements use.
 const OLDEST_SERVER: i32 = 150_000;

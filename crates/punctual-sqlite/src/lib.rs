@@ -12,6 +12,7 @@
 //!   in `gates` for each kind, with the first trigger that may be taken. Every transaction that touches a lane's
 //!   triggers or fires recomputes its gates, so they cannot go stale.
 
+mod accounts;
 mod actor;
 mod claim;
 mod error;

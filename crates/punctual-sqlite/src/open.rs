@@ -34,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_node_clock.sql"),
     include_str!("../migrations/0004_locks.sql"),
     include_str!("../migrations/0005_events.sql"),
+    include_str!("../migrations/0006_accounts.sql"),
 ];
 
 /// The version of the schema that this program writes.

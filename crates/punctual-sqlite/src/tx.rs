@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    Cause, FireId, JobDetail, JobKey, Lane, Skip, StoreError, StoredCalendar, StoredJob, StoredTrigger,
-    TriggerKey,
+    AuditEntry, Cause, FireId, JobDetail, JobKey, Lane, Skip, StoreError, StoredCalendar, StoredJob,
+    StoredTrigger, TriggerKey,
 };
 use rusqlite::Row;
 
@@ -218,6 +218,10 @@ impl DefinitionTx for Writer {
 
     fn add_skip(&mut self, trigger: &StoredTrigger, skip: &Skip, now: Timestamp) -> Result<()> {
         self.write_skip(&trigger.definition.key, &trigger.definition.job, skip, now, None)
+    }
+
+    fn add_audit(&mut self, entry: &AuditEntry, now: Timestamp) -> Result<()> {
+        self.write_audit(now, entry).map(drop)
     }
 
     fn next_id(&mut self) -> Result<FireId> {

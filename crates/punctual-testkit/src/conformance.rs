@@ -1,5 +1,6 @@
 //! The suite. Each case takes a store of its own; its name says what must hold.
 
+pub mod accounts;
 pub mod calendars;
 pub mod cluster;
 pub mod definitions;
@@ -167,6 +168,25 @@ macro_rules! conformance_cases {
             a_lock_is_given_up_by_its_token_alone,
             tokens_grow,
             the_list_shows_who_holds_what_since_when,
+        );
+        $crate::conformance_cases!(@area $make, accounts:
+            a_user_is_stored_and_found_in_any_case,
+            a_taken_or_unusable_name_is_refused,
+            the_last_superuser_stays,
+            groups_grant_to_their_members,
+            a_group_cannot_make_superusers,
+            a_deleted_user_leaves_nothing_behind,
+            a_session_is_found_by_its_hash_and_ends,
+            a_new_password_ends_the_other_sessions,
+            a_disabled_user_loses_their_sessions,
+            a_use_never_goes_back_in_time,
+            a_token_is_found_by_its_hash_and_revoked,
+            changes_of_accounts_are_all_or_none,
+            an_entry_is_written_with_its_change_or_not_at_all,
+            an_entry_of_a_definition_is_written_with_its_change_or_not_at_all,
+            the_log_is_filtered_and_paged_newest_first,
+            secrets_never_reach_the_log,
+            pruning_takes_what_has_ended,
         );
     };
     (@area $make:expr, $area:ident: $($case:ident),* $(,)?) => {

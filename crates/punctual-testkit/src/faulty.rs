@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use punctual_core::accounts::{ApiToken, Group, SecretHash, Session, User};
 use punctual_core::definition::Repair;
 use punctual_core::{
-    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
-    DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery,
-    JobStore, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange,
+    Account, AccountChange, AccountRetention, AccountStore, Applied, AuditQuery, AuditRow, Change, Claim,
+    Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, DueKind, Fire, FireId,
+    FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, JobStore, LockAnswer,
+    LockRequest, Node, Page, Paging, PrunedAccounts, Recovered, Retention, SkippedQuery, SkippedRange,
     StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term,
     TriggerKey, TriggerQuery,
 };
@@ -227,5 +229,56 @@ impl ClusterStore for FaultyStore {
 
     async fn locks(&self, now: Timestamp) -> Result<Vec<HeldLock>, StoreError> {
         self.pass()?.locks(now).await
+    }
+}
+
+#[async_trait]
+impl AccountStore for FaultyStore {
+    async fn apply_accounts(
+        &self,
+        now: Timestamp,
+        changes: &[AccountChange],
+    ) -> Result<Vec<i64>, StoreError> {
+        self.pass()?.apply_accounts(now, changes).await
+    }
+
+    async fn account(&self, user: i64) -> Result<Option<Account>, StoreError> {
+        self.pass()?.account(user).await
+    }
+
+    async fn account_by_name(&self, name: &str) -> Result<Option<Account>, StoreError> {
+        self.pass()?.account_by_name(name).await
+    }
+
+    async fn users(&self, paging: Paging) -> Result<Page<User>, StoreError> {
+        self.pass()?.users(paging).await
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>, StoreError> {
+        self.pass()?.groups().await
+    }
+
+    async fn session(&self, hash: &SecretHash) -> Result<Option<(Session, Account)>, StoreError> {
+        self.pass()?.session(hash).await
+    }
+
+    async fn sessions(&self, user: i64) -> Result<Vec<Session>, StoreError> {
+        self.pass()?.sessions(user).await
+    }
+
+    async fn token(&self, hash: &SecretHash) -> Result<Option<(ApiToken, Account)>, StoreError> {
+        self.pass()?.token(hash).await
+    }
+
+    async fn tokens(&self, user: Option<i64>) -> Result<Vec<ApiToken>, StoreError> {
+        self.pass()?.tokens(user).await
+    }
+
+    async fn audit_log(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
+        self.pass()?.audit_log(query).await
+    }
+
+    async fn prune_accounts(&self, retention: &AccountRetention) -> Result<PrunedAccounts, StoreError> {
+        self.pass()?.prune_accounts(retention).await
     }
 }

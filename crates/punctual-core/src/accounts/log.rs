@@ -130,6 +130,12 @@ pub struct AuditQuery {
 }
 
 impl AuditQuery {
+    /// What comes right after all actions that begin with the wanted one, where that is a prefix: for stores that compare.
+    pub fn after_prefix(&self) -> Option<String> {
+        // The character after the dot.
+        self.action.as_ref()?.strip_suffix('.').map(|start| format!("{start}/"))
+    }
+
     /// Whether it asks for an entry.
     pub fn matches(&self, row: &AuditRow) -> bool {
         let action = |wanted: &String| match wanted.ends_with('.') {

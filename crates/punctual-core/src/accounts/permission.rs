@@ -92,6 +92,17 @@ impl Permissions {
         self.intersection(other) == self
     }
 
+    /// As bits: 1, 2, 4 and 8 for each of [`Permission::ALL`]. Since sets are nested, the largest of several numbers is
+    /// their union.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set of these bits; bits without a meaning count for nothing.
+    pub fn from_bits(bits: i64) -> Self {
+        Permission::ALL.into_iter().filter(|permission| bits & i64::from(permission.bit()) != 0).collect()
+    }
+
     /// Those that it holds, in order.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         Permission::ALL.into_iter().filter(move |permission| self.allows(*permission))

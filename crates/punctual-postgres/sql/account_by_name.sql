@@ -1,0 +1,4 @@
+-- Sets of permissions are nested, so that the largest is what all groups allow together.
+SELECT u.id, u.name, u.password, u.superuser, u.disabled, u.must_change, u.created_at, u.updated_at, u.last_login_at,
+       (SELECT coalesce(max(g.permissions), 0) FROM user_groups g JOIN user_group_members m ON m.group_id = g.id WHERE m.user_id = u.id)
+FROM users u WHERE u.name_key = $1

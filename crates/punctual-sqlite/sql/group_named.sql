@@ -1,0 +1,1 @@
+SELECT id FROM user_groups WHERE name_key = ?1
