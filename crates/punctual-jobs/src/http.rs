@@ -141,7 +141,8 @@ impl Http {
     }
 }
 
-fn base_client() -> reqwest::ClientBuilder {
+/// What every client of this program is made from: its TLS provider and its name.
+pub fn base_client() -> reqwest::ClientBuilder {
     // Another part of the program may have chosen a provider already; then that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().user_agent(concat!("punctual/", env!("CARGO_PKG_VERSION"))).pool_max_idle_per_host(2)

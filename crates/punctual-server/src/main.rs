@@ -1,6 +1,7 @@
 //! The `punctual` binary.
 
 mod bench;
+mod client;
 mod commands;
 mod config;
 mod database;
@@ -8,7 +9,7 @@ mod plan;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A job scheduler in which every scheduled instant is accounted for.
 #[derive(Debug, Parser)]
@@ -38,6 +39,10 @@ enum Command {
     /// Measure this machine: how many fires a second, how late, at what cost when idle.
     #[command(subcommand)]
     Bench(bench::Command),
+    #[command(flatten)]
+    Remote(commands::remote::Command),
+    /// Print a script that completes these commands, for a shell.
+    Completions(commands::completions::Args),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
         Command::DevCluster(args) => commands::dev_cluster::run(&args).map(|()| true),
         Command::Schedule(command) => commands::schedule::run(&command).map(|()| true),
         Command::Bench(command) => bench::run(&command).map(|()| true),
+        Command::Remote(command) => commands::remote::execute(&command),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

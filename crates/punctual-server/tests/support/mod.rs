@@ -67,3 +67,41 @@ pub(crate) fn has_postgres() -> bool {
     eprintln!("PASSED OVER, nothing was tested: {error}");
     false
 }
+
+/// A server with its database in one file, killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens.
+    pub(crate) port: u16,
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts one with this configuration, and waits until it answers.
+    pub(crate) fn start(config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("punctual.toml");
+        std::fs::write(&file, config).unwrap();
+        let port = free_ports(1);
+        let log = std::fs::File::create(directory.path().join("log")).unwrap();
+        let child = punctual(&["serve", "--listen", &format!("127.0.0.1:{port}")])
+            .arg("--config")
+            .arg(&file)
+            .arg("--data-dir")
+            .arg(directory.path().join("data"))
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let server = Self { child, port, _directory: directory };
+        eventually("the server's answer", || get(port, "/health"));
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

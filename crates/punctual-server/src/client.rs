@@ -1,0 +1,25 @@
+//! The commands that talk to a running server over its API.
+//!
+//! A command says in a [`Call`] which route it asks and how the answer is shown; everything else (connection, paging,
+//! tables, JSON, failures, exit codes) is here, once.
+
+mod call;
+mod connection;
+mod failure;
+mod format;
+mod instant;
+mod options;
+mod pages;
+mod session;
+mod style;
+mod table;
+
+pub(crate) use call::{Call, Extent, Request, Step};
+pub(crate) use connection::Connection;
+pub(crate) use failure::{Failure, outcome};
+pub(crate) use format::Format;
+pub(crate) use instant::When;
+pub(crate) use options::Options;
+pub(crate) use session::{Remote, run};
+pub(crate) use style::{Style, plain};
+pub(crate) use table::{Column, column};

@@ -1,0 +1,146 @@
+//! What a command asks of the server, and how the answer is shown.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{Column, Style};
+
+/// What a command does.
+pub(crate) enum Step {
+    /// Asks once, or page by page.
+    Ask(Call),
+}
+
+impl Step {
+    /// What it asks first, if it asks anything.
+    #[cfg(test)]
+    pub(crate) fn route(&self) -> Option<(&Method, &'static str)> {
+        let Self::Ask(Call { request, .. }) = self;
+        Some((&request.method, request.route))
+    }
+}
+
+impl From<Call> for Step {
+    fn from(call: Call) -> Self {
+        Self::Ask(call)
+    }
+}
+
+/// One question and how its answer is shown.
+pub(crate) struct Call {
+    pub(super) request: Request,
+    pub(super) shown: Shown,
+}
+
+pub(super) enum Shown {
+    /// The rows of a list, as a table.
+    Rows(&'static [Column], Extent),
+    /// One object: these members first, then all others.
+    Record(&'static [Column]),
+    /// In words of its own; whether the answer is yes.
+    Words(fn(&Value, &Style) -> (String, bool)),
+}
+
+/// How much of a list is wanted.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Extent {
+    /// At most so many rows; 50 unless given.
+    #[arg(long, value_name = "N", conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: Option<u32>,
+    /// All rows.
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Print each row as a line of JSON.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) jsonl: bool,
+}
+
+/// Method, route, query and body.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(super) method: Method,
+    /// As the table of routes has it, with `{name}` for what [`Self::at`] fills in.
+    pub(super) route: &'static str,
+    pub(super) parts: Vec<(&'static str, String)>,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<Body>,
+}
+
+/// What a request carries.
+#[derive(Clone, Debug)]
+pub(crate) struct Body {
+    /// Its content type.
+    pub(crate) kind: &'static str,
+    pub(crate) text: String,
+}
+
+impl Request {
+    fn new(method: Method, route: &'static str) -> Self {
+        Self { method, route, parts: Vec::new(), query: Vec::new(), body: None }
+    }
+
+    pub(crate) fn get(route: &'static str) -> Self {
+        Self::new(Method::GET, route)
+    }
+
+    /// Fills in a part of the route.
+    pub(crate) fn at(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.parts.push((name, value.to_string()));
+        self
+    }
+
+    /// A parameter, where it was given.
+    pub(crate) fn query(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// Shows the rows of the answer as a table.
+    pub(crate) fn rows(self, columns: &'static [Column], extent: &Extent) -> Call {
+        Call { request: self, shown: Shown::Rows(columns, extent.clone()) }
+    }
+
+    /// Shows the one object of the answer: these members first.
+    pub(crate) fn record(self, columns: &'static [Column]) -> Call {
+        Call { request: self, shown: Shown::Record(columns) }
+    }
+
+    /// Shows the answer in words of its own.
+    pub(crate) fn words(self, words: fn(&Value, &Style) -> (String, bool)) -> Call {
+        Call { request: self, shown: Shown::Words(words) }
+    }
+
+    /// The path, with what was filled in percent-encoded.
+    pub(super) fn path(&self) -> String {
+        let fill = |path: String, (name, value): &(&'static str, String)| {
+            path.replace(&format!("{{{name}}}"), &encoded(value))
+        };
+        self.parts.iter().fold(self.route.to_owned(), fill)
+    }
+}
+
+/// A segment of a path: everything but the unreserved characters of RFC 3986 is encoded.
+fn encoded(segment: &str) -> String {
+    use std::fmt::Write;
+    // Clients and servers take these two away before they look at a path, even when they are encoded.
+    let is_dots = segment == "." || segment == "..";
+    segment.bytes().fold(String::with_capacity(segment.len()), |mut text, byte| {
+        let plain =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') || byte == b'.' && !is_dots;
+        // Writing to a string cannot fail.
+        let _ = if plain { text.write_char(char::from(byte)) } else { write!(text, "%{byte:02X}") };
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_filled_in_stays_one_segment() {
+        let request = Request::get("/api/v1/x/{key}/y").at("key", "a/b?c#d e.ü");
+        assert_eq!(request.path(), "/api/v1/x/a%2Fb%3Fc%23d%20e.%C3%BC/y");
+        assert_eq!(Request::get("/x/{key}").at("key", "..").path(), "/x/%2E%2E");
+    }
+}

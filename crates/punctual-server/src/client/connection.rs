@@ -1,0 +1,145 @@
+//! The connection to a server.
+
+use std::error::Error;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, RequestBuilder, Url};
+
+use super::{Failure, Options, Request};
+
+/// How long a connection and each part of an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server, and whom it takes us for.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    client: Client,
+    server: Url,
+}
+
+impl Connection {
+    pub(crate) fn open(options: &Options) -> anyhow::Result<Self> {
+        let server = address(&options.server)?;
+        let mut builder = punctual_jobs::http::base_client()
+            .connect_timeout(PATIENCE)
+            .read_timeout(PATIENCE)
+            // The token is for this server alone.
+            .redirect(Policy::none());
+        if let Some(token) = options.token()? {
+            builder = builder.default_headers(bearer(&token)?);
+        }
+        builder = match &options.ca_file {
+            Some(path) => {
+                let named = || format!("--ca-file {}", path.display());
+                let pem = std::fs::read(path).with_context(named)?;
+                builder.tls_certs_merge(Certificate::from_pem_bundle(&pem).with_context(named)?)
+            }
+            // A machine without certificate authorities can still talk to itself.
+            None if server.scheme() == "http" => builder.tls_certs_only([]),
+            None => builder,
+        };
+        let client = builder.build().context("cannot make a connection")?;
+        Ok(Self { client, server })
+    }
+
+    /// The text of a good answer.
+    pub(crate) async fn send(&self, request: &Request) -> Result<String, Failure> {
+        let response = self.open_answer(request).await?;
+        response.text().await.map_err(|error| self.unanswered(&error))
+    }
+
+    /// A good answer whose body is still to come.
+    pub(crate) async fn open_answer(&self, request: &Request) -> Result<reqwest::Response, Failure> {
+        let response = self.prepare(request).send().await.map_err(|error| self.unanswered(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        if status.is_redirection() {
+            let to =
+                response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("elsewhere");
+            let detail = format!("{} sends us to {to}: give that server's address", self.server);
+            return Err(Failure::answered(status.as_u16(), &detail));
+        }
+        let body = response.text().await.map_err(|error| self.unanswered(&error))?;
+        Err(Failure::answered(status.as_u16(), &body))
+    }
+
+    fn prepare(&self, request: &Request) -> RequestBuilder {
+        let mut url = self.server.clone();
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{prefix}{}", request.path()));
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let builder = self.client.request(request.method.clone(), url);
+        match &request.body {
+            Some(body) => builder.header("content-type", body.kind).body(body.text.clone()),
+            None => builder,
+        }
+    }
+
+    fn unanswered(&self, error: &reqwest::Error) -> Failure {
+        let mut cause: &dyn Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Failure::unanswered(format!(
+            "no answer from {}: {cause} (--server or PUNCTUAL_SERVER names the server)",
+            self.server
+        ))
+    }
+}
+
+fn address(text: &str) -> anyhow::Result<Url> {
+    // `localhost:8080` parses as a URL whose scheme is `localhost`.
+    if !text.contains("://") {
+        bail!("--server {text:?}: an address begins with http:// or https://, as in http://{text}");
+    }
+    let url = Url::parse(text).map_err(|error| anyhow!("--server {text:?}: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        bail!("--server {text:?}: its scheme must be http or https");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        bail!("--server: an address cannot hold a name and a password: give a token");
+    }
+    Ok(url)
+}
+
+fn bearer(token: &str) -> anyhow::Result<HeaderMap> {
+    // The message must not repeat the token.
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| anyhow!("the token has characters that a token cannot have"))?;
+    value.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_cannot_be_meant_are_named() {
+        for (text, said) in [
+            ("localhost:8080", "http://localhost:8080"),
+            ("ftp://host", "http or https"),
+            ("http://", "empty host"),
+            ("https://a:b@host", "token"),
+        ] {
+            let error = address(text).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+            assert!(!error.contains("a:b"), "{error}");
+        }
+        assert_eq!(address("https://host/below").unwrap().as_str(), "https://host/below");
+    }
+
+    #[test]
+    fn a_token_is_not_repeated() {
+        let error = bearer("hush\n").unwrap_err().to_string();
+        assert!(!error.contains("hush"), "{error}");
+        assert!(!format!("{:?}", bearer("hush").unwrap()).contains("hush"));
+    }
+}

@@ -1,0 +1,64 @@
+//! `punctual history`.
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::client::{Column, Extent, Format, Remote, Request, Step, Style, column, plain};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List runs, the latest first.
+    List(List),
+    /// Show one run.
+    Show {
+        /// The number of the run.
+        #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+        id: i64,
+    },
+    /// List the names of tasks in the history.
+    Tasks,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Only of this task: the whole name.
+    #[arg(long)]
+    task: Option<String>,
+    /// Only with this status: started, success, failed or unknown.
+    #[arg(long)]
+    status: Option<String>,
+    #[command(flatten)]
+    extent: Extent,
+}
+
+const COLUMNS: &[Column] = &[
+    column("ID", "/id", Format::Text),
+    column("TASK", "/task", Format::Text),
+    column("STATUS", "/status", Format::State),
+    column("STARTED", "/started_at", Format::Instant),
+    column("DURATION", "/duration", Format::Millis),
+    column("NODE", "/node", Format::Text),
+    column("CAUSE", "/cause", Format::Text),
+    column("ATTEMPT", "/attempt", Format::Text),
+    column("TRIGGER", "/trigger", Format::Text),
+];
+
+impl Remote for Command {
+    fn step(&self, _: Timestamp, _: &Style) -> anyhow::Result<Step> {
+        let call = match self {
+            Self::List(list) => Request::get("/api/task")
+                .query("task", list.task.as_ref())
+                .query("status", list.status.as_ref())
+                .rows(COLUMNS, &list.extent),
+            Self::Show { id } => Request::get("/api/task/{id}").at("id", id).record(COLUMNS),
+            Self::Tasks => Request::get("/api/task/unique-tasks").words(names),
+        };
+        Ok(call.into())
+    }
+}
+
+fn names(answer: &Value, _: &Style) -> (String, bool) {
+    let names = answer.as_array().into_iter().flatten().filter_map(Value::as_str).map(plain);
+    (names.collect::<Vec<_>>().join("\n"), true)
+}

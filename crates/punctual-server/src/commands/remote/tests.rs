@@ -1,0 +1,115 @@
+//! Every command asks a route that there is, and is in the documentation.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use clap::{Arg, Command as Clap, CommandFactory, Parser};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Command;
+use crate::Cli;
+use crate::client::Style;
+
+/// At least one line for each command.
+const EXAMPLES: &[&str] = &[
+    "history list --task nightly --status failed --all",
+    "history show 7",
+    "history tasks",
+    "skipped list --trigger reports.daily --reason misfire --limit 10 --jsonl",
+    "why reports.daily 2026-11-21T05:00:00Z --json",
+];
+
+/// The commands of this module, with their names in full.
+fn leaves() -> Vec<(String, Clap)> {
+    fn walk(name: &str, command: &Clap, found: &mut Vec<(String, Clap)>) {
+        let mut inner = command.get_subcommands().filter(|inner| inner.get_name() != "help").peekable();
+        if inner.peek().is_none() {
+            found.push((name.to_owned(), command.clone()));
+        }
+        inner.for_each(|inner| walk(&format!("{name} {}", inner.get_name()), inner, found));
+    }
+    let mut root = <Command as clap::Subcommand>::augment_subcommands(Clap::new("punctual"));
+    root.build();
+    let mut found = Vec::new();
+    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
+        walk(command.get_name(), command, &mut found);
+    }
+    found
+}
+
+#[test]
+fn every_command_has_an_example_that_asks_a_route_of_the_api() {
+    let mut without: BTreeSet<String> = leaves().into_iter().map(|(name, _)| name).collect();
+    for example in EXAMPLES {
+        let words = ["punctual"].into_iter().chain(example.split(' '));
+        let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
+        let crate::Command::Remote(command) = cli.command else { panic!("{example} asks no server") };
+        without.retain(|name| *example != name && !example.starts_with(&format!("{name} ")));
+        let style = Style::of_stdout(true);
+        assert_eq!(*style.zone(), TimeZone::UTC);
+        let step = command.parts().0.step(Timestamp::UNIX_EPOCH, &style).unwrap();
+        let Some((method, route)) = step.route() else { continue };
+        let is_listed = punctual_api::ROUTES.iter().any(|(of, path, _)| (of, *path) == (method, route));
+        assert!(is_listed, "{example}: the API has no {method} {route}");
+    }
+    assert!(without.is_empty(), "EXAMPLES has no line for {without:?}");
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+/// The part of docs/cli.md between two markers is made here: `PUNCTUAL_UPDATE=1 cargo test -p punctual-server` writes it.
+#[test]
+fn the_reference_lists_every_command() {
+    const BEGIN: &str = "<!-- commands:begin -->\n";
+    const END: &str = "<!-- commands:end -->";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (stated, after) = rest.split_once(END).unwrap();
+    let made = reference();
+    if std::env::var_os("PUNCTUAL_UPDATE").is_some() {
+        std::fs::write(path, format!("{before}{BEGIN}{made}{END}{after}")).unwrap();
+    } else {
+        assert_eq!(stated, made, "docs/cli.md is not what the commands are: see this test");
+    }
+}
+
+fn reference() -> String {
+    let mut text = "\n| command | does |\n| --- | --- |\n".to_owned();
+    for (name, command) in leaves() {
+        let arguments: String =
+            command.get_positionals().map(|arg| format!(" {}", placeholder(arg))).collect();
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let options: Vec<String> = command.get_opts().filter(|arg| !is_common(arg)).map(option).collect();
+        let options = if options.is_empty() { String::new() } else { format!("<br>{}", options.join(" ")) };
+        writeln!(text, "| `{name}{arguments}` | {about}{options} |").unwrap();
+    }
+    text.push('\n');
+    text
+}
+
+/// What every command has is described once.
+fn is_common(arg: &Arg) -> bool {
+    arg.get_help_heading().is_some() || ["help", "limit", "all", "jsonl"].contains(&arg.get_id().as_str())
+}
+
+fn placeholder(arg: &Arg) -> String {
+    let name = arg.get_value_names().and_then(|names| names.first()).map_or("VALUE", |name| name.as_str());
+    let more = if arg.get_num_args().is_some_and(|range| range.max_values() > 1) { "..." } else { "" };
+    if arg.is_required_set() { format!("{name}{more}") } else { format!("[{name}{more}]") }
+}
+
+fn option(arg: &Arg) -> String {
+    let long = arg.get_long().unwrap_or_default();
+    if arg.get_action().takes_values() {
+        let name =
+            arg.get_value_names().and_then(|names| names.first()).map_or("VALUE", |name| name.as_str());
+        format!("`--{long} {name}`")
+    } else {
+        format!("`--{long}`")
+    }
+}

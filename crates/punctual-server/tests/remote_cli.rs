@@ -1,0 +1,181 @@
+//! The commands that talk to a server, against a real one.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use serde_json::Value;
+use support::{Server, eventually, punctual};
+
+/// What a command did.
+#[derive(Debug)]
+struct Done {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Done {
+    fn json(&self) -> Value {
+        assert_eq!(self.code, 0, "{self:?}");
+        serde_json::from_str(&self.out).unwrap()
+    }
+}
+
+fn at(address: &str, args: &[&str]) -> Done {
+    let home = tempfile::tempdir().unwrap();
+    let output = punctual(args)
+        .env("PUNCTUAL_SERVER", address)
+        .env("XDG_CONFIG_HOME", home.path())
+        .env("TZ", "Europe/Berlin")
+        .env_remove("PUNCTUAL_TOKEN")
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Done { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+impl Server {
+    fn run(&self, args: &[&str]) -> Done {
+        at(&format!("http://127.0.0.1:{}", self.port), args)
+    }
+}
+
+const JOBS: &str = "\
+    [jobs.once]\nkind = 'command'\ncommand = 'echo done'\nat = '2026-01-01T00:00:00Z'\n\
+    [jobs.tick]\nkind = 'noop'\nevery = '1s'\nstart = '2026-01-01T00:00:00Z'\nmisfire = 'skip'\n\
+    [jobs.bad]\nkind = 'command'\ncommand = 'exit 3'\nat = '2026-01-01T00:00:00Z'\n";
+
+/// A server on which `once` has succeeded, `bad` has failed and `tick` has left instants out.
+fn busy_server() -> Server {
+    let server = Server::start(JOBS);
+    for (task, status) in [("once", "success"), ("bad", "failed"), ("tick", "success")] {
+        let args = ["history", "list", "--task", task, "--status", status, "--no-header"];
+        eventually(task, || (!server.run(&args).out.is_empty()).then_some(()));
+    }
+    server
+}
+
+#[test]
+fn runs_and_skipped_instants_are_listed_for_people_and_for_programs() {
+    let server = busy_server();
+    let listed = server.run(&["history", "list", "--task", "once"]);
+    let lines: Vec<&str> = listed.out.lines().collect();
+    assert_eq!(lines.len(), 2, "{listed:?}");
+    assert!(lines[0].starts_with("ID  TASK  STATUS   STARTED"), "{listed:?}");
+    assert!(lines[1].contains("once  success  20") && lines[1].contains("+0"), "local time: {listed:?}");
+    assert!(!listed.out.contains('\u{1b}'), "no colours where it is no terminal");
+    let row = server.run(&["history", "list", "--task=once", "--jsonl"]).json();
+    let id = row["id"].to_string();
+    let whole = server.run(&["history", "list", "--task=once", "--json"]).json();
+    assert_eq!((&whole["total"], &whole["data"][0]), (&Value::from(1), &row));
+
+    let shown = server.run(&["history", "show", &id]);
+    assert!(shown.out.starts_with(&format!("id: {id}\ntask: once\nstatus: success\n")), "{shown:?}");
+    assert!(shown.out.contains("  stdout: done\n"), "{shown:?}");
+    assert_eq!(server.run(&["history", "show", &id, "--json"]).json(), row);
+    assert!(
+        server.run(&["history", "tasks"]).out.contains("bad, once, tick"),
+        "{:?}",
+        server.run(&["history", "tasks"])
+    );
+
+    let skipped = server.run(&["skipped", "list", "--trigger", "config.tick", "--utc"]);
+    assert!(
+        skipped.out.contains("config.tick  misfire") && skipped.out.contains("2026-01-01 00:00:0"),
+        "{skipped:?}"
+    );
+    let why = server.run(&["why", "config.tick", "2026-01-01T01:00:10"]);
+    assert!(why.code == 0 && why.out.contains("2026-01-01"), "{why:?}");
+    assert_eq!(
+        server.run(&["why", "config.tick", "2026-01-01T00:00:10Z", "--json"]).json()["fate"],
+        "skipped"
+    );
+}
+
+#[test]
+fn lists_are_followed_over_pages() {
+    let server = busy_server();
+    let some = server.run(&["history", "list", "--limit", "2", "--no-header"]);
+    assert_eq!((some.code, some.out.lines().count()), (0, 2), "{some:?}");
+    let many = server.run(&["history", "list", "--all", "--json"]).json();
+    assert!(many["data"].as_array().unwrap().len() >= 3);
+    let refused = server.run(&["history", "list", "--limit", "0"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+}
+
+#[test]
+fn the_exit_code_tells_no_from_failed() {
+    let server = Server::start("");
+    for (args, code, said) in [
+        (&["history", "show", "999"][..], 1, "Not found."),
+        (&["why", "no.trigger", "2026-01-01T00:00:00Z"], 1, ""),
+        (&["history", "list", "--status", "odd"], 2, "status"),
+        (&["skipped", "list", "--reason", "odd"], 2, "invalid-parameters"),
+        (&["why", "a.b", "noon"], 2, "2026-11-21T05:00:00Z"),
+        (&["skipped", "list", "--server", "http://127.0.0.1:1"], 2, "http://127.0.0.1:1"),
+        (&["skipped", "list", "--server", "localhost"], 2, "http://localhost"),
+        (&["skipped", "list", "--ca-file", "/no/such/file"], 2, "/no/such/file"),
+        (&["skipped", "list", "--token-file", "/no/such/file"], 2, "/no/such/file"),
+    ] {
+        let done = server.run(args);
+        assert_eq!(done.code, code, "{args:?}: {done:?}");
+        assert!(done.err.contains(said), "{args:?}: {done:?}");
+        assert!(code != 2 || done.out.is_empty(), "{args:?}: {done:?}");
+    }
+}
+
+/// Answers one request with this, and says what the request was.
+fn answer_once(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
+            request.push(byte[0]);
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (address, asked)
+}
+
+#[test]
+fn the_token_goes_to_this_server_alone() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "pun_secret\n").unwrap();
+    let answer = "HTTP/1.1 307 Away\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let (address, asked) = answer_once(answer);
+    let done = at(&address, &["skipped", "list", "--token-file", file.path().to_str().unwrap()]);
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(done.err.contains("sends us to http://127.0.0.1:1/"), "{done:?}");
+    assert!(!done.err.contains("pun_secret"), "{done:?}");
+    let asked = asked.join().unwrap();
+    assert!(asked.starts_with("GET /api/v1/skipped?limit=50 HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.contains("authorization: Bearer pun_secret\r\n"), "{asked}");
+}
+
+#[test]
+fn answers_that_are_no_answers_are_said_to_be_so() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\n<ok>";
+    let (address, asked) = answer_once(answer);
+    let done = at(&address, &["skipped", "list"]);
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(done.err.contains("not the list"), "{done:?}");
+    asked.join().unwrap();
+}
+
+#[test]
+fn shells_complete_the_commands() {
+    for (shell, sign) in
+        [("bash", "complete -F"), ("zsh", "#compdef punctual"), ("fish", "complete -c punctual")]
+    {
+        let done = at("http://127.0.0.1:1", &["completions", shell]);
+        assert!(done.code == 0 && done.out.contains(sign) && done.out.contains("skipped"), "{shell}");
+    }
+}
