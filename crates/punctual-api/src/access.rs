@@ -51,6 +51,7 @@ pub const ROUTES: &[(Method, &str, Access)] = &[
     (Method::GET, "/api/task/info", Access::Monitoring),
     (Method::GET, "/api/task/unique-tasks", Access::Monitoring),
     (Method::GET, "/api/task/{id}", Access::Monitoring),
+    (Method::GET, "/api/v1/events/stream", Access::Monitoring),
     (Method::GET, "/api/v1/openapi.json", Access::Monitoring),
     (Method::GET, "/api/v1/skipped", Access::Monitoring),
     (Method::GET, "/api/v1/why", Access::Monitoring),

@@ -10,6 +10,7 @@
 mod access;
 mod error;
 mod guard;
+mod live;
 mod openapi;
 mod params;
 mod routes;
@@ -23,6 +24,7 @@ use punctual_engine::Scheduler;
 use punctual_metrics::Metrics;
 
 pub use access::{Access, Identity, ROUTES, Who};
+pub use live::{Live, LiveSettings};
 
 /// What the API answers about.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ pub struct ApiState {
     pub scheduler: Scheduler,
     /// The metrics that listen to the scheduler.
     pub metrics: Arc<Metrics>,
+    /// What those hear who read the stream of live changes; it listens to the scheduler, too.
+    pub live: Arc<Live>,
 }
 
 impl std::fmt::Debug for ApiState {

@@ -1,6 +1,7 @@
 //! All paths. One file holds one operation, with its description for the OpenAPI document.
 //! [`crate::access::ROUTES`] says who may call them.
 
+mod events;
 mod health;
 mod metrics;
 mod openapi;
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Routes {
         .add(routes!(task::info::handler))
         .add(routes!(task::unique_tasks::handler))
         .add(routes!(task::get::handler))
+        .add(routes!(events::stream::handler))
         .add(routes!(skipped::list::handler))
         .add(routes!(why::get::handler))
         .add(routes!(health::get::handler))

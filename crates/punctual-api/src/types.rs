@@ -2,6 +2,7 @@
 
 pub(crate) mod health;
 pub(crate) mod info;
+pub(crate) mod live;
 pub(crate) mod page;
 pub(crate) mod problem;
 pub(crate) mod skipped;
@@ -15,7 +16,7 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, 
 use utoipa::{PartialSchema, ToSchema};
 
 /// An instant as ISO 8601 in UTC, with milliseconds and `Z`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Instant(pub(crate) Timestamp);
 
 impl Serialize for Instant {

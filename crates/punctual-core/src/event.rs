@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::{Fire, FireId, JobKey, Recovered, Skip, Term, TriggerKey};
+use jiff::Timestamp;
+
+use crate::{Change, Fire, FireId, JobKey, NodeState, Recovered, Skip, TaskStatus, Term, TriggerKey};
 
 /// Something that happened on a node.
 #[derive(Clone, Debug)]
@@ -49,6 +51,21 @@ pub enum Event {
         /// Runs that were cancelled because they outlived the limit.
         cancelled: usize,
     },
+    /// The node went over to another state.
+    NodeStateChanged {
+        /// Its name.
+        name: String,
+        /// What it is doing from now on.
+        state: NodeState,
+    },
+    /// Edits were stored through this node.
+    DefinitionsChanged {
+        /// The edits, in the order in which they were applied.
+        changes: Arc<[Change]>,
+    },
+    /// Another process changed something in the store that may make work due; see
+    /// [`crate::ClusterStore::changed`].
+    StoreChanged,
     /// A run begins.
     JobStarted {
         /// The fire.
@@ -64,6 +81,17 @@ pub enum Event {
         error: Option<String>,
         /// How many milliseconds from its end the next attempt follows.
         retry_in_ms: Option<u64>,
+    },
+    /// The end of a run is stored: who reads the history from now on finds it.
+    RunStored {
+        /// The fire.
+        fire: Arc<Fire>,
+        /// How it ended.
+        status: TaskStatus,
+        /// When it ended, UTC.
+        ended_at: Timestamp,
+        /// How long it ran, in milliseconds.
+        duration_ms: u64,
     },
     /// A run of this node was asked to stop.
     CancelRequested {

@@ -231,7 +231,10 @@ pub(crate) async fn changed_loop(inner: Arc<Inner>) {
         tokio::select! {
             biased;
             () = inner.stop.cancelled() => return,
-            () = inner.node.store.changed() => inner.wake.notify_one(),
+            () = inner.node.store.changed() => {
+                inner.wake.notify_one();
+                inner.node.listeners.emit(&Event::StoreChanged);
+            }
         }
     }
 }

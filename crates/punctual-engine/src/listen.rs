@@ -78,6 +78,17 @@ impl Listener for LogListener {
                 node.name = %name, released, cancelled,
                 "node {name} stopped ({released} fires handed back, {cancelled} runs cancelled)"
             ),
+            Event::NodeStateChanged { name, state } => {
+                debug!(node.name = %name, "node {name} is {}", state.as_str())
+            }
+            Event::DefinitionsChanged { changes } => {
+                debug!(count = changes.len(), "{} edit(s) were stored", changes.len())
+            }
+            Event::StoreChanged => debug!("another process changed something in the store"),
+            Event::RunStored { fire, status, .. } => debug!(
+                job.key = %fire.job.key, fire.id = fire.id.0, %status,
+                "the end of a run of job {} is stored", fire.job.key
+            ),
             Event::JobStarted { fire } => debug!(
                 job.key = %fire.job.key, trigger.key = %fire.trigger, fire.id = fire.id.0, attempt = fire.attempt,
                 "job {} starts", fire.job.key

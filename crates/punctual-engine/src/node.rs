@@ -21,7 +21,7 @@ use punctual_core::definition::Repair;
 use punctual_core::time::plus_millis;
 use punctual_core::{
     CancelledFire, Claim, Claimed, Clock, ClusterView, Completed, Completion, Event, Fire, Heartbeat,
-    JobStore, KindSlots, NodeState, Recovered, StoreError, Term, Then,
+    JobStore, KindSlots, NodeState, Outcome, Recovered, StoreError, TaskStatus, Term, Then,
 };
 
 use crate::clock::{ClockQuality, StoreClock};
@@ -171,9 +171,14 @@ impl Node {
 
     pub(crate) fn set_phase(&self, phase: NodeState, now: Timestamp) {
         let mut standing = self.standing();
-        standing.phase = phase;
+        let changed = std::mem::replace(&mut standing.phase, phase) != phase;
         if phase == NodeState::Running && standing.started_at.is_none() {
             standing.started_at = Some(now);
+        }
+        drop(standing);
+        if changed {
+            let name = self.name.clone();
+            self.listeners.emit_with(|| Event::NodeStateChanged { name, state: phase });
         }
     }
 
@@ -337,11 +342,12 @@ impl Node {
         for (ended, answer) in ended.iter().zip(answers) {
             let then = ended.fire.then == Then::MayAwait;
             wake |= then || ended.completion.retry.is_some() || ended.fire.job.is_limited();
-            if answer == Completed::Superseded {
-                self.listeners.emit_with(|| Event::CompletionSuperseded {
+            match answer {
+                Completed::Closed => self.listeners.emit_with(|| stored(ended)),
+                Completed::Superseded => self.listeners.emit_with(|| Event::CompletionSuperseded {
                     id: ended.fire.id,
                     job: ended.fire.job.key.clone(),
-                });
+                }),
             }
         }
         Ok(wake)
@@ -384,6 +390,19 @@ impl Node {
             Some(term) => self.store.retire(now, term).await,
             None => Ok(()),
         }
+    }
+}
+
+fn stored(ended: &Ended) -> Event {
+    let status = match ended.completion.outcome {
+        Outcome::Success(_) => TaskStatus::Success,
+        Outcome::Failed(_) => TaskStatus::Failed,
+    };
+    Event::RunStored {
+        fire: Arc::clone(&ended.fire),
+        status,
+        ended_at: ended.completion.ended_at,
+        duration_ms: ended.completion.duration_ms,
     }
 }
 

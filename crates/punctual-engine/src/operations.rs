@@ -1,7 +1,7 @@
 //! What an application may ask of its scheduler.
 
 use punctual_core::{
-    Applied, CancelledFire, Change, ChangeError, Data, FireId, JobDetail, JobKey, StoreError, Trigger,
+    Applied, CancelledFire, Change, ChangeError, Data, Event, FireId, JobDetail, JobKey, StoreError, Trigger,
     TriggerKey,
 };
 
@@ -33,6 +33,7 @@ impl Scheduler {
         if applied.iter().any(|one| one.next_due.is_some()) {
             self.inner.wake.notify_one();
         }
+        self.inner.node.listeners.emit_with(|| Event::DefinitionsChanged { changes: changes.into() });
         Ok(applied)
     }
 

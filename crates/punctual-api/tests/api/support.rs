@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use punctual_api::ApiState;
+use punctual_api::{ApiState, Live, LiveSettings};
 use punctual_core::{JobDetail, Trigger};
 use punctual_engine::{Job, JobContext, JobError, JobResult, ManualScheduler};
 use punctual_memory::MemoryStore;
@@ -36,7 +36,8 @@ impl Job for ByName {
 pub(crate) struct World {
     pub(crate) manual: ManualScheduler,
     pub(crate) store: Arc<FaultyStore>,
-    router: Router,
+    pub(crate) live: Arc<Live>,
+    pub(crate) router: Router,
 }
 
 pub(crate) struct Answer {
@@ -61,15 +62,20 @@ impl World {
     }
 
     pub(crate) async fn over(store: FaultyStore) -> Self {
+        Self::listened(store, LiveSettings::default()).await
+    }
+
+    pub(crate) async fn listened(store: FaultyStore, settings: LiveSettings) -> Self {
         let metrics = Arc::new(Metrics::new());
+        let live = Arc::new(Live::new(settings));
         let store = Arc::new(store);
-        let listener = Arc::clone(&metrics);
+        let (listener, told) = (Arc::clone(&metrics), Arc::clone(&live));
         let manual = ManualScheduler::new(store.clone(), at(0), |builder| {
-            builder.job(ByName).listener(listener).without_log().node_name("north").version("1.2.3")
+            builder.job(ByName).listener(listener).listener(told).without_log().node_name("north").version("1.2.3")
         });
         let manual = manual.await.unwrap();
-        let router = punctual_api::router(ApiState { scheduler: manual.scheduler().clone(), metrics });
-        Self { manual, store, router }
+        let router = punctual_api::router(ApiState { scheduler: manual.scheduler().clone(), metrics, live: Arc::clone(&live) });
+        Self { manual, store, live, router }
     }
 
     /// Stores a job with one trigger of the same name, every minute from the start on.

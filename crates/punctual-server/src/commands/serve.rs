@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use punctual_api::{ApiState, router};
+use punctual_api::{ApiState, Live, router};
 use punctual_core::schedule::{CronSchedule, Schedule};
 use punctual_core::{Change, JobQuery};
 use punctual_engine::{Entry, JobRegistry, Scheduler, SchedulerBuilder, disabled_by_env};
@@ -88,12 +88,14 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
     let mut registry = JobRegistry::new();
     punctual_jobs::register_all(&mut registry, &slot);
     let metrics = Arc::new(Metrics::new());
-    let listener_metrics = Arc::clone(&metrics);
+    let live = Arc::new(Live::default());
+    let (listener_metrics, listener_live) = (Arc::clone(&metrics), Arc::clone(&live));
     let builder = Scheduler::builder(store)
         .settings(config.scheduler.settings(place.is_clustered())?)
         .node_name(config.scheduler.node_name.clone().unwrap_or_else(host_name))
         .registry(registry)
         .listener(listener_metrics)
+        .listener(listener_live)
         .disabled(config.scheduler.disabled || disabled_by_env())
         .calendars(config.calendars().clone())
         .entries(entries.iter().cloned());
@@ -107,7 +109,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
     info!(%address, "listening on http://{address}");
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    let app = router(ApiState { scheduler: scheduler.clone(), metrics });
+    let app = router(ApiState { scheduler: scheduler.clone(), metrics, live: Arc::clone(&live) });
     let server = tokio::spawn(async move {
         axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
     });
@@ -125,6 +127,8 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
             bail!("stopped at once; what was running is recovered at the next start");
         }
     }
+    // Until here those who listen have heard how the runs ended.
+    live.close();
     stop.cancel();
     server.await.context("the API ended badly")?.context("the API failed")
 }

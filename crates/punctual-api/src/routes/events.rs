@@ -1,0 +1,3 @@
+//! What happens.
+
+pub(super) mod stream;
