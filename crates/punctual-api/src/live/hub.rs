@@ -115,7 +115,9 @@ impl Hub {
             Some(Some(number)) => {
                 first.push_back(self.text("ready", number, &greeting));
                 let missed = self.ring.iter().filter(|entry| entry.number > number);
-                first.extend(missed.filter(|entry| kinds.contains(entry.kind)).map(|entry| entry.text.clone()));
+                first.extend(
+                    missed.filter(|entry| kinds.contains(entry.kind)).map(|entry| entry.text.clone()),
+                );
             }
             None => first.push_back(self.text("ready", latest, &greeting)),
         }
@@ -149,8 +151,9 @@ impl Hub {
         self.next += 1;
         let entry = Arc::new(Entry { number, kind, text: self.text(kind.as_str(), number, &data) });
         // One that cannot take it is too slow, or gone.
-        self.readers
-            .retain(|reader| !reader.kinds.contains(kind) || reader.sender.try_send(entry.text.clone()).is_ok());
+        self.readers.retain(|reader| {
+            !reader.kinds.contains(kind) || reader.sender.try_send(entry.text.clone()).is_ok()
+        });
         self.ring.push_back(entry);
         if self.ring.len() > self.settings.kept {
             self.ring.pop_front();

@@ -23,6 +23,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LATE_MS: i64 = 10_000;
 /// The most rows of one look.
 const ROWS: u64 = 500;
+/// The most skipped ranges of one look.
+const SKIPS: u64 = 100;
 /// The most runs whose end is asked for one by one.
 const ENDS: usize = 100;
 
@@ -47,7 +49,7 @@ struct Look {
     skipped: Vec<punctual_core::SkippedRange>,
     nodes: Vec<Node>,
     /// Whether there was more than a look shows.
-    runs_left_out: bool,
+    left_out: bool,
 }
 
 impl Look {
@@ -62,20 +64,22 @@ impl Look {
         let open = HistoryQuery { status: Some(TaskStatus::Started), paging, ..HistoryQuery::default() };
         let (recent, open) = (store.history(&late).await?, store.history(&open).await?);
         let own = scheduler.node().term();
-        // This node tells of its own runs.
+        // This node tells of itself and of its own runs.
+        let mut nodes = store.nodes().await?;
+        nodes.retain(|node| Some(node.term) != own);
         let foreign = |rows: Vec<TaskHistory>| {
             rows.into_iter().filter(|row| row.term.is_none() || row.term != own).collect()
         };
-        let skips = SkippedQuery { paging: Paging::first(100), ..SkippedQuery::default() };
+        let skips = SkippedQuery { paging: Paging::first(SKIPS), ..SkippedQuery::default() };
         let mut skipped = store.skipped(&skips).await?.rows;
         skipped.retain(|range| range.id > last_skip);
         Ok(Self {
             now,
-            runs_left_out: recent.total > ROWS || open.total > ROWS,
+            left_out: recent.total > ROWS || open.total > ROWS || skipped.len() as u64 == SKIPS,
             recent: foreign(recent.rows),
             open: foreign(open.rows),
             skipped,
-            nodes: store.nodes().await?,
+            nodes,
         })
     }
 }
@@ -83,8 +87,7 @@ impl Look {
 impl Watch {
     /// Looks for the first time: how things are is no news.
     pub(super) async fn begin(scheduler: &Scheduler) -> Result<Self, StoreError> {
-        let mut watch =
-            Self { runs: BTreeMap::new(), nodes: BTreeMap::new(), last_skip: 0, failed: false };
+        let mut watch = Self { runs: BTreeMap::new(), nodes: BTreeMap::new(), last_skip: 0, failed: false };
         let look = Look::take(scheduler, 0).await?;
         watch.news(scheduler, look).await?;
         Ok(watch)
@@ -121,12 +124,12 @@ impl Watch {
 
     async fn look(&mut self, scheduler: &Scheduler) -> Result<(Vec<Happening>, bool), StoreError> {
         let look = Look::take(scheduler, self.last_skip).await?;
-        let left_out = look.runs_left_out;
+        let left_out = look.left_out;
         let (news, more_ended) = self.news(scheduler, look).await?;
         Ok((news, left_out || more_ended))
     }
 
-    /// What is new, and whether more runs ended than are told.
+    /// What is new, and whether more runs ended than can be told.
     async fn news(
         &mut self,
         scheduler: &Scheduler,
@@ -167,17 +170,21 @@ impl Watch {
         let gone: Vec<FireId> =
             self.runs.iter().filter(|(id, run)| !run.ended && !shown(id)).map(|(id, _)| *id).collect();
         let mut rows = Vec::new();
+        let mut untold = gone.len() > ENDS;
         for id in gone.iter().take(ENDS) {
             match scheduler.store().history_entry(*id).await? {
                 Some(row) => rows.push(row),
-                // It was kept by nobody.
-                None => drop(self.runs.remove(id)),
+                // The history does not keep the runs of this job: nobody knows how it ended.
+                None => {
+                    self.runs.remove(id);
+                    untold = true;
+                }
             }
         }
         for id in gone.iter().skip(ENDS) {
             self.runs.remove(id);
         }
-        Ok((rows, gone.len() > ENDS))
+        Ok((rows, untold))
     }
 
     fn news_of_nodes(&mut self, nodes: &[Node], now: Timestamp) -> Vec<Happening> {

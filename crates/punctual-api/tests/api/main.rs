@@ -5,6 +5,7 @@
 mod account;
 mod guard;
 mod info;
+mod live;
 mod node;
 mod openapi;
 mod support;

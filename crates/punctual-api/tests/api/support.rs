@@ -71,10 +71,20 @@ impl World {
         let store = Arc::new(store);
         let (listener, told) = (Arc::clone(&metrics), Arc::clone(&live));
         let manual = ManualScheduler::new(store.clone(), at(0), |builder| {
-            builder.job(ByName).listener(listener).listener(told).without_log().node_name("north").version("1.2.3")
+            builder
+                .job(ByName)
+                .listener(listener)
+                .listener(told)
+                .without_log()
+                .node_name("north")
+                .version("1.2.3")
         });
         let manual = manual.await.unwrap();
-        let router = punctual_api::router(ApiState { scheduler: manual.scheduler().clone(), metrics, live: Arc::clone(&live) });
+        let router = punctual_api::router(ApiState {
+            scheduler: manual.scheduler().clone(),
+            metrics,
+            live: Arc::clone(&live),
+        });
         Self { manual, store, live, router }
     }
 
