@@ -14,6 +14,7 @@ use crate::types::problem::Problem;
     tags(
         (name = "task history", description = "The history in the form that task pages read"),
         (name = "account", description = "What became of every instant"),
+        (name = "live", description = "What happens now"),
         (name = "node", description = "The node that answers"),
     ),
     components(schemas(Problem))

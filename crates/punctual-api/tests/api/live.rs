@@ -9,6 +9,7 @@ use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use punctual_api::LiveSettings;
 use punctual_core::{JobDetail, JobStore, Trigger, TriggerKey};
+use punctual_engine::Listener;
 use punctual_memory::MemoryStore;
 use punctual_testkit::factory::{Hand, at, every, every_times, job};
 use punctual_testkit::faulty::FaultyStore;
@@ -317,6 +318,21 @@ async fn a_store_that_fails_refuses_those_who_come_and_is_a_hint_to_those_who_ar
     tokio::task::yield_now().await;
     world.seconds_pass(1);
     assert_eq!(stream.expect("changed").await.data, json!({ "what": ["runs"] }));
+}
+
+#[tokio::test]
+async fn what_another_process_edits_is_a_hint() {
+    let world = World::new().await;
+    let mut stream = world.stream("", None).await;
+    stream.expect("ready").await;
+    tokio::task::yield_now().await;
+    for _ in 0..3 {
+        world.live.on_event(&punctual_core::Event::StoreChanged);
+    }
+    world.seconds_pass(1);
+    assert_eq!(stream.expect("changed").await.data, json!({ "what": ["definitions"] }));
+    world.manual.scheduler().add_job(job("next")).await.unwrap();
+    stream.expect("job.changed").await;
 }
 
 #[tokio::test]

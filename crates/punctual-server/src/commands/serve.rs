@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use punctual_api::{ApiState, Live, router};
@@ -39,6 +40,9 @@ pub(crate) struct Args {
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
 }
+
+/// How long requests that are under way have to be answered when the server stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut config = Config::load(args.config.as_deref())?;
@@ -130,7 +134,16 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
     // Until here those who listen have heard how the runs ended.
     live.close();
     stop.cancel();
-    server.await.context("the API ended badly")?.context("the API failed")
+    // A connection whose other end does not read must not hold the stop up.
+    let abort = server.abort_handle();
+    tokio::select! {
+        ended = server => ended.context("the API ended badly")?.context("the API failed"),
+        () = scheduler.clock().sleep_for(LAST_ANSWERS) => {
+            abort.abort();
+            info!("some clients had not read their answers");
+            Ok(())
+        }
+    }
 }
 
 /// Cancelled when standard input ends. A thread reads it, since a read that waits would hold the runtime up at its end.

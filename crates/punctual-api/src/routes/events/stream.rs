@@ -11,6 +11,20 @@ use crate::params::Params;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+/// Live changes, as server-sent events
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/stream",
+    operation_id = "stream_events",
+    tag = "live",
+    params(
+        ("types" = Option<String>, Query, description = "Only these types of events, with commas between them"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Go on after this event"),
+    ),
+    responses(
+        (status = 200, description = "Events until either side ends them; docs/api.md lists their types", body = String, content_type = "text/event-stream")
+    )
+)]
 pub(crate) async fn handler(
     State(state): State<ApiState>,
     headers: HeaderMap,
@@ -30,7 +44,7 @@ pub(crate) async fn handler(
     }
 }
 
-fn later(code: &str, detail: &str) -> Response {
+fn later(code: &'static str, detail: &str) -> Response {
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, code, detail);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
