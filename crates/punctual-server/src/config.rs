@@ -99,7 +99,8 @@ impl Config {
         Self::from_text(path.unwrap_or(Path::new("(no file)")), text, std::env::vars())
     }
 
-    fn from_text(
+    /// Reads a text; `path` is what messages call it.
+    pub(crate) fn from_text(
         path: &Path,
         text: String,
         environment: impl Iterator<Item = (String, String)>,

@@ -29,6 +29,9 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     /// Make the database as a configuration file says, in one transaction.
     Apply(commands::plan::Args),
+    /// Bring over what another scheduler holds. Exit code 1 when something could not be carried over.
+    #[command(subcommand)]
+    Import(commands::import::Command),
     /// Check a database: whether everything in it happened as promised. Exit code 1 when not.
     Audit(commands::audit::Args),
     /// Run several nodes on a PostgreSQL server of their own, to try a cluster out.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Audit(args) => commands::audit::run(&args),
         Command::Serve(args) => commands::serve::run(&args).map(|()| true),
         Command::Check(args) => commands::check::run(&args).map(|()| true),
+        Command::Import(command) => commands::import::run(&command),
         Command::Plan(args) => commands::plan::run_plan(&args),
         Command::Apply(args) => commands::plan::run_apply(&args).map(|()| true),
         Command::DevCluster(args) => commands::dev_cluster::run(&args).map(|()| true),

@@ -50,7 +50,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fire_times(trigger: &Trigger, config: &Config, now: Timestamp, count: usize) -> Vec<Timestamp> {
+/// The next fire times of a trigger of a file.
+pub(crate) fn fire_times(trigger: &Trigger, config: &Config, now: Timestamp, count: usize) -> Vec<Timestamp> {
     let window = Window { start: trigger.start.unwrap_or(now), end: trigger.end };
     let calendar = trigger.calendar.as_ref().and_then(|name| config.calendars().get(name));
     Occurrences::new(&trigger.schedule, window).with_calendar(calendar).upcoming(now).take(count).collect()
