@@ -145,7 +145,7 @@ CREATE TABLE task_history (
     origin        INTEGER NOT NULL,
     cause         INTEGER NOT NULL,
     data          TEXT              -- the trigger's data, while the fire is open and may be recovered
-, lane_id INTEGER, cancel TEXT);
+, lane_id INTEGER, cancel TEXT, parent_id INTEGER, run_id INTEGER, logs TEXT, progress TEXT);
 
 CREATE INDEX task_history_cancelled ON task_history (term) WHERE status = 0 AND cancel IS NOT NULL;
 
@@ -153,9 +153,32 @@ CREATE INDEX task_history_lane ON task_history (lane_id) WHERE status = 0 AND la
 
 CREATE INDEX task_history_open ON task_history (job_id) WHERE status = 0;
 
+CREATE INDEX task_history_parent ON task_history (parent_id) WHERE parent_id IS NOT NULL;
+
+CREATE INDEX task_history_run ON task_history (run_id) WHERE run_id IS NOT NULL;
+
 CREATE INDEX task_history_started_at ON task_history (started_at);
 
 CREATE TABLE task_names (name TEXT PRIMARY KEY) WITHOUT ROWID;
+
+CREATE TABLE task_runs (
+    id          INTEGER PRIMARY KEY,
+    run_type    TEXT NOT NULL,
+    entity_type TEXT NOT NULL,
+    entity_id   INTEGER NOT NULL,
+    entity_name TEXT,
+    started_at  INTEGER NOT NULL,
+    ended_at    INTEGER,
+    status      INTEGER NOT NULL, -- 0 started, 1 success, 2 failed, 3 abandoned
+    term        INTEGER NOT NULL, -- 0: of no node
+    node        TEXT NOT NULL
+);
+
+CREATE INDEX task_runs_entity ON task_runs (run_type, entity_type, entity_id);
+
+CREATE INDEX task_runs_open ON task_runs (term) WHERE status = 0;
+
+CREATE INDEX task_runs_started_at ON task_runs (started_at);
 
 CREATE TABLE triggers (
     id                   INTEGER PRIMARY KEY,

@@ -164,10 +164,10 @@ impl Report {
     }
 }
 
-/// Whether the node that runs an open row is live at `now`. Rows that programs recorded outside of jobs are their own
-/// affair.
+/// Whether the node that runs an open row is live at `now`. Rows that were recorded without a term are their
+/// program's own affair.
 pub fn has_owner(row: &TaskHistory, nodes: &[Node], now: Timestamp) -> bool {
-    row.job.is_none()
+    row.term.is_none()
         || row.status != TaskStatus::Started
         || nodes.iter().any(|node| Some(node.term) == row.term && node.lease_until > now)
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Cause, Data, JobDetail, JobKind, Skip, Term, TriggerKey};
+use crate::{Cause, Data, JobDetail, JobKind, LogEntry, Progress, Skip, Term, TriggerKey};
 
 /// Numbers a fire and its history row, which are one. Positive and below 2^53, so that JSON readers keep it
 /// exact.
@@ -150,6 +150,10 @@ pub struct Completion {
     pub retry: Option<Retry>,
     /// Whether the row stays in the history.
     pub keep: bool,
+    /// What the run logged.
+    pub logs: Vec<LogEntry>,
+    /// How far the run said it had come; `None` leaves what was stored before.
+    pub progress: Option<Progress>,
     /// [`Fire::then`] of the fire.
     pub then: Then,
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Cause, FireId, JobKey, Skip, Term, TriggerKey};
+use crate::{Cause, FireId, JobKey, LogEntry, Progress, Skip, TaskRunId, Term, TriggerKey};
 
 /// How far a recorded piece of work has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -105,6 +105,14 @@ pub struct TaskHistory {
     pub origin: FireId,
     /// Why it ran.
     pub cause: Cause,
+    /// The row whose work this is a part of.
+    pub parent: Option<FireId>,
+    /// The task run that it belongs to.
+    pub run: Option<TaskRunId>,
+    /// What it logged; `None` while it runs, where its node was lost, and in rows of older versions.
+    pub logs: Option<Vec<LogEntry>>,
+    /// How far it said it had come, last.
+    pub progress: Option<Progress>,
 }
 
 impl TaskHistory {
@@ -112,27 +120,6 @@ impl TaskHistory {
     pub fn lateness_ms(&self) -> Option<i64> {
         self.scheduled_at.map(|at| crate::time::millis_between(at, self.started_at))
     }
-}
-
-/// Work that a program records outside of jobs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TaskRecord {
-    /// What ran.
-    pub task: String,
-    /// How it ended.
-    pub status: TaskStatus,
-    /// When it started, UTC.
-    pub started_at: Timestamp,
-    /// When it ended, UTC.
-    pub ended_at: Option<Timestamp>,
-    /// How long it ran, in milliseconds.
-    pub duration_ms: Option<u64>,
-    /// What it reported.
-    pub details: Option<Value>,
-    /// The registered data source that it worked on.
-    pub db_id: Option<i64>,
-    /// The node that ran it.
-    pub node: String,
 }
 
 /// A stored [`Skip`].
@@ -152,9 +139,14 @@ pub struct SkippedRange {
     pub fire: Option<FireId>,
 }
 
-/// What a clean-up of the history keeps. Open rows are never deleted.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What a clean-up of the history keeps. Open rows are never deleted, nor counted.
+///
+/// With a row go its logs and the rows of its ended children ([`TaskHistory::parent`]), and a task run that has ended
+/// goes with the last of its rows.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Retention {
+    /// Look at the runs of this job alone.
+    pub job: Option<JobKey>,
     /// Keep this many of the newest rows.
     pub max_rows: Option<u64>,
     /// Delete rows that ended before this instant.

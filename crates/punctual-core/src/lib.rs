@@ -30,13 +30,17 @@ pub mod history;
 pub mod job;
 pub mod key;
 pub mod lane;
+pub mod limits;
 pub mod lock;
+pub mod logs;
 pub mod node;
 pub mod pending;
 pub mod query;
+pub mod record;
 pub mod recovery;
 pub mod retry;
 pub mod store;
+pub mod task_run;
 pub mod time;
 pub mod trigger;
 
@@ -54,7 +58,7 @@ pub use fire::{
     Then,
 };
 pub use firing::{FiringPlan, Skip, SkipReason};
-pub use history::{Retention, SkippedRange, TaskHistory, TaskRecord, TaskStatus};
+pub use history::{Retention, SkippedRange, TaskHistory, TaskStatus};
 pub use jiff::Timestamp;
 pub use job::{JobDetail, JobKind, Overlap, StoredJob};
 pub use key::{JobKey, KeyError, TriggerKey};
@@ -62,11 +66,16 @@ pub use lane::{Concurrency, Lane};
 pub use lock::{
     HeldLock, LockAnswer, LockGrant, LockHolder, LockMode, LockName, LockRequest, LockSet, LockSetError,
 };
+pub use logs::LogRing;
 pub use node::{ClusterView, Heartbeat, Node, NodeState, Term};
 pub use punctual_schedule as schedule;
 pub use punctual_schedule::{Calendar, MisfirePolicy, Schedule};
 pub use query::{HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, StateCounts, TriggerQuery};
+pub use record::{LogEntry, LogLevel, Progress, TaskEnd, TaskRecord};
 pub use recovery::Recovered;
 pub use retry::RetryPolicy;
 pub use store::{ClusterStore, DefinitionStore, FiringStore, HistoryStore, JobStore};
+pub use task_run::{
+    NewTaskRun, TaskCounts, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunSort, TaskRunStatus,
+};
 pub use trigger::{Cause, Pending, StoredTrigger, Trigger, TriggerState};

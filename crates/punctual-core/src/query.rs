@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{Cause, FireId, JobKey, SkipReason, TaskStatus, TriggerKey, TriggerState};
+use crate::{Cause, FireId, JobKey, SkipReason, TaskRunId, TaskStatus, TriggerKey, TriggerState};
 
 /// Which part of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +66,10 @@ pub enum HistorySort {
     EndedAt,
     /// How long rows took; open rows count as the longest.
     Duration,
+    /// The name of the task, byte by byte.
+    Task,
+    /// The word of the status.
+    Status,
 }
 
 /// Which rows of the history.
@@ -87,6 +91,10 @@ pub struct HistoryQuery {
     pub started_from: Option<Timestamp>,
     /// Only attempts of this fire.
     pub origin: Option<FireId>,
+    /// Only children of this row.
+    pub parent: Option<FireId>,
+    /// Only rows of this task run.
+    pub run: Option<TaskRunId>,
     /// The order.
     pub sort: HistorySort,
     /// Latest or longest first.
@@ -106,6 +114,8 @@ impl Default for HistoryQuery {
             scheduled_to: None,
             started_from: None,
             origin: None,
+            parent: None,
+            run: None,
             sort: HistorySort::StartedAt,
             descending: true,
             paging: Paging::ALL,

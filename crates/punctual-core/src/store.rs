@@ -15,9 +15,10 @@ use jiff::Timestamp;
 use crate::definition::Repair;
 use crate::{
     AccountStore, Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, DueKind, Fire, FireId,
-    Heartbeat, HeldLock, HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, Node, Page, Recovered,
-    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger,
-    TaskHistory, TaskRecord, Term, TriggerKey, TriggerQuery,
+    Heartbeat, HeldLock, HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page,
+    Progress, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar,
+    StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId,
+    TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery,
 };
 
 /// What exists: jobs and triggers.
@@ -86,8 +87,32 @@ pub trait FiringStore: Send + Sync {
 /// What happened.
 #[async_trait]
 pub trait HistoryStore: Send + Sync {
-    /// Records work done outside of jobs; returns the ids in order.
+    /// Records work outside of triggers, ended or under way; returns the ids in order.
     async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError>;
+
+    /// Closes recorded work; the answers are in the order of `ends`. A row that is not open under the end's term is left
+    /// alone and answered with [`Completed::Superseded`].
+    async fn end_tasks(&self, ends: &[TaskEnd]) -> Result<Vec<Completed>, StoreError>;
+
+    /// Stores how far open rows of `term` have come, fires and recorded work alike; others are left alone.
+    async fn put_progress(&self, term: Term, rows: &[(FireId, Progress)]) -> Result<(), StoreError>;
+
+    /// Opens a task run.
+    async fn open_run(&self, run: &NewTaskRun) -> Result<TaskRunId, StoreError>;
+
+    /// Closes a task run that is open, by how its tasks stand ([`TaskRunStatus::of_tasks`]); one that is not open stays as
+    /// it is. Its status then; `None` when there is no such run.
+    async fn close_run(&self, now: Timestamp, id: TaskRunId) -> Result<Option<TaskRunStatus>, StoreError>;
+
+    /// Task runs.
+    async fn runs(&self, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError>;
+
+    /// A task run.
+    async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError>;
+
+    /// What the runs that `query` matches are for, each thing once with the name in its latest run, ordered by type and
+    /// number. The query's order and paging do not matter.
+    async fn run_entities(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunEntity>, StoreError>;
 
     /// Rows of the history.
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError>;
@@ -125,7 +150,8 @@ pub trait ClusterStore: Send + Sync {
     async fn retire(&self, now: Timestamp, term: Term) -> Result<(), StoreError>;
 
     /// Closes the open fires of nodes whose lease has run out at `now` and stores the re-runs that
-    /// [`crate::recovery::plan`] asks for.
+    /// [`crate::recovery::plan`] asks for. Recorded work of such nodes becomes `unknown`, and their task runs become
+    /// `abandoned`; those are not in the answer.
     async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError>;
 
     /// What the store's own clock shows; `None` where it has none (a store inside the process), as by default. A node

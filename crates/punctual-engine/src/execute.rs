@@ -287,6 +287,8 @@ pub(crate) fn conclude(
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         retry,
         keep: fire.job.history,
+        logs: Vec::new(),
+        progress: None,
         then: fire.then,
     };
     Ended { fire, completion, error: message }

@@ -49,6 +49,8 @@ impl World {
             duration_ms: 5,
             retry,
             keep: fire.job.history,
+            logs: Vec::new(),
+            progress: None,
             then: fire.then,
         };
         self.store.complete(after(seconds), &[done]).await.unwrap();
@@ -147,7 +149,7 @@ async fn pages_hold_together() {
 async fn rows_that_retention_deleted_are_excused_and_others_are_not() {
     let world = World::new(job(), ticks()).await;
     world.run((0..50).map(|n| n * 10)).await;
-    let keep = Retention { max_rows: Some(10), ended_before: None, chunk: 1_000 };
+    let keep = Retention { job: None, max_rows: Some(10), ended_before: None, chunk: 1_000 };
     assert_eq!(world.store.prune(&keep).await.unwrap(), 40);
     let report = world.audit(500).await;
     assert_eq!(faults(&report), [0; 4], "{report:?}");

@@ -54,7 +54,8 @@ impl Job for HistoryCleanup {
         let scheduler =
             self.scheduler.0.get().ok_or_else(|| JobError::retry("the scheduler is still being built"))?;
         let oldest = ctx.data().keep_days.map(|days| plus_millis(ctx.now(), -i64::from(days) * DAY_MS));
-        let retention = Retention { max_rows: ctx.data().keep_rows, ended_before: oldest, chunk: 1_000 };
+        let retention =
+            Retention { job: None, max_rows: ctx.data().keep_rows, ended_before: oldest, chunk: 1_000 };
         let rows = scheduler.prune_history(&retention).await.map_err(JobError::from)?;
         ctx.detail("deleted_rows", rows);
         Ok(())

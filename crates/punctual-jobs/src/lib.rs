@@ -37,7 +37,7 @@ pub fn is_shipped(kind: &JobKind) -> bool {
 
 /// How much history is kept unless set otherwise: 100,000 rows, of any age.
 pub const DEFAULT_RETENTION: Retention =
-    Retention { max_rows: Some(100_000), ended_before: None, chunk: 1_000 };
+    Retention { job: None, max_rows: Some(100_000), ended_before: None, chunk: 1_000 };
 
 #[cfg(test)]
 mod tests {

@@ -109,6 +109,10 @@ fn row_of(fire: &Fire, node: &Node, (job_id, trigger_id, lane): (i64, i64, Optio
         attempt: fire.attempt,
         origin: fire.origin,
         cause: fire.cause,
+        parent: None,
+        run: None,
+        logs: None,
+        progress: None,
     };
     Row { entry, term: node.term, job_id, trigger_id, lane, data: fire.trigger_data.clone() }
 }
@@ -170,6 +174,10 @@ pub(crate) fn complete(
             stored.entry.details = details;
             stored.entry.ended_at = Some(whole_millis(done.ended_at));
             stored.entry.duration_ms = Some(done.duration_ms);
+            stored.entry.logs = Some(done.logs.clone());
+            if done.progress.is_some() {
+                stored.entry.progress.clone_from(&done.progress);
+            }
             stored.data = Data::empty();
         }
     } else {
@@ -230,6 +238,7 @@ pub(crate) fn recover(state: &mut State, now: Timestamp) -> Result<Vec<Recovered
         settle(state, &row);
         recovered.push(Recovered { id, job: job_key, trigger: fire.trigger, node: row.entry.node, refired });
     }
+    state.close_lost_records(now);
     state.nodes.retain(|_, node| node.lease_until > now);
     Ok(recovered)
 }

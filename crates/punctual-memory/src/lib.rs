@@ -6,6 +6,7 @@ mod firing;
 mod lanes;
 mod locks;
 mod queries;
+mod records;
 mod state;
 mod tx;
 
@@ -18,8 +19,9 @@ use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
     DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery,
-    LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
-    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term, TriggerKey,
+    LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered, Retention, SkippedQuery,
+    SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory,
+    TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey,
     TriggerQuery, definition,
 };
 
@@ -142,6 +144,36 @@ impl HistoryStore for MemoryStore {
     async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
         let mut state = self.state();
         Ok(rows.iter().map(|row| state.record(row)).collect())
+    }
+
+    async fn end_tasks(&self, ends: &[TaskEnd]) -> Result<Vec<Completed>, StoreError> {
+        let mut state = self.state();
+        Ok(ends.iter().map(|end| state.end_task(end)).collect())
+    }
+
+    async fn put_progress(&self, term: Term, rows: &[(FireId, Progress)]) -> Result<(), StoreError> {
+        self.state().put_progress(term, rows);
+        Ok(())
+    }
+
+    async fn open_run(&self, run: &NewTaskRun) -> Result<TaskRunId, StoreError> {
+        Ok(self.state().open_run(run))
+    }
+
+    async fn close_run(&self, now: Timestamp, id: TaskRunId) -> Result<Option<TaskRunStatus>, StoreError> {
+        Ok(self.state().close_run(now, id))
+    }
+
+    async fn runs(&self, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
+        Ok(queries::runs(&self.state(), query))
+    }
+
+    async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError> {
+        Ok(self.state().counted_run(id))
+    }
+
+    async fn run_entities(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunEntity>, StoreError> {
+        Ok(queries::run_entities(&self.state(), query))
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {

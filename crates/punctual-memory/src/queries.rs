@@ -1,10 +1,13 @@
 //! Lists: filter, order, cut.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
     Cause, HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts,
-    StoredJob, StoredTrigger, TaskHistory, TriggerQuery, TriggerState,
+    StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort, TriggerQuery,
+    TriggerState,
 };
 
 use crate::state::State;
@@ -72,20 +75,24 @@ pub(crate) fn history(state: &State, query: &HistoryQuery) -> Page<TaskHistory> 
                 && fits(query.job.as_ref(), row.job.as_ref())
                 && fits(query.trigger.as_ref(), row.trigger.as_ref())
                 && fits(query.origin.as_ref(), Some(&row.origin))
+                && fits(query.parent.as_ref(), row.parent.as_ref())
+                && fits(query.run.as_ref(), row.run.as_ref())
                 && within(row.scheduled_at)
                 && query.started_from.is_none_or(|from| row.started_at >= from)
         })
         .cloned()
         .collect();
     rows.sort_by_key(|row| {
-        let value = match query.sort {
-            HistorySort::StartedAt => to_millis(row.started_at),
-            HistorySort::EndedAt => row.ended_at.map_or(i64::MAX, to_millis),
+        let (value, text) = match query.sort {
+            HistorySort::StartedAt => (to_millis(row.started_at), String::new()),
+            HistorySort::EndedAt => (row.ended_at.map_or(i64::MAX, to_millis), String::new()),
             HistorySort::Duration => {
-                row.duration_ms.map_or(i64::MAX, |ms| i64::try_from(ms).unwrap_or(i64::MAX))
+                (row.duration_ms.map_or(i64::MAX, |ms| i64::try_from(ms).unwrap_or(i64::MAX)), String::new())
             }
+            HistorySort::Task => (0, row.task.clone()),
+            HistorySort::Status => (0, row.status.to_string()),
         };
-        (value, row.id)
+        (value, text, row.id)
     });
     if query.descending {
         rows.reverse();
@@ -106,4 +113,41 @@ pub(crate) fn skipped(state: &State, query: &SkippedQuery) -> Page<SkippedRange>
             && query.at.is_none_or(|at| range.skip.first <= at && at <= range.skip.last)
     });
     page(rows.cloned().collect(), query.paging)
+}
+
+fn run_fits(run: &TaskRun, query: &TaskRunQuery) -> bool {
+    fits(query.run_type.as_ref(), Some(&run.run_type))
+        && fits(query.entity_type.as_ref(), Some(&run.entity.entity_type))
+        && fits(query.entity_id.as_ref(), Some(&run.entity.entity_id))
+        && fits(query.status.as_ref(), Some(&run.status))
+        && query.started_from.is_none_or(|from| run.started_at >= from)
+        && query.started_before.is_none_or(|before| run.started_at < before)
+}
+
+pub(crate) fn runs(state: &State, query: &TaskRunQuery) -> Page<TaskRun> {
+    let found = state.runs.values().filter(|run| run_fits(run, query));
+    let mut runs: Vec<TaskRun> = found.filter_map(|run| state.counted_run(run.id)).collect();
+    runs.sort_by_key(|run| {
+        let (number, text) = match query.sort {
+            TaskRunSort::StartedAt => (to_millis(run.started_at), None),
+            TaskRunSort::EndedAt => (run.ended_at.map_or(i64::MAX, to_millis), None),
+            TaskRunSort::RunType => (0, Some(run.run_type.clone())),
+            TaskRunSort::Status => (0, Some(run.status.to_string())),
+            TaskRunSort::EntityName => (0, run.entity.name.clone()),
+            TaskRunSort::TaskCount => (i64::try_from(run.tasks.all).unwrap_or(i64::MAX), None),
+        };
+        (number, text, run.id)
+    });
+    if query.descending {
+        runs.reverse();
+    }
+    page(runs, query.paging)
+}
+
+pub(crate) fn run_entities(state: &State, query: &TaskRunQuery) -> Vec<TaskRunEntity> {
+    let mut latest = BTreeMap::new();
+    for run in state.runs.values().filter(|run| run_fits(run, query)) {
+        latest.insert((run.entity.entity_type.clone(), run.entity.entity_id), run.entity.clone());
+    }
+    latest.into_values().collect()
 }

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use punctual_core::time::{from_millis, to_millis};
 use punctual_core::{
-    CancelledFire, Cause, Data, DueKind, FireId, JobKey, JobKind, Node, Retention, SkippedRange,
-    StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, TaskStatus, Term, TriggerKey,
-    TriggerState,
+    CancelledFire, Data, DueKind, FireId, JobKey, JobKind, Node, SkippedRange, StoredCalendar, StoredJob,
+    StoredTrigger, TaskHistory, TaskRun, TaskRunId, TaskStatus, Term, TriggerKey, TriggerState,
 };
 
 use crate::accounts::Accounts;
@@ -42,6 +41,9 @@ pub(crate) struct State {
     pub(crate) lanes: Lanes,
     pub(crate) open: HashMap<i64, BTreeSet<FireId>>,
     pub(crate) history: BTreeMap<FireId, Row>,
+    /// Recorded work that goes on.
+    pub(crate) open_tasks: BTreeSet<FireId>,
+    pub(crate) runs: BTreeMap<TaskRunId, TaskRun>,
     pub(crate) skipped: Vec<SkippedRange>,
     pub(crate) nodes: BTreeMap<Term, Node>,
     pub(crate) paused_groups: BTreeSet<String>,
@@ -87,7 +89,9 @@ impl State {
     pub(crate) fn has_lost(&self, now: Timestamp) -> bool {
         let live = |term: &Term| self.nodes.get(term).is_some_and(|node| node.lease_until > now);
         let orphan = |id: &FireId| self.history.get(id).is_some_and(|row| !live(&row.term));
-        !self.nodes.keys().all(live) || self.open.values().flatten().any(orphan)
+        !self.nodes.keys().all(live)
+            || self.open.values().flatten().any(orphan)
+            || self.has_lost_records(&live)
     }
 
     /// Puts, replaces or removes a trigger with its index entries; returns what was there.
@@ -240,58 +244,5 @@ impl State {
             self.lanes.shut_fire(lane, id);
             self.refresh_gates(lane);
         }
-    }
-
-    pub(crate) fn record(&mut self, record: &TaskRecord) -> FireId {
-        let id = FireId(self.next_id());
-        let entry = TaskHistory {
-            id,
-            task: record.task.clone(),
-            status: record.status,
-            started_at: record.started_at,
-            ended_at: record.ended_at,
-            duration_ms: record.duration_ms,
-            details: record.details.clone(),
-            db_id: record.db_id,
-            job: None,
-            trigger: None,
-            scheduled_at: None,
-            node: record.node.clone(),
-            term: None,
-            attempt: 1,
-            origin: id,
-            cause: Cause::Manual,
-        };
-        let row = Row { entry, term: Term(0), job_id: 0, trigger_id: 0, lane: None, data: Data::empty() };
-        self.history.insert(id, row);
-        id
-    }
-
-    pub(crate) fn prune(&mut self, retention: &Retention) -> u64 {
-        let ended: Vec<FireId> = self
-            .history
-            .values()
-            .filter(|row| row.entry.status != TaskStatus::Started)
-            .map(|row| row.entry.id)
-            .collect();
-        let surplus = match retention.max_rows {
-            Some(keep) => ended.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX)),
-            None => 0,
-        };
-        let too_old = |id: &FireId| {
-            let ended_at = self.history.get(id).and_then(|row| row.entry.ended_at);
-            retention.ended_before.is_some_and(|limit| ended_at.is_some_and(|at| at < limit))
-        };
-        let doomed: Vec<FireId> = ended
-            .iter()
-            .enumerate()
-            .filter(|(at, id)| *at < surplus || too_old(id))
-            .map(|(_, id)| *id)
-            .take(usize::try_from(retention.chunk).unwrap_or(usize::MAX))
-            .collect();
-        for id in &doomed {
-            self.history.remove(id);
-        }
-        doomed.len() as u64
     }
 }

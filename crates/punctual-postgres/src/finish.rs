@@ -17,6 +17,7 @@ use tokio_postgres::Row;
 use crate::claim::delete;
 use crate::edit::{EDIT_LOCK_SHARED, Edit};
 use crate::error::Sql;
+use crate::records::{self, logs_text, progress_text};
 use crate::rows::{code, instant, integer};
 use crate::shared::{Owner, Shared, lock};
 use crate::sql;
@@ -69,6 +70,8 @@ struct Ends<'a> {
     durations: Vec<Option<i64>>,
     details: Vec<Option<String>>,
     keep: Vec<bool>,
+    logs: Vec<Option<String>>,
+    progress: Vec<Option<String>>,
     done: &'a [Completion],
 }
 
@@ -88,6 +91,8 @@ impl<'a> Ends<'a> {
             durations: done.iter().map(|one| Some(integer(one.duration_ms))).collect(),
             details,
             keep: done.iter().map(|one| one.keep).collect(),
+            logs: done.iter().map(|one| Some(logs_text(&one.logs))).collect(),
+            progress: done.iter().map(|one| progress_text(one.progress.as_ref())).collect(),
             done,
         }
     }
@@ -145,6 +150,8 @@ pub(crate) async fn complete_plain(
                         &ends.durations,
                         &ends.details,
                         &ends.keep,
+                        &ends.logs,
+                        &ends.progress,
                     ],
                 )
                 .await
@@ -227,7 +234,17 @@ pub(crate) fn complete(
     }
     let rows = edit.query(
         sql::RUNNING_CLOSE,
-        &[&ends.ids, &ends.terms, &ends.statuses, &ends.ended_at, &ends.durations, &ends.details, &ends.keep],
+        &[
+            &ends.ids,
+            &ends.terms,
+            &ends.statuses,
+            &ends.ended_at,
+            &ends.durations,
+            &ends.details,
+            &ends.keep,
+            &ends.logs,
+            &ends.progress,
+        ],
     )?;
     let answers = ends.answers(rows.first().and_then(|row| row.get(0)));
     for one in done {
@@ -301,6 +318,8 @@ pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>,
                 &vec![None::<i64>],
                 &vec![details],
                 &vec![true],
+                &vec![None::<String>],
+                &vec![None::<String>],
             ],
         )?;
         edit.run_statement(sql::TRIGGERS_DELETE_COMPLETE, &[&&[open.trigger_id][..]])?;
@@ -316,6 +335,7 @@ pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>,
             refired,
         });
     }
+    records::close_lost(edit, now)?;
     edit.run_statement(sql::NODES_EXPIRED_DELETE, &[&to_millis(now)])?;
     Ok(recovered)
 }

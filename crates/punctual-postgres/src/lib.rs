@@ -29,6 +29,7 @@ mod migrate;
 mod nodes;
 mod open;
 mod pool;
+mod records;
 mod rows;
 mod shared;
 mod sql;
@@ -40,16 +41,16 @@ mod url;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deadpool_postgres::Object;
 use jiff::Timestamp;
 use punctual_core::definition::Repair;
 use punctual_core::time::to_millis;
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
     DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobKind,
-    JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange,
-    StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term,
-    TriggerKey, TriggerQuery, definition, lock,
+    JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered, Retention, SkippedQuery,
+    SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory,
+    TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey,
+    TriggerQuery, definition, lock,
 };
 use tokio::runtime::Handle;
 use tokio_postgres::types::ToSql;
@@ -60,7 +61,6 @@ use crate::listen::Listener;
 pub use crate::open::Options;
 pub use crate::pool::PoolStatus;
 use crate::pool::{Connections, Loan};
-use crate::rows::{code, integer, millis};
 use crate::shared::Shared;
 use crate::url::Target;
 pub use tokio_postgres;
@@ -320,8 +320,54 @@ impl HistoryStore for PostgresStore {
     async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
         let client = self.client().await?;
         client.batch_execute("BEGIN").await.sql()?;
-        let result = record(&client, &self.shared, rows).await;
+        let result = records::record(&client, &self.shared, rows).await;
         client.after_transaction(result).await
+    }
+
+    async fn end_tasks(&self, ends: &[TaskEnd]) -> Result<Vec<Completed>, StoreError> {
+        let client = self.client().await?;
+        let result = records::end_tasks(&client, ends).await;
+        client.after(result)
+    }
+
+    async fn put_progress(&self, term: Term, rows: &[(FireId, Progress)]) -> Result<(), StoreError> {
+        let ids: Vec<i64> = rows.iter().map(|(id, _)| id.0).collect();
+        let texts: Vec<_> = rows.iter().map(|(_, progress)| records::progress_text(Some(progress))).collect();
+        self.execute(sql::PROGRESS_PUT, &[&term.0, &ids, &texts]).await.map(drop)
+    }
+
+    async fn open_run(&self, run: &NewTaskRun) -> Result<TaskRunId, StoreError> {
+        let client = self.client().await?;
+        let result = records::open_run(&client, &self.shared, run).await;
+        client.after(result)
+    }
+
+    async fn close_run(&self, now: Timestamp, id: TaskRunId) -> Result<Option<TaskRunStatus>, StoreError> {
+        let client = self.client().await?;
+        client.batch_execute("BEGIN").await.sql()?;
+        let result = async {
+            let status = records::close_run(&client, now, id).await?;
+            client.batch_execute("COMMIT").await.sql()?;
+            Ok(status)
+        };
+        let result = result.await;
+        client.after_transaction(result).await
+    }
+
+    async fn runs(&self, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
+        let client = self.client().await?;
+        let result = lists::runs(&client, query).await;
+        client.after(result)
+    }
+
+    async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError> {
+        self.one(sql::RUN_ENTRY, &[&id.0], rows::task_run).await
+    }
+
+    async fn run_entities(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunEntity>, StoreError> {
+        let client = self.client().await?;
+        let result = lists::run_entities(&client, query).await;
+        client.after(result)
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
@@ -345,48 +391,16 @@ impl HistoryStore for PostgresStore {
     }
 
     async fn prune(&self, retention: &Retention) -> Result<u64, StoreError> {
-        let chunk = integer(retention.chunk);
-        let mut rows = 0;
-        if let Some(keep) = retention.max_rows {
-            rows += self.execute(sql::PRUNE_SURPLUS, &[&integer(keep), &chunk]).await?;
-        }
-        if let Some(limit) = retention.ended_before.filter(|_| rows < retention.chunk) {
-            rows += self.execute(sql::PRUNE_OLD, &[&to_millis(limit), &(chunk - integer(rows))]).await?;
-        }
-        Ok(rows)
+        let client = self.client().await?;
+        client.batch_execute("BEGIN").await.sql()?;
+        let result = async {
+            let rows = records::prune(&client, retention).await?;
+            client.batch_execute("COMMIT").await.sql()?;
+            Ok(rows)
+        };
+        let result = result.await;
+        client.after_transaction(result).await
     }
-}
-
-async fn record(client: &Object, shared: &Shared, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
-    let ids = shared.ids(client, rows.len()).await?;
-    let names = shared.new_task_names(rows.iter().map(|row| row.task.as_str()));
-    if !names.is_empty() {
-        let statement = client.prepare_cached(sql::TASK_NAMES_INSERT).await.sql()?;
-        client.execute(&statement, &[&names]).await.sql()?;
-    }
-    let statement = client.prepare_cached(sql::TASK_INSERT).await.sql()?;
-    for (row, id) in rows.iter().zip(&ids) {
-        client
-            .execute(
-                &statement,
-                &[
-                    id,
-                    &row.task,
-                    &code(row.status.code()),
-                    &to_millis(row.started_at),
-                    &millis(row.ended_at),
-                    &row.duration_ms.map(integer),
-                    &row.details.as_ref().map(serde_json::Value::to_string),
-                    &row.db_id,
-                    &row.node,
-                ],
-            )
-            .await
-            .sql()?;
-    }
-    client.batch_execute("COMMIT").await.sql()?;
-    shared.remember_task_names(&names);
-    Ok(ids.into_iter().map(FireId).collect())
 }
 
 #[async_trait]

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
     HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts, StoreError,
-    StoredJob, StoredTrigger, TaskHistory, TriggerQuery, TriggerState,
+    StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort, TriggerQuery,
+    TriggerState,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -123,6 +124,8 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
     filter.add("scheduled_at <= ?", query.scheduled_to.map(to_millis));
     filter.add("started_at >= ?", query.started_from.map(to_millis));
     filter.add("origin = ?", query.origin.map(|origin| origin.0));
+    filter.add("parent_id = ?", query.parent.map(|parent| parent.0));
+    filter.add("run_id = ?", query.run.map(|run| run.0));
     let order = match (query.sort, query.descending) {
         (HistorySort::StartedAt, true) => "started_at DESC, id DESC",
         (HistorySort::StartedAt, false) => "started_at, id",
@@ -130,10 +133,65 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
         (HistorySort::EndedAt, false) => "ended_at NULLS LAST, id",
         (HistorySort::Duration, true) => "duration_ms DESC NULLS FIRST, id DESC",
         (HistorySort::Duration, false) => "duration_ms NULLS LAST, id",
+        (HistorySort::Task, true) => "task COLLATE \"C\" DESC, id DESC",
+        (HistorySort::Task, false) => "task COLLATE \"C\", id",
+        // In the order of the words: failed, started, success, unknown.
+        (HistorySort::Status, true) => "(CASE status WHEN 2 THEN -1 ELSE status END) DESC, id DESC",
+        (HistorySort::Status, false) => "(CASE status WHEN 2 THEN -1 ELSE status END), id",
     };
     let columns = "id, task, status, started_at, ended_at, duration_ms, details, db_id, job_group, job_name, \
-                   trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause, term";
+                   trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause, term, \
+                   parent_id, run_id, logs, progress";
     filter.page(client, (columns, "task_history_all", order), query.paging, rows::history).await
+}
+
+/// The columns of a task run, as in the statement file.
+fn run_columns() -> &'static str {
+    let file = sql::RUN_ENTRY;
+    let start = file.find("SELECT").map_or(0, |at| at + "SELECT".len());
+    let end = file.find("FROM task_runs").unwrap_or(file.len());
+    file[start..end].trim()
+}
+
+fn run_filter(query: &TaskRunQuery) -> Filter {
+    let mut filter = Filter::default();
+    filter.add("r.run_type = ?", query.run_type.clone());
+    filter.add("r.entity_type = ?", query.entity_type.clone());
+    filter.add("r.entity_id = ?", query.entity_id);
+    filter.add("r.status = ?", query.status.map(|status| code(status.code())));
+    filter.add("r.started_at >= ?", query.started_from.map(to_millis));
+    filter.add("r.started_at < ?", query.started_before.map(to_millis));
+    filter
+}
+
+pub(crate) async fn runs(client: &Object, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
+    let order = match query.sort {
+        TaskRunSort::StartedAt => "r.started_at",
+        TaskRunSort::EndedAt => "coalesce(r.ended_at, 9223372036854775807)",
+        TaskRunSort::RunType => "r.run_type",
+        // In the order of the words: abandoned, failed, started, success.
+        TaskRunSort::Status => "CASE r.status WHEN 3 THEN -2 WHEN 2 THEN -1 ELSE r.status END",
+        TaskRunSort::EntityName => "coalesce(r.entity_name, '')",
+        TaskRunSort::TaskCount => "task_count",
+    };
+    let order = if query.descending { format!("{order} DESC, r.id DESC") } else { format!("{order}, r.id") };
+    run_filter(query).page(client, (run_columns(), "task_runs r", &order), query.paging, rows::task_run).await
+}
+
+pub(crate) async fn run_entities(
+    client: &Object,
+    query: &TaskRunQuery,
+) -> Result<Vec<TaskRunEntity>, StoreError> {
+    let filter = run_filter(query);
+    let text = format!(
+        "SELECT DISTINCT ON (r.entity_type, r.entity_id) r.entity_type, r.entity_id, r.entity_name FROM task_runs r{} \
+         ORDER BY r.entity_type, r.entity_id, r.started_at DESC, r.id DESC",
+        filter.conditions
+    );
+    let statement = client.prepare_cached(&text).await.sql()?;
+    let rows = client.query(&statement, &params(&filter.values)).await.sql()?;
+    let read = |row: &Row| TaskRunEntity { entity_type: row.get(0), entity_id: row.get(1), name: row.get(2) };
+    Ok(rows.iter().map(read).collect())
 }
 
 pub(crate) async fn skipped(client: &Object, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError> {

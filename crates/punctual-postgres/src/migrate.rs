@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_events.sql"),
     include_str!("../migrations/0003_accounts.sql"),
+    include_str!("../migrations/0004_records.sql"),
 ];
 
 /// The oldest server that has what the statements use.

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use punctual_core::time::{from_millis, to_millis};
 use punctual_core::{
     Cause, Data, FireId, JobDetail, JobKey, Lane, MisfirePolicy, Node, NodeState, Overlap, Pending, Schedule,
-    Skip, SkipReason, SkippedRange, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory,
-    TaskStatus, Term, Trigger, TriggerKey, TriggerState,
+    Skip, SkipReason, SkippedRange, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskCounts,
+    TaskHistory, TaskRun, TaskRunEntity, TaskRunId, TaskRunStatus, TaskStatus, Term, Trigger, TriggerKey,
+    TriggerState,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -230,6 +231,30 @@ pub(crate) fn history(row: &Row) -> TaskHistory {
         origin: FireId(row.get(15)),
         cause: Cause::from_code(row.get::<_, i16>(16).into()),
         term: row.get::<_, Option<i64>>(17).map(Term),
+        parent: row.get::<_, Option<i64>>(18).map(FireId),
+        run: row.get::<_, Option<i64>>(19).map(TaskRunId),
+        // What cannot be read is not there.
+        logs: row.get::<_, Option<&str>>(20).and_then(|text| serde_json::from_str(text).ok()),
+        progress: row.get::<_, Option<&str>>(21).and_then(|text| serde_json::from_str(text).ok()),
+    }
+}
+
+/// Reads a task run in the column order of `run_entry.sql`.
+pub(crate) fn task_run(row: &Row) -> TaskRun {
+    TaskRun {
+        id: TaskRunId(row.get(0)),
+        run_type: row.get(1),
+        entity: TaskRunEntity { entity_type: row.get(2), entity_id: row.get(3), name: row.get(4) },
+        started_at: instant(row.get(5)),
+        ended_at: row.get::<_, Option<i64>>(6).map(instant),
+        status: TaskRunStatus::from_code(row.get::<_, i16>(7).into()),
+        term: row.get::<_, Option<i64>>(8).map(Term),
+        node: row.get(9),
+        tasks: TaskCounts {
+            all: count(row.get(10)),
+            success: count(row.get(11)),
+            failed: count(row.get(12)),
+        },
     }
 }
 

@@ -42,6 +42,11 @@ fn record() -> TaskRecord {
         details: None,
         db_id: None,
         node: "node".to_owned(),
+        term: None,
+        parent: None,
+        run: None,
+        logs: None,
+        progress: None,
     }
 }
 

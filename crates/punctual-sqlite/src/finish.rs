@@ -14,6 +14,7 @@ use punctual_core::{
 use rusqlite::{OptionalExtension, Row};
 
 use crate::error::Sql;
+use crate::records::{self, RowEnd, logs_text, progress_text};
 use crate::rows::{instant, integer};
 use crate::sql;
 use crate::writer::{Owner, Writer};
@@ -147,8 +148,17 @@ fn close_all(
                 Outcome::Failed(details) => (TaskStatus::Failed, Some(details)),
             };
             let details = details.map(serde_json::Value::to_string);
-            let (ended_at, duration) = (to_millis(completion.ended_at), integer(completion.duration_ms));
-            close.execute((id, term, status.code(), ended_at, Some(duration), details))?
+            let end = RowEnd {
+                id,
+                term,
+                status: status.code(),
+                ended_at: to_millis(completion.ended_at),
+                duration: Some(integer(completion.duration_ms)),
+                details,
+                logs: Some(logs_text(&completion.logs)),
+                progress: progress_text(completion.progress.as_ref()),
+            };
+            end.write(&mut close)?
         } else {
             remove.execute((id, term))?
         };
@@ -172,10 +182,17 @@ fn close_lost(
     ended_at: Timestamp,
     details: &serde_json::Value,
 ) -> Result<(), StoreError> {
-    let (id, term) = (open.fire.id.0, open.term.0);
-    let duration: Option<i64> = None;
-    let status = TaskStatus::Unknown.code();
-    writer.run(sql::FIRE_CLOSE, (id, term, status, to_millis(ended_at), duration, details.to_string()))?;
+    let end = RowEnd {
+        id: open.fire.id.0,
+        term: open.term.0,
+        status: TaskStatus::Unknown.code(),
+        ended_at: to_millis(ended_at),
+        duration: None,
+        details: Some(details.to_string()),
+        logs: None,
+        progress: None,
+    };
+    writer.connection.prepare_cached(sql::FIRE_CLOSE).and_then(|mut close| end.write(&mut close)).sql()?;
     Ok(())
 }
 
@@ -231,6 +248,7 @@ pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recover
         });
     }
     touched.settle(writer, now)?;
+    records::close_lost(writer, now)?;
     writer.run(sql::NODES_EXPIRED_DELETE, [to_millis(now)])?;
     Ok(recovered)
 }

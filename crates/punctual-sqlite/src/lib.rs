@@ -20,6 +20,7 @@ mod finish;
 mod lists;
 mod locks;
 mod open;
+mod records;
 mod rows;
 mod sql;
 #[cfg(test)]
@@ -39,8 +40,9 @@ use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
     DefinitionStore, DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore,
-    JobKey, JobQuery, LockAnswer, LockRequest, Node, Page, Recovered, Retention, SkippedQuery, SkippedRange,
-    StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term,
+    JobKey, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered, Retention,
+    SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd,
+    TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term,
     TriggerKey, TriggerQuery, definition, lock,
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -278,7 +280,46 @@ impl FiringStore for SqliteStore {
 impl HistoryStore for SqliteStore {
     async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
         let rows = rows.to_vec();
-        self.write(move |writer| rows.iter().map(|row| record(writer, row)).collect()).await
+        self.write(move |writer| rows.iter().map(|row| records::record(writer, row)).collect()).await
+    }
+
+    async fn end_tasks(&self, ends: &[TaskEnd]) -> Result<Vec<Completed>, StoreError> {
+        let ends = ends.to_vec();
+        self.write(move |writer| ends.iter().map(|end| records::end_task(writer, end)).collect()).await
+    }
+
+    async fn put_progress(&self, term: Term, rows: &[(FireId, Progress)]) -> Result<(), StoreError> {
+        let rows = rows.to_vec();
+        self.write(move |writer| records::put_progress(writer, term, &rows)).await
+    }
+
+    async fn open_run(&self, run: &NewTaskRun) -> Result<TaskRunId, StoreError> {
+        let run = run.clone();
+        self.write(move |writer| records::open_run(writer, &run)).await
+    }
+
+    async fn close_run(&self, now: Timestamp, id: TaskRunId) -> Result<Option<TaskRunStatus>, StoreError> {
+        self.write(move |writer| records::close_run(writer, now, id)).await
+    }
+
+    async fn runs(&self, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| lists::runs(connection, &query)).await
+    }
+
+    async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached(sql::RUN_ENTRY)
+                .and_then(|mut statement| statement.query_row([id.0], rows::task_run).optional())
+                .sql()
+        })
+        .await
+    }
+
+    async fn run_entities(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunEntity>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| lists::run_entities(connection, &query)).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
@@ -312,40 +353,9 @@ impl HistoryStore for SqliteStore {
     }
 
     async fn prune(&self, retention: &Retention) -> Result<u64, StoreError> {
-        let retention = *retention;
-        self.write(move |writer| {
-            let chunk = integer(retention.chunk);
-            let mut rows = 0;
-            if let Some(keep) = retention.max_rows {
-                rows += writer.run(sql::PRUNE_SURPLUS, (integer(keep), chunk))?;
-            }
-            if let Some(limit) = retention.ended_before.filter(|_| rows < chunk as usize) {
-                rows += writer.run(sql::PRUNE_OLD, (to_millis(limit), chunk - rows as i64))?;
-            }
-            Ok(rows as u64)
-        })
-        .await
+        let retention = retention.clone();
+        self.write(move |writer| records::prune(writer, &retention)).await
     }
-}
-
-fn record(writer: &mut Writer, row: &TaskRecord) -> Result<FireId, StoreError> {
-    let id = writer.next_id()?;
-    writer.note_task_name(&row.task)?;
-    writer.run(
-        sql::TASK_INSERT,
-        (
-            id,
-            &row.task,
-            row.status.code(),
-            to_millis(row.started_at),
-            row.ended_at.map(to_millis),
-            row.duration_ms.map(integer),
-            row.details.as_ref().map(serde_json::Value::to_string),
-            row.db_id,
-            &row.node,
-        ),
-    )?;
-    Ok(FireId(id))
 }
 
 #[async_trait]

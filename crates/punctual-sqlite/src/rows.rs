@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use punctual_core::time::{from_millis, to_millis};
 use punctual_core::{
     Cause, Data, FireId, JobKey, JobKind, Lane, MisfirePolicy, Node, NodeState, Overlap, Pending, Schedule,
-    Skip, SkipReason, SkippedRange, StoreError, StoredCalendar, StoredTrigger, TaskHistory, TaskStatus, Term,
-    Trigger, TriggerKey, TriggerState,
+    Skip, SkipReason, SkippedRange, StoreError, StoredCalendar, StoredTrigger, TaskCounts, TaskHistory,
+    TaskRun, TaskRunEntity, TaskRunId, TaskRunStatus, TaskStatus, Term, Trigger, TriggerKey, TriggerState,
 };
 use rusqlite::Row;
 
@@ -176,6 +176,30 @@ pub(crate) fn history(row: &Row<'_>) -> rusqlite::Result<TaskHistory> {
         attempt: u32::try_from(row.get::<_, i64>(14)?).unwrap_or(u32::MAX),
         origin: FireId(row.get(15)?),
         cause: Cause::from_code(row.get(16)?),
+        parent: row.get::<_, Option<i64>>(18)?.map(FireId),
+        run: row.get::<_, Option<i64>>(19)?.map(TaskRunId),
+        // What cannot be read is not there.
+        logs: row.get_ref(20)?.as_str_or_null()?.and_then(|text| serde_json::from_str(text).ok()),
+        progress: row.get_ref(21)?.as_str_or_null()?.and_then(|text| serde_json::from_str(text).ok()),
+    })
+}
+
+/// Reads a task run in the column order of `run_entry.sql`.
+pub(crate) fn task_run(row: &Row<'_>) -> rusqlite::Result<TaskRun> {
+    Ok(TaskRun {
+        id: TaskRunId(row.get(0)?),
+        run_type: row.get(1)?,
+        entity: TaskRunEntity { entity_type: row.get(2)?, entity_id: row.get(3)?, name: row.get(4)? },
+        started_at: instant(row.get(5)?),
+        ended_at: row.get::<_, Option<i64>>(6)?.map(instant),
+        status: TaskRunStatus::from_code(row.get(7)?),
+        term: Some(row.get(8)?).filter(|term| *term != 0).map(Term),
+        node: row.get(9)?,
+        tasks: TaskCounts {
+            all: count(row.get(10)?),
+            success: count(row.get(11)?),
+            failed: count(row.get(12)?),
+        },
     })
 }
 

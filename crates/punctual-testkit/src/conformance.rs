@@ -11,6 +11,7 @@ pub mod late;
 pub mod limits;
 pub mod locks;
 pub mod pausing;
+pub mod records;
 
 /// Lists the cases; called by [`crate::conformance!`].
 #[doc(hidden)]
@@ -137,6 +138,24 @@ macro_rules! conformance_cases {
             pruning_by_age_goes_in_chunks,
             skipped_ranges_are_filtered,
             states_are_counted,
+        );
+        $crate::conformance_cases!(@area $make, records:
+            recorded_work_is_opened_and_ended_once,
+            work_is_ended_under_its_own_term_only,
+            recovery_closes_recorded_work_of_lost_nodes,
+            what_a_retired_node_recorded_is_lost,
+            children_point_at_their_parent,
+            progress_is_seen_and_kept,
+            progress_of_another_term_is_ignored,
+            a_run_keeps_its_logs,
+            rows_are_sorted_by_task_and_status,
+            a_run_succeeds_with_all_its_tasks,
+            a_run_is_closed_once,
+            runs_of_lost_nodes_are_abandoned,
+            runs_are_filtered_sorted_and_cut,
+            entities_of_runs_are_listed_once,
+            children_and_runs_are_pruned_with_their_rows,
+            a_job_can_be_pruned_alone,
         );
         $crate::conformance_cases!(@area $make, cluster:
             a_node_registers_and_renews,

@@ -53,7 +53,8 @@ pub struct Hand {
     pub store: Arc<dyn JobStore>,
     /// Its term.
     pub term: Term,
-    name: String,
+    /// Its name.
+    pub name: String,
 }
 
 impl Hand {
@@ -103,6 +104,8 @@ impl Hand {
             duration_ms: 5,
             retry: None,
             keep: fire.job.history,
+            logs: Vec::new(),
+            progress: None,
             then: fire.then,
         }
     }

@@ -11,8 +11,9 @@ use punctual_core::{
     Account, AccountChange, AccountRetention, AccountStore, Applied, AuditQuery, AuditRow, Change, Claim,
     Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, DueKind, Fire, FireId,
     FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, JobStore, LockAnswer,
-    LockRequest, Node, Page, Paging, PrunedAccounts, Recovered, Retention, SkippedQuery, SkippedRange,
-    StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskHistory, TaskRecord, Term,
+    LockRequest, NewTaskRun, Node, Page, Paging, Progress, PrunedAccounts, Recovered, Retention,
+    SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd,
+    TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term,
     TriggerKey, TriggerQuery,
 };
 use tokio::sync::Notify;
@@ -159,6 +160,34 @@ impl FiringStore for FaultyStore {
 impl HistoryStore for FaultyStore {
     async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
         self.pass()?.record(rows).await
+    }
+
+    async fn end_tasks(&self, ends: &[TaskEnd]) -> Result<Vec<Completed>, StoreError> {
+        self.pass()?.end_tasks(ends).await
+    }
+
+    async fn put_progress(&self, term: Term, rows: &[(FireId, Progress)]) -> Result<(), StoreError> {
+        self.pass()?.put_progress(term, rows).await
+    }
+
+    async fn open_run(&self, run: &NewTaskRun) -> Result<TaskRunId, StoreError> {
+        self.pass()?.open_run(run).await
+    }
+
+    async fn close_run(&self, now: Timestamp, id: TaskRunId) -> Result<Option<TaskRunStatus>, StoreError> {
+        self.pass()?.close_run(now, id).await
+    }
+
+    async fn runs(&self, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
+        self.pass()?.runs(query).await
+    }
+
+    async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError> {
+        self.pass()?.run(id).await
+    }
+
+    async fn run_entities(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunEntity>, StoreError> {
+        self.pass()?.run_entities(query).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {

@@ -380,6 +380,8 @@ impl World {
             duration_ms: 1,
             retry,
             keep: fire.job.history,
+            logs: Vec::new(),
+            progress: None,
             then: fire.then,
         };
         Ended { fire, completion, error: failed.then(|| "simulated".to_owned()) }

@@ -243,6 +243,10 @@ fn row(id: i64, attempt: u32, status: TaskStatus) -> TaskHistory {
         attempt,
         origin: FireId(1),
         cause: if attempt == 1 { Cause::Schedule } else { Cause::Retry },
+        parent: None,
+        run: None,
+        logs: None,
+        progress: None,
     }
 }
 

@@ -22,6 +22,11 @@ fn record(task: &str, started: i64, took: Option<i64>) -> TaskRecord {
         details: Some(json!({"n": started})),
         db_id: Some(3),
         node: "n".to_owned(),
+        term: None,
+        parent: None,
+        run: None,
+        logs: None,
+        progress: None,
     }
 }
 
@@ -98,19 +103,19 @@ pub async fn pruning_keeps_the_newest_and_all_open_rows(store: Store) {
     let mut rows: Vec<_> = (0..10).map(|n| record("a", n, Some(1))).collect();
     rows[2] = record("open", 2, None);
     store.record(&rows).await.unwrap();
-    let retention = Retention { max_rows: Some(4), ended_before: None, chunk: 100 };
+    let retention = Retention { job: None, max_rows: Some(4), ended_before: None, chunk: 100 };
     assert_eq!(store.prune(&retention).await.unwrap(), 5);
     assert_eq!(store.prune(&retention).await.unwrap(), 0);
     let left = HistoryQuery { descending: false, ..HistoryQuery::default() };
     assert_eq!(starts(&store, &left).await, [2, 6, 7, 8, 9]);
-    let more = Retention { max_rows: Some(50), ended_before: None, chunk: 100 };
+    let more = Retention { job: None, max_rows: Some(50), ended_before: None, chunk: 100 };
     assert_eq!(store.prune(&more).await.unwrap(), 0);
 }
 
 pub async fn pruning_by_age_goes_in_chunks(store: Store) {
     let rows: Vec<_> = (0..10).map(|n| record("a", n * 10, Some(1))).collect();
     store.record(&rows).await.unwrap();
-    let retention = Retention { max_rows: None, ended_before: Some(at(61)), chunk: 4 };
+    let retention = Retention { job: None, max_rows: None, ended_before: Some(at(61)), chunk: 4 };
     assert_eq!(store.prune(&retention).await.unwrap(), 4);
     assert_eq!(store.prune(&retention).await.unwrap(), 2);
     assert_eq!(store.prune(&retention).await.unwrap(), 0);
