@@ -43,6 +43,24 @@ impl From<Problem> for ApiError {
 }
 
 impl ApiError {
+    /// 404: nothing of this kind has this name.
+    pub(crate) fn no_such(what: &'static str, name: impl std::fmt::Display) -> Self {
+        let code = match what {
+            "job" => "no-such-job",
+            "trigger" => "no-such-trigger",
+            "calendar" => "no-such-calendar",
+            "node" => "no-such-node",
+            "run" => "no-such-run",
+            _ => "not-found",
+        };
+        Problem::new(StatusCode::NOT_FOUND, code, format!("there is no {what} {name}")).into()
+    }
+
+    /// 400: one parameter or member that cannot be used.
+    pub(crate) fn parameter(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Parameters(Errors::from([(name.into(), message.into())]))
+    }
+
     fn into_problem(self) -> Problem {
         match self {
             Self::Parameters(errors) => {

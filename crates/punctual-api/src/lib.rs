@@ -9,6 +9,7 @@
 
 mod access;
 mod error;
+mod extract;
 mod guard;
 mod live;
 mod openapi;
@@ -19,6 +20,7 @@ mod types;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, map_response};
 use punctual_engine::Scheduler;
 use punctual_metrics::Metrics;
@@ -35,6 +37,15 @@ pub struct ApiState {
     pub metrics: Arc<Metrics>,
     /// What those hear who read the stream of live changes; it listens to the scheduler, too.
     pub live: Arc<Live>,
+    /// What the operator decided.
+    pub options: Arc<ApiOptions>,
+}
+
+/// What the operator decided about the API.
+#[derive(Clone, Debug, Default)]
+pub struct ApiOptions {
+    /// What `/api/v1/settings` shows, without secrets.
+    pub settings: serde_json::Value,
 }
 
 impl std::fmt::Debug for ApiState {
@@ -54,6 +65,7 @@ pub fn router(state: ApiState) -> Router {
         .into_router()
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(DefaultBodyLimit::max(extract::MAX_BODY))
         .layer(from_fn(error::keep_old_forms))
         .layer(from_fn(access::check))
         .layer(from_fn(guard::refuse_foreign_hosts))

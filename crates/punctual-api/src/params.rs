@@ -8,9 +8,13 @@ use axum::http::request::Parts;
 use punctual_core::{JobKey, KeyError, Paging, Timestamp, TriggerKey};
 
 use crate::error::{ApiError, Errors};
+use crate::types::list::Cursor;
 
 /// How many rows a page has when only its offset is given.
 pub(crate) const PAGE: u32 = 50;
+
+/// How many rows a page has at most.
+const MOST: u32 = 1_000;
 
 #[derive(Debug)]
 pub(crate) struct Params {
@@ -81,6 +85,12 @@ impl Params {
             let number = value.parse().ok().filter(|number| (least..=most).contains(number));
             number.ok_or_else(|| format!("must be a whole number from {least} to {most}, not {value:?}"))
         })
+    }
+
+    /// `limit` and `cursor` of a list that goes on from a cursor.
+    pub(crate) fn cut<K>(&mut self, key: impl FnOnce(&Cursor) -> Result<K, String>) -> (u32, Option<K>) {
+        let limit = self.whole("limit", 1, MOST).unwrap_or(PAGE);
+        (limit, self.read("cursor", |text| key(&Cursor::from_text(text)?)))
     }
 
     /// `limit` and `offset` as given.

@@ -2,11 +2,19 @@
 //! [`crate::access::ROUTES`] says who may call them.
 
 mod events;
+mod calendar;
+mod group;
 mod health;
+mod job;
+mod lock;
 mod metrics;
+mod node;
 mod openapi;
+mod settings;
 mod skipped;
 mod task;
+mod trigger;
+mod unassigned;
 mod why;
 
 use axum::Router;
@@ -34,6 +42,17 @@ pub(crate) fn all() -> Routes {
         .add(routes!(health::get::handler))
         .add(routes!(metrics::get::handler))
         .add(routes!(openapi::get::handler))
+        .add(routes!(settings::get::handler))
+        .add(routes!(job::list::handler))
+        .add(routes!(job::get::handler))
+        .add(routes!(trigger::list::handler))
+        .add(routes!(trigger::get::handler))
+        .add(routes!(calendar::list::handler))
+        .add(routes!(calendar::get::handler))
+        .add(routes!(group::paused::handler))
+        .add(routes!(node::list::handler))
+        .add(routes!(lock::list::handler))
+        .add(routes!(unassigned::list::handler))
 }
 
 /// A router that can be asked what it holds.

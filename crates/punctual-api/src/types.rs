@@ -1,16 +1,22 @@
 //! What goes over the wire.
 
+pub(crate) mod calendar;
+pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod info;
 pub(crate) mod live;
+pub(crate) mod job;
+pub(crate) mod list;
 pub(crate) mod page;
 pub(crate) mod problem;
 pub(crate) mod skipped;
 pub(crate) mod task;
+pub(crate) mod trigger;
 pub(crate) mod why;
 
-use punctual_core::Timestamp;
+use punctual_core::{Schedule, Timestamp};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -40,4 +46,14 @@ impl From<Timestamp> for Instant {
     fn from(at: Timestamp) -> Self {
         Self(at)
     }
+}
+
+/// A part of a definition in its own JSON form, which stores and files share; it always serialises.
+pub(crate) fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// The zone in which a schedule reads local times.
+pub(crate) fn zone_name(schedule: &Schedule) -> Option<String> {
+    schedule.time_zone().map(|zone| zone.iana_name().unwrap_or("UTC").to_owned())
 }

@@ -4,12 +4,14 @@ use jiff::Timestamp;
 
 use punctual_schedule::Calendar;
 
-use crate::{AuditEntry, Data, JobDetail, JobKey, Trigger, TriggerKey};
+use crate::{AuditEntry, Data, Expected, JobDetail, JobKey, Trigger, TriggerKey};
 
 /// One edit. A store applies a list of them in one transaction: all or none.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Change {
+    /// Changes nothing, and refuses the whole batch unless this is what is stored.
+    Expect(Expected),
     /// Stores a job together with the *whole* set of its triggers: missing ones are created, changed ones
     /// replaced, equal ones left alone, and others of the job deleted (pending runs stay). Idempotent: a trigger
     /// of a stored job that is missing, and all of whose instants have passed, has completed and stays away.
@@ -48,6 +50,18 @@ pub enum Change {
         /// The job.
         job: JobKey,
         /// Arguments laid over the job's.
+        data: Data,
+    },
+    /// Runs a job once, now, for an instant that may have passed long ago: the run carries it, the trigger's data and
+    /// `data` over that. It is no part of the trigger's account of instants, since that has settled the instant.
+    RunFor {
+        /// The job.
+        job: JobKey,
+        /// The trigger whose instant it is; it need not be stored any more.
+        trigger: Option<TriggerKey>,
+        /// The instant.
+        scheduled_at: Timestamp,
+        /// Arguments laid over the job's and the trigger's.
         data: Data,
     },
     /// Emits an event: stores one run, due now, for each trigger whose schedule waits for it
@@ -99,7 +113,7 @@ pub struct Applied {
     pub unchanged: u64,
     /// Definitions that are gone.
     pub deleted: u64,
-    /// The key of the pending run that [`Change::TriggerNow`] stored.
+    /// The key of the pending run that [`Change::TriggerNow`] or [`Change::RunFor`] stored.
     pub pending: Option<TriggerKey>,
     /// The earliest fire time among the triggers that the change stored, so that a sleeping node can wake.
     pub next_due: Option<Timestamp>,

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod calendars;
+mod expect;
 mod repair;
 
 pub use repair::{Repair, repair};
@@ -85,6 +86,7 @@ pub trait DefinitionTx {
 pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Result<Applied, T::Error> {
     let now = whole_millis(now);
     match change {
+        Change::Expect(expected) => expect::expect(tx, expected),
         Change::Schedule { job, triggers } => schedule(tx, now, job, triggers),
         Change::PutJob(job) => put_job(tx, now, job, false),
         Change::PutTrigger(trigger) => put_trigger(tx, now, trigger),
@@ -129,7 +131,10 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
             tx.set_group_paused(group, false)?;
             each(tx, now, |tx: &mut T| tx.triggers_in(group), resume)
         }
-        Change::TriggerNow { job, data } => trigger_now(tx, now, job, data),
+        Change::TriggerNow { job, data } => trigger_now(tx, now, job, (None, now), data),
+        Change::RunFor { job, trigger, scheduled_at, data } => {
+            trigger_now(tx, now, job, (trigger.as_ref(), whole_millis(*scheduled_at)), data)
+        }
         Change::Emit { event, payload } => events::emit(tx, now, event, payload),
         Change::ResetTrigger(key) => each(tx, now, one(key), reset),
         Change::PutCalendar { name, calendar } => calendars::put(tx, now, name, calendar),
@@ -532,10 +537,21 @@ fn trigger_now<T: DefinitionTx>(
     tx: &mut T,
     now: Timestamp,
     key: &JobKey,
+    (trigger, scheduled_at): (Option<&TriggerKey>, Timestamp),
     data: &Data,
 ) -> Result<Applied, T::Error> {
     let Some(job) = tx.job(key)? else { return Err(ChangeError::NoSuchJob(key.clone()).into()) };
-    let run = pending::by_hand(tx.next_id()?, &job, key.clone(), data.clone(), now);
+    let stored = match trigger {
+        None => None,
+        Some(key) => tx.trigger(key)?.filter(|stored| stored.job_id == job.id && stored.readable),
+    };
+    let data = match stored {
+        None => data.clone(),
+        Some(stored) => stored.definition.data.merged(data).map_err(|error| {
+            ChangeError::InvalidTrigger(stored.definition.key.clone(), format!("its data: {error}"))
+        })?,
+    };
+    let run = pending::by_hand(tx.next_id()?, &job, (trigger, scheduled_at), data, now);
     lane_of(job.id, &job.detail, &run.definition)?;
     tx.insert_trigger(&run)?;
     let name = run.definition.key;

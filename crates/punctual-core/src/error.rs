@@ -1,6 +1,6 @@
 //! What can go wrong in a store.
 
-use crate::{AccountError, JobKey, TriggerKey};
+use crate::{AccountError, Expected, Fingerprint, JobKey, TriggerKey};
 
 /// Why a store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,14 @@ pub enum ChangeError {
         name: String,
         /// The trigger.
         trigger: TriggerKey,
+    },
+    /// What is stored is not what [`crate::Change::Expect`] expects.
+    #[error("{expected} has changed since it was read, or is gone: read it again")]
+    Stale {
+        /// What was expected.
+        expected: Expected,
+        /// What is stored; `None` where nothing is.
+        current: Option<Fingerprint>,
     },
     /// The job would neither be durable nor have a trigger.
     #[error("job {0} has no trigger and is not durable: make it durable, or give it a trigger")]

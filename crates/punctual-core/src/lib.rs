@@ -24,6 +24,7 @@ pub mod data;
 pub mod definition;
 pub mod error;
 pub mod event;
+pub mod expect;
 pub mod fire;
 pub mod firing;
 pub mod history;
@@ -53,6 +54,7 @@ pub use clock::{Clock, SleepFuture};
 pub use data::Data;
 pub use error::{ChangeError, StoreError};
 pub use event::Event;
+pub use expect::{Expected, Fingerprint};
 pub use fire::{
     CancelledFire, Claim, Claimed, Completed, Completion, DueKind, Fire, FireId, KindSlots, Outcome, Retry,
     Then,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::firing::Later;
 use crate::{
-    Cause, Data, FireId, JobDetail, JobKey, Lane, Pending, StoredJob, StoredTrigger, Trigger, TriggerKey,
+    Cause, Data, FireId, JobDetail, Lane, Pending, StoredJob, StoredTrigger, Trigger, TriggerKey,
     TriggerState,
 };
 
@@ -38,12 +38,19 @@ pub struct OpenFire {
     pub cause: Cause,
 }
 
-/// A run asked for by hand, named by a number that no fire has had.
-pub fn by_hand(id: FireId, job: &StoredJob, key: JobKey, data: Data, now: Timestamp) -> StoredTrigger {
+/// A run asked for by hand, for an instant and the trigger that it belongs to, if to any; named by a number that no
+/// fire has had.
+pub fn by_hand(
+    id: FireId,
+    job: &StoredJob,
+    (of, scheduled_at): (Option<&TriggerKey>, Timestamp),
+    data: Data,
+    now: Timestamp,
+) -> StoredTrigger {
     let pending =
-        Pending { cause: Cause::Manual, attempt: 1, origin: None, scheduled_at: now, trigger: None };
+        Pending { cause: Cause::Manual, attempt: 1, origin: None, scheduled_at, trigger: of.cloned() };
     let name = TriggerKey::stored(MANUAL_GROUP, id.to_string());
-    trigger(Trigger::once(name, key, now).data(data), job, now, pending, now)
+    trigger(Trigger::once(name, job.detail.key.clone(), now).data(data), job, now, pending, now)
 }
 
 /// A run of a trigger that waits for events, named by a number that no fire has had.

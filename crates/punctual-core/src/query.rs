@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{Cause, FireId, JobKey, SkipReason, TaskRunId, TaskStatus, TriggerKey, TriggerState};
+use crate::{Cause, FireId, JobKey, JobKind, SkipReason, TaskRunId, TaskStatus, TriggerKey, TriggerState};
 
 /// Which part of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,12 @@ pub struct Page<T> {
 pub struct JobQuery {
     /// Only this group.
     pub group: Option<String>,
+    /// Only this kind.
+    pub kind: Option<JobKind>,
+    /// Only those whose `GROUP.NAME` contains this text; the case of ASCII letters does not count.
+    pub search: Option<String>,
+    /// Only those that come after this one.
+    pub after: Option<JobKey>,
     /// Which part.
     pub paging: Paging,
 }
@@ -52,6 +58,12 @@ pub struct TriggerQuery {
     pub state: Option<TriggerState>,
     /// Only this cause; `None` lists schedules and pending runs.
     pub cause: Option<Cause>,
+    /// Only of jobs of this kind.
+    pub kind: Option<JobKind>,
+    /// Only those whose `GROUP.NAME` contains this text; the case of ASCII letters does not count.
+    pub search: Option<String>,
+    /// Only those that come after this one.
+    pub after: Option<TriggerKey>,
     /// Which part.
     pub paging: Paging,
 }
@@ -134,6 +146,10 @@ pub struct SkippedQuery {
     pub reason: Option<SkipReason>,
     /// Only ranges that contain this instant (between first and last, inclusive).
     pub at: Option<Timestamp>,
+    /// Only ranges that end here or later.
+    pub from: Option<Timestamp>,
+    /// Only ranges that begin here or earlier.
+    pub to: Option<Timestamp>,
     /// Which part.
     pub paging: Paging,
 }

@@ -48,6 +48,9 @@ pub trait DefinitionStore: Send + Sync {
     /// A calendar.
     async fn calendar(&self, name: &str) -> Result<Option<StoredCalendar>, StoreError>;
 
+    /// The trigger groups that are paused, ascending byte by byte.
+    async fn paused_groups(&self) -> Result<Vec<String>, StoreError>;
+
     /// How many triggers are in which state at `now`, by one grouped count.
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError>;
 }

@@ -78,6 +78,12 @@ impl Scheduler {
         Ok(Some(JobInfo { job, triggers }))
     }
 
+    /// Triggers with what is derived from them.
+    pub async fn describe(&self, triggers: Vec<StoredTrigger>) -> Result<Vec<TriggerInfo>, StoreError> {
+        let looked_up = self.look_up(&triggers).await?;
+        Ok(triggers.into_iter().map(|trigger| looked_up.describe(trigger)).collect())
+    }
+
     /// The scheduler with all its jobs, by a few queries whatever their number.
     pub async fn scheduler_info(&self) -> Result<SchedulerInfo, StoreError> {
         let jobs = self.store().jobs(&JobQuery::default()).await?.rows;

@@ -99,6 +99,10 @@ impl DefinitionStore for MemoryStore {
         Ok(self.state().calendars.get(name).cloned())
     }
 
+    async fn paused_groups(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.state().paused_groups.iter().cloned().collect())
+    }
+
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
         Ok(queries::state_counts(&self.state(), now))
     }

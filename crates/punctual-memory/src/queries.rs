@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    Cause, HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts,
+    Cause, HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts,
     StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort, TriggerQuery,
     TriggerState,
 };
@@ -23,9 +23,24 @@ fn fits<T: PartialEq>(wanted: Option<&T>, actual: Option<&T>) -> bool {
     wanted.is_none_or(|wanted| actual == Some(wanted))
 }
 
+/// Whether a key contains a text, whatever the case of ASCII letters.
+fn contains(key: &impl ToString, text: &str) -> bool {
+    key.to_string().to_ascii_lowercase().contains(&text.to_ascii_lowercase())
+}
+
+fn kind_of<'a>(state: &'a State, trigger: &StoredTrigger) -> Option<&'a JobKind> {
+    state.jobs.get(&trigger.job_id).map(|job| &job.detail.kind)
+}
+
 pub(crate) fn jobs(state: &State, query: &JobQuery) -> Page<StoredJob> {
     let rows = state.job_ids.values().filter_map(|id| state.jobs.get(id));
-    let rows = rows.filter(|job| query.group.as_deref().is_none_or(|group| job.detail.key.group() == group));
+    let rows = rows.filter(|job| {
+        let key = &job.detail.key;
+        query.group.as_deref().is_none_or(|group| key.group() == group)
+            && fits(query.kind.as_ref(), Some(&job.detail.kind))
+            && query.search.as_deref().is_none_or(|text| contains(key, text))
+            && query.after.as_ref().is_none_or(|after| key > after)
+    });
     page(rows.cloned().collect(), query.paging)
 }
 
@@ -36,6 +51,9 @@ pub(crate) fn triggers(state: &State, query: &TriggerQuery) -> Page<StoredTrigge
             && query.group.as_deref().is_none_or(|group| trigger.definition.key.group() == group)
             && query.state.is_none_or(|state| trigger.state == state)
             && query.cause.is_none_or(|wanted| wanted == cause)
+            && query.kind.as_ref().is_none_or(|kind| kind_of(state, trigger) == Some(kind))
+            && query.search.as_deref().is_none_or(|text| contains(&trigger.definition.key, text))
+            && query.after.as_ref().is_none_or(|after| trigger.definition.key > *after)
     });
     page(rows.cloned().collect(), query.paging)
 }
@@ -111,6 +129,8 @@ pub(crate) fn skipped(state: &State, query: &SkippedQuery) -> Page<SkippedRange>
             && fits(query.job.as_ref(), Some(&range.job))
             && query.reason.is_none_or(|reason| range.skip.reason == reason)
             && query.at.is_none_or(|at| range.skip.first <= at && at <= range.skip.last)
+            && query.from.is_none_or(|from| range.skip.last >= from)
+            && query.to.is_none_or(|to| range.skip.first <= to)
     });
     page(rows.cloned().collect(), query.paging)
 }

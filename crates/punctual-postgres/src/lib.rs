@@ -233,6 +233,10 @@ impl DefinitionStore for PostgresStore {
         self.one(sql::CALENDAR_BY_NAME, &[&name], rows::calendar).await?.transpose()
     }
 
+    async fn paused_groups(&self) -> Result<Vec<String>, StoreError> {
+        self.all(sql::GROUPS_PAUSED, &[], |row| row.get(0)).await
+    }
+
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
         let client = self.client().await?;
         let result = lists::state_counts(&client, now).await;

@@ -4,7 +4,7 @@ use deadpool_postgres::Object;
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts, StoreError,
+    HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts, StoreError,
     StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort, TriggerQuery,
     TriggerState,
 };
@@ -78,9 +78,24 @@ fn params(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
 }
 
+fn kind(kind: &JobKind) -> String {
+    kind.as_str().to_owned()
+}
+
+/// Whether a key contains the next value, whatever the case of ASCII letters (those alone, as in the C collation).
+fn contains(group: &str, name: &str) -> String {
+    format!(
+        "strpos(lower(({group} || '.' || {name}) COLLATE \"C\"), lower(CAST(? AS text) COLLATE \"C\")) > 0"
+    )
+}
+
 pub(crate) async fn jobs(client: &Object, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
     let mut filter = Filter::default();
     filter.add("job_group = ?", query.group.clone());
+    filter.add("kind_id = (SELECT id FROM kinds WHERE name = ?)", query.kind.as_ref().map(kind));
+    filter.add(&contains("job_group", "job_name"), query.search.clone());
+    let after = query.after.as_ref().map(|key| (key.group(), key.name()));
+    filter.key("(job_group, job_name) > (?, ?)", after);
     let columns = "id, job_group, job_name, definition, version, created_at, updated_at";
     let page = filter.page(client, (columns, "jobs", "job_group, job_name"), query.paging, rows::job).await?;
     // A job that cannot be read is left out of the list; its triggers say why.
@@ -108,6 +123,10 @@ pub(crate) async fn triggers(
     filter
         .add("coalesce(d.state, 2) = ?", query.state.map(|state| i32::from(code(TriggerState::code(state)))));
     filter.add("t.cause = ?", query.cause.map(|cause| code(cause.code())));
+    filter.add("j.kind_id = (SELECT id FROM kinds WHERE name = ?)", query.kind.as_ref().map(kind));
+    filter.add(&contains("t.trigger_group", "t.trigger_name"), query.search.clone());
+    let after = query.after.as_ref().map(|key| (key.group(), key.name()));
+    filter.key("(t.trigger_group, t.trigger_name) > (?, ?)", after);
     let from = "triggers t JOIN jobs j ON j.id = t.job_id LEFT JOIN due d ON d.trigger_id = t.id";
     let order = "t.trigger_group, t.trigger_name";
     filter.page(client, (trigger_columns(), from, order), query.paging, rows::listed).await
@@ -202,6 +221,8 @@ pub(crate) async fn skipped(client: &Object, query: &SkippedQuery) -> Result<Pag
     filter.add("reason = ?", query.reason.map(|reason| reason.as_str().to_owned()));
     filter.add("first_at <= ?", query.at.map(to_millis));
     filter.add("last_at >= ?", query.at.map(to_millis));
+    filter.add("last_at >= ?", query.from.map(to_millis));
+    filter.add("first_at <= ?", query.to.map(to_millis));
     let columns = "id, trigger_group, trigger_name, job_group, job_name, first_at, last_at, count, reason, \
                    recorded_at, fire_id";
     filter

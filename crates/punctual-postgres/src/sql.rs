@@ -46,6 +46,7 @@ statements! {
     GROUP_NAMED = "group_named",
     GROUP_PAUSE = "group_pause",
     GROUP_PAUSED = "group_paused",
+    GROUPS_PAUSED = "groups_paused",
     GROUP_RESUME = "group_resume",
     GROUP_UPDATE = "group_update",
     HISTORY_ENTRY = "history_entry",

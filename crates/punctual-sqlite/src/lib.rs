@@ -209,6 +209,14 @@ impl DefinitionStore for SqliteStore {
         .await
     }
 
+    async fn paused_groups(&self) -> Result<Vec<String>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(sql::GROUPS_PAUSED).sql()?;
+            statement.query_map([], |row| row.get(0)).and_then(Iterator::collect).sql()
+        })
+        .await
+    }
+
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
         self.read(move |connection| lists::state_counts(connection, now)).await
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts, StoreError,
+    HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts, StoreError,
     StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort, TriggerQuery,
     TriggerState,
 };
@@ -71,9 +71,17 @@ impl Filter {
     }
 }
 
+fn kind(kind: &JobKind) -> String {
+    kind.as_str().to_owned()
+}
+
 pub(crate) fn jobs(connection: &Connection, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
     let mut filter = Filter::default();
     filter.add("job_group = ?", query.group.clone());
+    filter.add("kind_id = (SELECT id FROM kinds WHERE name = ?)", query.kind.as_ref().map(kind));
+    filter.add("instr(lower(job_group || '.' || job_name), lower(?)) > 0", query.search.clone());
+    let after = query.after.as_ref().map(|key| (key.group(), key.name()));
+    filter.key("(job_group, job_name) > (?, ?)", after);
     let columns = "id, job_group, job_name, definition, version, created_at, updated_at";
     let page = filter.page(connection, (columns, "jobs", "job_group, job_name"), query.paging, read_job)?;
     // A job that cannot be read is left out of the list; its triggers say why.
@@ -98,6 +106,10 @@ pub(crate) fn triggers(
     filter.add("t.trigger_group = ?", query.group.clone());
     filter.add("t.state = ?", query.state.map(TriggerState::code));
     filter.add("t.cause = ?", query.cause.map(punctual_core::Cause::code));
+    filter.add("t.kind_id = (SELECT id FROM kinds WHERE name = ?)", query.kind.as_ref().map(kind));
+    filter.add("instr(lower(t.trigger_group || '.' || t.trigger_name), lower(?)) > 0", query.search.clone());
+    let after = query.after.as_ref().map(|key| (key.group(), key.name()));
+    filter.key("(t.trigger_group, t.trigger_name) > (?, ?)", after);
     let from = "triggers t JOIN jobs j ON j.id = t.job_id";
     let order = "t.trigger_group, t.trigger_name";
     filter.page(connection, (trigger_columns(), from, order), query.paging, listed_trigger)
@@ -202,6 +214,8 @@ pub(crate) fn skipped(
     filter.add("reason = ?", query.reason.map(|reason| reason.as_str().to_owned()));
     filter.add("first_at <= ?", query.at.map(to_millis));
     filter.add("last_at >= ?", query.at.map(to_millis));
+    filter.add("last_at >= ?", query.from.map(to_millis));
+    filter.add("first_at <= ?", query.to.map(to_millis));
     let columns = "id, trigger_group, trigger_name, job_group, job_name, first_at, last_at, count, reason, \
                    recorded_at, fire_id";
     filter.page(connection, (columns, "skipped_ranges", "id DESC"), query.paging, rows::skipped)

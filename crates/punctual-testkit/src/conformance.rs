@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod calendars;
 pub mod cluster;
 pub mod definitions;
+pub mod editing;
 pub mod events;
 pub mod firing;
 pub mod history;
@@ -41,6 +42,16 @@ macro_rules! conformance_cases {
             a_changed_concurrency_moves_the_triggers_along,
             a_trigger_that_has_completed_is_not_scheduled_again,
             a_claimed_single_instant_can_be_replaced_by_others,
+        );
+        $crate::conformance_cases!(@area $make, editing:
+            lists_go_on_after_a_key,
+            lists_are_searched_and_filtered_by_kind,
+            paused_groups_are_listed,
+            an_expectation_that_holds_lets_the_change_through,
+            a_stale_expectation_refuses_the_whole_batch,
+            of_two_edits_of_one_version_one_wins,
+            a_run_for_a_past_instant_carries_it_and_the_triggers_data,
+            skipped_ranges_of_a_window_are_listed,
         );
         $crate::conformance_cases!(@area $make, firing:
             nothing_is_due_before_its_time,

@@ -124,6 +124,10 @@ impl DefinitionStore for FaultyStore {
         self.pass()?.calendar(name).await
     }
 
+    async fn paused_groups(&self) -> Result<Vec<String>, StoreError> {
+        self.pass()?.paused_groups().await
+    }
+
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
         self.pass()?.state_counts(now).await
     }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod account;
+mod cluster;
+mod definitions;
 mod guard;
 mod info;
 mod live;

@@ -7,14 +7,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use punctual_api::{ApiState, Live, LiveSettings};
+use punctual_api::{ApiOptions, ApiState, Live, LiveSettings};
 use punctual_core::{JobDetail, Trigger};
 use punctual_engine::{Job, JobContext, JobError, JobResult, ManualScheduler};
 use punctual_memory::MemoryStore;
 use punctual_metrics::Metrics;
 use punctual_testkit::factory::{at, every};
 use punctual_testkit::faulty::FaultyStore;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 /// Fails when its job's name begins with `bad`.
@@ -31,6 +31,10 @@ impl Job for ByName {
         }
         Ok(())
     }
+}
+
+fn options() -> ApiOptions {
+    ApiOptions { settings: json!({"scheduler": {"slots": 10}}) }
 }
 
 pub(crate) struct World {
@@ -84,6 +88,7 @@ impl World {
             scheduler: manual.scheduler().clone(),
             metrics,
             live: Arc::clone(&live),
+            options: Arc::new(options()),
         });
         Self { manual, store, live, router }
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use punctual_api::{ApiState, Live, router};
+use punctual_api::{ApiOptions, ApiState, Live, router};
 use punctual_core::schedule::{CronSchedule, Schedule};
 use punctual_core::{Change, JobQuery};
-use punctual_engine::{Entry, JobRegistry, Scheduler, SchedulerBuilder, disabled_by_env};
+use punctual_engine::{Entry, JobRegistry, Scheduler, SchedulerBuilder, Settings, disabled_by_env};
 use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
 use punctual_metrics::Metrics;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -94,8 +95,10 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
     let metrics = Arc::new(Metrics::new());
     let live = Arc::new(Live::default());
     let (listener_metrics, listener_live) = (Arc::clone(&metrics), Arc::clone(&live));
+    let settings = config.scheduler.settings(place.is_clustered())?;
+    let options = ApiOptions { settings: shown(&config, &place, &settings) };
     let builder = Scheduler::builder(store)
-        .settings(config.scheduler.settings(place.is_clustered())?)
+        .settings(settings)
         .node_name(config.scheduler.node_name.clone().unwrap_or_else(host_name))
         .registry(registry)
         .listener(listener_metrics)
@@ -113,7 +116,8 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
     info!(%address, "listening on http://{address}");
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    let app = router(ApiState { scheduler: scheduler.clone(), metrics, live: Arc::clone(&live) });
+    let (api, options) = (scheduler.clone(), Arc::new(options));
+    let app = router(ApiState { scheduler: api, metrics, live: Arc::clone(&live), options });
     let server = tokio::spawn(async move {
         axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
     });
@@ -203,6 +207,31 @@ fn cleanup_entry(config: &Config) -> anyhow::Result<Entry> {
     let midnight = CronSchedule::parse("0 0 0 * * ? *", &config.history.cleanup_tz)
         .map_err(|error| anyhow!("history.cleanup_tz: {error}"))?;
     Ok(punctual_jobs::history_cleanup::entry(&data, Schedule::Cron(midnight))?)
+}
+
+/// The settings that the API shows: figures and names, nothing that opens a door.
+fn shown(config: &Config, place: &Place, settings: &Settings) -> serde_json::Value {
+    json!({
+        "server": {
+            "listen": config.server.listen,
+            "shutdown_limit_ms": config.server.shutdown_limit.millis(),
+        },
+        "database": { "kind": if place.is_clustered() { "postgresql" } else { "sqlite" } },
+        "scheduler": {
+            "slots": settings.slots,
+            "heartbeat_ms": settings.heartbeat_ms,
+            "lease_ms": settings.lease_ms,
+            "poll_ms": settings.poll_ms,
+            "cancel_grace_ms": settings.cancel_grace_ms,
+            "max_clock_uncertainty_ms": settings.max_clock_uncertainty_ms,
+            "disabled": config.scheduler.disabled,
+        },
+        "history": {
+            "keep_rows": config.history.keep_rows,
+            "keep_days": config.history.keep_days,
+            "cleanup_tz": config.history.cleanup_tz,
+        },
+    })
 }
 
 /// Deletes jobs that an earlier version of the file declared and this one does not.

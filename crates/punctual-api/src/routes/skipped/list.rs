@@ -29,6 +29,8 @@ const MOST: u32 = 1_000;
         ("job_group" = Option<String>, Query, description = "The group of `job`, where that has dots"),
         ("reason" = Option<String>, Query, description = "Only with this reason"),
         ("at" = Option<Instant>, Query, description = "Only ranges that span this instant"),
+        ("from" = Option<Instant>, Query, description = "Only ranges that end here or later"),
+        ("to" = Option<Instant>, Query, description = "Only ranges that begin here or earlier"),
     ),
     responses((status = 200, description = "Ranges", body = Listing<Skipped>))
 )]
@@ -41,6 +43,8 @@ pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -
         job: params.job(),
         reason: params.word("reason", &reasons),
         at: params.instant("at"),
+        from: params.instant("from"),
+        to: params.instant("to"),
         paging: page(limit, offset),
     };
     params.finish()?;

@@ -1,0 +1,177 @@
+//! What handlers take from a request, so that whatever is wrong with it is a problem with a code.
+
+use std::fmt;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use punctual_core::{FireId, JobKey, TriggerKey};
+use serde::de::DeserializeOwned;
+
+use crate::error::{ApiError, Problem};
+
+/// The longest body, in bytes.
+pub(crate) const MAX_BODY: usize = 1024 * 1024;
+
+/// `{group}/{name}` of a path.
+async fn key(parts: &mut Parts) -> Result<(String, String), ApiError> {
+    Path::<(String, String)>::from_request_parts(parts, &())
+        .await
+        .map(|Path(key)| key)
+        .map_err(|_| unreadable("group and name"))
+}
+
+fn unreadable(what: &str) -> ApiError {
+    ApiError::parameter("path", format!("holds a {what} that is no UTF-8 text"))
+}
+
+fn no_key(part: &'static str) -> impl Fn(punctual_core::KeyError) -> ApiError {
+    move |error| ApiError::parameter(part, error.to_string())
+}
+
+/// The job that a path names.
+#[derive(Debug)]
+pub(crate) struct JobPath(pub(crate) JobKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for JobPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let (group, name) = key(parts).await?;
+        JobKey::try_new(group, name).map(Self).map_err(no_key("job"))
+    }
+}
+
+/// The trigger that a path names.
+#[derive(Debug)]
+pub(crate) struct TriggerPath(pub(crate) TriggerKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for TriggerPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let (group, name) = key(parts).await?;
+        TriggerKey::try_new(group, name).map(Self).map_err(no_key("trigger"))
+    }
+}
+
+/// The only placeholder of a path.
+#[derive(Debug)]
+pub(crate) struct NamePath(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for NamePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Path::<String>::from_request_parts(parts, &())
+            .await
+            .map(|Path(name)| Self(name))
+            .map_err(|_| unreadable("name"))
+    }
+}
+
+/// The run that a path names.
+#[derive(Debug)]
+pub(crate) struct RunPath(pub(crate) FireId);
+
+impl<S: Send + Sync> FromRequestParts<S> for RunPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let NamePath(id) = NamePath::from_request_parts(parts, state).await?;
+        match id.parse() {
+            Ok(number) if number >= 0 && id.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Ok(Self(FireId(number)))
+            }
+            _ => Err(ApiError::parameter("id", format!("must be the number of a run, not {id:?}"))),
+        }
+    }
+}
+
+/// A JSON body.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T> fmt::Debug for Body<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Body")
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let json = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
+            let media = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+            media.trim().eq_ignore_ascii_case("application/json")
+        });
+        let bytes = bytes(request, state).await?;
+        if !json {
+            let detail = "send JSON with `Content-Type: application/json`";
+            return Err(
+                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail).into()
+            );
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+/// A JSON body that may be left out.
+pub(crate) struct OptionalBody<T>(pub(crate) T);
+
+impl<T> fmt::Debug for OptionalBody<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OptionalBody")
+    }
+}
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return Body::from_request(request, state).await.map(|Body(value)| Self(value));
+        }
+        if bytes(request, state).await?.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let detail = "send JSON with `Content-Type: application/json`, or no body";
+        Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail).into())
+    }
+}
+
+async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let detail = format!("the body is longer than {MAX_BODY} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).into()
+        } else {
+            Problem::new(StatusCode::BAD_REQUEST, "invalid-body", "the body did not arrive whole").into()
+        }
+    })
+}
+
+/// Reads a body; what does not fit is told with the path of its member.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        if error.inner().is_data() {
+            let path = match error.path().to_string() {
+                path if path == "." => "body".to_owned(),
+                path => path,
+            };
+            return ApiError::parameter(path, error.inner().to_string());
+        }
+        let detail = format!("the body is no JSON: {}", error.inner());
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-body", detail).into()
+    })?;
+    reader.end().map_err(|error| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-body",
+            format!("the body goes on after its JSON: {error}"),
+        )
+    })?;
+    Ok(value)
+}

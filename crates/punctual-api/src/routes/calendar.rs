@@ -1,0 +1,4 @@
+//! Calendars.
+
+pub(super) mod get;
+pub(super) mod list;

@@ -1,0 +1,3 @@
+//! Trigger groups.
+
+pub(super) mod paused;

@@ -1,0 +1,4 @@
+//! Jobs.
+
+pub(super) mod get;
+pub(super) mod list;

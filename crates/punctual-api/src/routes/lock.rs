@@ -1,0 +1,3 @@
+//! Locks.
+
+pub(super) mod list;

@@ -1,0 +1,3 @@
+//! Nodes.
+
+pub(super) mod list;

@@ -1,0 +1,28 @@
+//! `GET /api/v1/nodes`: all registered nodes, lost ones included until their work is taken up.
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::ApiState;
+use crate::error::ApiError;
+use crate::params::Params;
+use crate::types::cluster::Node;
+use crate::types::list::List;
+
+/// All registered nodes, lost ones included until their work is taken up
+#[utoipa::path(
+    get,
+    path = "/api/v1/nodes",
+    operation_id = "list_nodes",
+    tag = "cluster",
+    responses((status = 200, description = "All of them", body = List<Node>))
+)]
+pub(crate) async fn handler(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<Json<List<Node>>, ApiError> {
+    params.finish()?;
+    let now = state.scheduler.clock().now();
+    let nodes = state.scheduler.store().nodes().await?;
+    Ok(Json(List::whole(nodes.into_iter().map(|node| Node::at(now, node)).collect())))
+}

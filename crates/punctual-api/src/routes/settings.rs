@@ -1,0 +1,3 @@
+//! How the node is set up.
+
+pub(super) mod get;

@@ -1,0 +1,4 @@
+//! Triggers.
+
+pub(super) mod get;
+pub(super) mod list;

@@ -1,0 +1,3 @@
+//! Work that no node can do.
+
+pub(super) mod list;

@@ -1,0 +1,1 @@
+SELECT name FROM paused_groups ORDER BY name
