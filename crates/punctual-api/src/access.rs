@@ -60,6 +60,8 @@ pub const ROUTES: &[(Method, &str, Access)] = &[
     (Method::GET, "/api/v1/nodes", Access::Monitoring),
     (Method::GET, "/api/v1/openapi.json", Access::Monitoring),
     (Method::GET, "/api/v1/paused-groups", Access::Monitoring),
+    (Method::GET, "/api/v1/runs/{id}", Access::Monitoring),
+    (Method::POST, "/api/v1/schedules/preview", Access::Monitoring),
     (Method::GET, "/api/v1/settings", Access::Superuser),
     (Method::GET, "/api/v1/skipped", Access::Monitoring),
     (Method::GET, "/api/v1/triggers", Access::Monitoring),

@@ -117,30 +117,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// A JSON body that may be left out.
-pub(crate) struct OptionalBody<T>(pub(crate) T);
-
-impl<T> fmt::Debug for OptionalBody<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OptionalBody")
-    }
-}
-
-impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if request.headers().contains_key(header::CONTENT_TYPE) {
-            return Body::from_request(request, state).await.map(|Body(value)| Self(value));
-        }
-        if bytes(request, state).await?.is_empty() {
-            return Ok(Self(T::default()));
-        }
-        let detail = "send JSON with `Content-Type: application/json`, or no body";
-        Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail).into())
-    }
-}
-
 async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, state).await.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {

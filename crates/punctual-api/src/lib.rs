@@ -8,6 +8,7 @@
 //! refused, so that no web page can reach it by pointing its own name at 127.0.0.1.
 
 mod access;
+mod definition;
 mod error;
 mod extract;
 mod guard;

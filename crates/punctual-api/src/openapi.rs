@@ -15,6 +15,7 @@ use crate::types::problem::Problem;
         (name = "task history", description = "The history in the form that task pages read"),
         (name = "account", description = "What became of every instant"),
         (name = "live", description = "What happens now"),
+        (name = "runs", description = "What ran"),
         (name = "definitions", description = "Jobs, triggers, calendars"),
         (name = "cluster", description = "Nodes, and what they share"),
         (name = "node", description = "The node that answers"),

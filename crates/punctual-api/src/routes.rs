@@ -1,8 +1,8 @@
 //! All paths. One file holds one operation, with its description for the OpenAPI document.
 //! [`crate::access::ROUTES`] says who may call them.
 
-mod events;
 mod calendar;
+mod events;
 mod group;
 mod health;
 mod job;
@@ -10,6 +10,8 @@ mod lock;
 mod metrics;
 mod node;
 mod openapi;
+mod run;
+mod schedule;
 mod settings;
 mod skipped;
 mod task;
@@ -37,6 +39,7 @@ pub(crate) fn all() -> Routes {
         .add(routes!(task::unique_tasks::handler))
         .add(routes!(task::get::handler))
         .add(routes!(events::stream::handler))
+        .add(routes!(run::get::handler))
         .add(routes!(skipped::list::handler))
         .add(routes!(why::get::handler))
         .add(routes!(health::get::handler))
@@ -47,6 +50,7 @@ pub(crate) fn all() -> Routes {
         .add(routes!(job::get::handler))
         .add(routes!(trigger::list::handler))
         .add(routes!(trigger::get::handler))
+        .add(routes!(schedule::preview::handler))
         .add(routes!(calendar::list::handler))
         .add(routes!(calendar::get::handler))
         .add(routes!(group::paused::handler))

@@ -4,9 +4,9 @@ use deadpool_postgres::Object;
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts, StoreError,
-    StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort, TriggerQuery,
-    TriggerState,
+    HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts,
+    StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort,
+    TriggerQuery, TriggerState,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts, StoreError,
-    StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort, TriggerQuery,
-    TriggerState,
+    HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts,
+    StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort,
+    TriggerQuery, TriggerState,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};

@@ -10,5 +10,6 @@ mod info;
 mod live;
 mod node;
 mod openapi;
+mod preview;
 mod support;
 mod tasks;

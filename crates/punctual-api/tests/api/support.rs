@@ -119,6 +119,16 @@ impl World {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
+    /// Sends a JSON body.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost:8080")
+            .header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
     /// The JSON of a path that answers with 200.
     pub(crate) async fn json(&self, path: &str) -> Value {
         let answer = self.get(path).await;

@@ -1,0 +1,55 @@
+//! Reads the parts of definitions that have a JSON form of their own, and says precisely what is wrong with them.
+
+use axum::http::StatusCode;
+use punctual_core::Schedule;
+use punctual_core::schedule::{CronSchedule, RecurrenceRule, ScheduleError};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::error::{ApiError, Problem};
+
+/// Reads a schedule.
+///
+/// # Errors
+/// 422 `invalid-schedule`, with the field, the input and the place of what is wrong where the input is text.
+pub(crate) fn schedule(value: &Value) -> Result<Schedule, ApiError> {
+    read(value, "schedule", "invalid-schedule", |value| {
+        let text = |name: &str, default: &'static str| match value.get(name) {
+            None => Some(default.to_owned()),
+            Some(value) => value.as_str().map(str::to_owned),
+        };
+        let zone = text("tz", "UTC")?;
+        match value.get("type")?.as_str()? {
+            "cron" => CronSchedule::parse(&text("expr", "")?, &zone).err(),
+            "rrule" => RecurrenceRule::parse(&text("rule", "")?, &zone).err(),
+            _ => None,
+        }
+    })
+}
+
+fn read<T: DeserializeOwned>(
+    value: &Value,
+    member: &'static str,
+    code: &'static str,
+    explain: impl FnOnce(&Value) -> Option<ScheduleError>,
+) -> Result<T, ApiError> {
+    if !value.is_object() {
+        return Err(ApiError::parameter(member, "must be an object with a \"type\""));
+    }
+    T::deserialize(value).map_err(|error| {
+        let message = error.to_string();
+        let Some(error) = explain(value) else {
+            return semantic(code, message).with("field", json!(member)).into();
+        };
+        let mut problem = semantic(code, error.to_string()).with("field", json!(error.field()));
+        if let (Some(input), Some(span)) = (error.input(), error.span()) {
+            problem = problem.with("input", json!(input)).with("span", json!([span.start, span.end]));
+        }
+        problem.into()
+    })
+}
+
+/// 422: what was sent can be read, and means nothing that could be stored.
+pub(crate) fn semantic(code: &'static str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+}

@@ -1,0 +1,3 @@
+//! Runs: the task history by number.
+
+pub(super) mod get;

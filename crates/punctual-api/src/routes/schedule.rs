@@ -1,0 +1,3 @@
+//! Schedules, before they are stored.
+
+pub(super) mod preview;
