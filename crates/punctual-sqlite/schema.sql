@@ -91,6 +91,16 @@ CREATE TABLE nodes (
 
 CREATE TABLE paused_groups (name TEXT PRIMARY KEY) WITHOUT ROWID;
 
+CREATE TABLE request_keys (
+    key        TEXT PRIMARY KEY,    -- hash of the key and of who sent it
+    request    TEXT NOT NULL,       -- hash of the request
+    busy_until INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    answer     TEXT
+) WITHOUT ROWID;
+
+CREATE INDEX request_keys_expires ON request_keys (expires_at);
+
 CREATE TABLE sequences (
     name TEXT PRIMARY KEY,
     next INTEGER NOT NULL

@@ -28,6 +28,7 @@ pub mod expect;
 pub mod fire;
 pub mod firing;
 pub mod history;
+pub mod idempotency;
 pub mod job;
 pub mod key;
 pub mod lane;
@@ -61,6 +62,7 @@ pub use fire::{
 };
 pub use firing::{FiringPlan, Skip, SkipReason};
 pub use history::{Retention, SkippedRange, TaskHistory, TaskStatus};
+pub use idempotency::{Keyed, KeyedRequest, LAPSED_CHUNK, RequestStore, TakenKey};
 pub use jiff::Timestamp;
 pub use job::{JobDetail, JobKind, Overlap, StoredJob};
 pub use key::{JobKey, KeyError, TriggerKey};

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::definition::Repair;
+use crate::idempotency::RequestStore;
 use crate::{
     AccountStore, Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, DueKind, Fire, FireId,
     Heartbeat, HeldLock, HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page,
@@ -191,11 +192,19 @@ pub trait ClusterStore: Send + Sync {
 
 /// A whole store.
 pub trait JobStore:
-    DefinitionStore + FiringStore + HistoryStore + ClusterStore + AccountStore + Debug + 'static
+    DefinitionStore + FiringStore + HistoryStore + ClusterStore + AccountStore + RequestStore + Debug + 'static
 {
 }
 
-impl<T: DefinitionStore + FiringStore + HistoryStore + ClusterStore + AccountStore + Debug + 'static> JobStore
-    for T
+impl<
+    T: DefinitionStore
+        + FiringStore
+        + HistoryStore
+        + ClusterStore
+        + AccountStore
+        + RequestStore
+        + Debug
+        + 'static,
+> JobStore for T
 {
 }

@@ -7,6 +7,7 @@ mod lanes;
 mod locks;
 mod queries;
 mod records;
+mod requests;
 mod state;
 mod tx;
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use punctual_core::time::{from_millis, to_millis};
 use punctual_core::{
     CancelledFire, Data, DueKind, FireId, JobKey, JobKind, Node, SkippedRange, StoredCalendar, StoredJob,
-    StoredTrigger, TaskHistory, TaskRun, TaskRunId, TaskStatus, Term, TriggerKey, TriggerState,
+    StoredTrigger, TakenKey, TaskHistory, TaskRun, TaskRunId, TaskStatus, Term, TriggerKey, TriggerState,
 };
 
 use crate::accounts::Accounts;
@@ -52,6 +52,7 @@ pub(crate) struct State {
     pub(crate) cancelled: BTreeMap<FireId, String>,
     pub(crate) locks: Locks,
     pub(crate) accounts: Accounts,
+    pub(crate) requests: BTreeMap<String, TakenKey>,
     /// The last end of a run: none in a lane starts before it.
     pub(crate) last_end: Timestamp,
     last_term: i64,

@@ -30,6 +30,7 @@ mod nodes;
 mod open;
 mod pool;
 mod records;
+mod requests;
 mod rows;
 mod shared;
 mod sql;

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_events.sql"),
     include_str!("../migrations/0003_accounts.sql"),
     include_str!("../migrations/0004_records.sql"),
+    include_str!("../migrations/0005_request_keys.sql"),
 ];
 
 /// The oldest server that has what the statements use.

@@ -21,6 +21,7 @@ mod lists;
 mod locks;
 mod open;
 mod records;
+mod requests;
 mod rows;
 mod sql;
 #[cfg(test)]

@@ -36,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_events.sql"),
     include_str!("../migrations/0006_accounts.sql"),
     include_str!("../migrations/0007_records.sql"),
+    include_str!("../migrations/0008_request_keys.sql"),
 ];
 
 /// The version of the schema that this program writes.

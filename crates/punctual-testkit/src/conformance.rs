@@ -13,6 +13,7 @@ pub mod limits;
 pub mod locks;
 pub mod pausing;
 pub mod records;
+pub mod requests;
 
 /// Lists the cases; called by [`crate::conformance!`].
 #[doc(hidden)]
@@ -217,6 +218,13 @@ macro_rules! conformance_cases {
             the_log_is_filtered_and_paged_newest_first,
             secrets_never_reach_the_log,
             pruning_takes_what_has_ended,
+        );
+        $crate::conformance_cases!(@area $make, requests:
+            a_request_with_a_key_is_carried_out_once,
+            a_key_of_another_request_is_refused,
+            a_key_is_given_up_when_its_request_was_not_carried_out,
+            keys_expire,
+            of_many_at_once_one_is_first,
         );
     };
     (@area $make:expr, $area:ident: $($case:ident),* $(,)?) => {

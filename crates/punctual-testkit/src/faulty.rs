@@ -16,6 +16,7 @@ use punctual_core::{
     TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term,
     TriggerKey, TriggerQuery,
 };
+use punctual_core::{Keyed, KeyedRequest, RequestStore};
 use tokio::sync::Notify;
 
 type TellTime = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -313,5 +314,20 @@ impl AccountStore for FaultyStore {
 
     async fn prune_accounts(&self, retention: &AccountRetention) -> Result<PrunedAccounts, StoreError> {
         self.pass()?.prune_accounts(retention).await
+    }
+}
+
+#[async_trait]
+impl RequestStore for FaultyStore {
+    async fn take_key(&self, request: &KeyedRequest) -> Result<Keyed, StoreError> {
+        self.pass()?.take_key(request).await
+    }
+
+    async fn answer_key(&self, key: &str, request: &str, answer: &str) -> Result<bool, StoreError> {
+        self.pass()?.answer_key(key, request, answer).await
+    }
+
+    async fn release_key(&self, key: &str, request: &str) -> Result<bool, StoreError> {
+        self.pass()?.release_key(key, request).await
     }
 }
