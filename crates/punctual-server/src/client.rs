@@ -6,19 +6,22 @@
 mod call;
 mod connection;
 mod failure;
+mod follow;
 mod format;
 mod instant;
+mod key;
 mod options;
 mod pages;
 mod session;
 mod style;
 mod table;
 
-pub(crate) use call::{Call, Extent, Request, Step};
+pub(crate) use call::{Call, Extent, Follow, Lines, Request, Step};
 pub(crate) use connection::Connection;
 pub(crate) use failure::{Failure, outcome};
 pub(crate) use format::Format;
 pub(crate) use instant::When;
+pub(crate) use key::Key;
 pub(crate) use options::Options;
 pub(crate) use session::{Remote, run};
 pub(crate) use style::{Style, plain};

@@ -9,13 +9,29 @@ use super::{Column, Style};
 pub(crate) enum Step {
     /// Asks once, or page by page.
     Ask(Call),
+    /// Asks for what the question needs first.
+    After(Request, Box<Next>),
+    /// Listens until it is stopped.
+    Follow(Follow),
+}
+
+/// What is asked after a first answer.
+pub(crate) type Next = dyn FnOnce(&Value) -> anyhow::Result<Call>;
+
+/// A stream of server-sent events.
+pub(crate) struct Follow {
+    pub(crate) request: Request,
+    /// Whether an event with this data is shown.
+    pub(crate) wanted: Box<dyn Fn(&Value) -> bool>,
 }
 
 impl Step {
     /// What it asks first, if it asks anything.
     #[cfg(test)]
     pub(crate) fn route(&self) -> Option<(&Method, &'static str)> {
-        let Self::Ask(Call { request, .. }) = self;
+        let (Self::Ask(Call { request, .. })
+        | Self::After(request, _)
+        | Self::Follow(Follow { request, .. })) = self;
         Some((&request.method, request.route))
     }
 }
@@ -34,11 +50,36 @@ pub(crate) struct Call {
 
 pub(super) enum Shown {
     /// The rows of a list, as a table.
-    Rows(&'static [Column], Extent),
+    Rows(&'static [Column], Pages),
     /// One object: these members first, then all others.
     Record(&'static [Column]),
     /// In words of its own; whether the answer is yes.
     Words(fn(&Value, &Style) -> (String, bool)),
+}
+
+/// How a list is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Pages {
+    pub(super) by: By,
+    pub(super) extent: Extent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// `limit` and `offset`.
+    Offset,
+    /// `limit` and the `next` of the page before.
+    Cursor,
+    /// At once.
+    Whole,
+}
+
+/// A list that comes at once.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Lines {
+    /// Print each row as a line of JSON.
+    #[arg(long, conflicts_with = "json")]
+    jsonl: bool,
 }
 
 /// How much of a list is wanted.
@@ -83,6 +124,16 @@ impl Request {
         Self::new(Method::GET, route)
     }
 
+    pub(crate) fn post(route: &'static str) -> Self {
+        Self::new(Method::POST, route)
+    }
+
+    /// The body.
+    pub(crate) fn json(mut self, body: &Value) -> Self {
+        self.body = Some(Body { kind: "application/json", text: body.to_string() });
+        self
+    }
+
     /// Fills in a part of the route.
     pub(crate) fn at(mut self, name: &'static str, value: impl ToString) -> Self {
         self.parts.push((name, value.to_string()));
@@ -95,9 +146,23 @@ impl Request {
         self
     }
 
-    /// Shows the rows of the answer as a table.
+    /// Shows the rows of a list as a table; its pages are counted by `offset`.
     pub(crate) fn rows(self, columns: &'static [Column], extent: &Extent) -> Call {
-        Call { request: self, shown: Shown::Rows(columns, extent.clone()) }
+        self.list(columns, By::Offset, extent.clone())
+    }
+
+    /// Shows the rows of a list as a table; its pages go on from a `cursor`.
+    pub(crate) fn pages(self, columns: &'static [Column], extent: &Extent) -> Call {
+        self.list(columns, By::Cursor, extent.clone())
+    }
+
+    /// Shows the rows of a list as a table; it has no pages.
+    pub(crate) fn whole(self, columns: &'static [Column], lines: &Lines) -> Call {
+        self.list(columns, By::Whole, Extent { limit: None, all: true, jsonl: lines.jsonl })
+    }
+
+    fn list(self, columns: &'static [Column], by: By, extent: Extent) -> Call {
+        Call { request: self, shown: Shown::Rows(columns, Pages { by, extent }) }
     }
 
     /// Shows the one object of the answer: these members first.

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, RequestBuilder, Url};
+use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
 
 use super::{Failure, Options, Request};
 
@@ -47,13 +47,28 @@ impl Connection {
 
     /// The text of a good answer.
     pub(crate) async fn send(&self, request: &Request) -> Result<String, Failure> {
-        let response = self.open_answer(request).await?;
+        let response = self.good(self.prepare(request)).await?;
         response.text().await.map_err(|error| self.unanswered(&error))
     }
 
+    /// A stream of events, from after the one with this id.
+    pub(super) async fn stream(&self, request: &Request, after: Option<&str>) -> Result<Response, Failure> {
+        let mut builder = self.prepare(request).header(ACCEPT, "text/event-stream");
+        if let Some(id) = after {
+            builder = builder.header("last-event-id", id);
+        }
+        self.good(builder).await
+    }
+
+    /// The next piece of an answer, until it ends.
+    pub(super) async fn more(&self, response: &mut Response) -> Result<Option<Vec<u8>>, Failure> {
+        let piece = response.chunk().await.map_err(|error| self.unanswered(&error))?;
+        Ok(piece.map(|bytes| bytes.to_vec()))
+    }
+
     /// A good answer whose body is still to come.
-    pub(crate) async fn open_answer(&self, request: &Request) -> Result<reqwest::Response, Failure> {
-        let response = self.prepare(request).send().await.map_err(|error| self.unanswered(&error))?;
+    async fn good(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|error| self.unanswered(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);

@@ -39,6 +39,11 @@ impl Failure {
         Self { status: Some(status), code: text("code"), detail }
     }
 
+    /// Whether the same call may be answered later.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self.status, None | Some(429 | 502 | 503 | 504))
+    }
+
     /// Whether the server understood, was able and was willing, and the answer is no.
     fn is_no(&self) -> bool {
         // A route that is not there says something about the server's version, not about what was asked for.

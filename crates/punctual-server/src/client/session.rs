@@ -9,7 +9,7 @@ use punctual_engine::SystemClock;
 use serde_json::Value;
 
 use super::call::Shown;
-use super::{Call, Connection, Options, Step, Style, outcome, pages, table};
+use super::{Call, Connection, Options, Step, Style, follow, outcome, pages, table};
 
 /// A command, or a group of commands, that talks to a server.
 pub(crate) trait Remote {
@@ -28,20 +28,22 @@ async fn act(command: &dyn Remote, options: &Options) -> anyhow::Result<bool> {
     let connection = Connection::open(options)?;
     match step {
         Step::Ask(call) => ask(&connection, &call, options).await,
+        Step::After(request, next) => {
+            let first = read(&connection.send(&request).await?)?;
+            ask(&connection, &next(&first)?, options).await
+        }
+        Step::Follow(what) => follow::listen(&connection, &what, options).await,
     }
 }
 
 async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow::Result<bool> {
     let mut out = std::io::stdout().lock();
-    if let Shown::Rows(columns, extent) = &call.shown {
-        pages::show(connection, &call.request, columns, extent, options, &mut out).await?;
+    if let Shown::Rows(columns, pages) = &call.shown {
+        pages::show(connection, &call.request, columns, pages, options, &mut out).await?;
         return Ok(true);
     }
     let text = connection.send(&call.request).await?;
-    let value: Value = match text.trim() {
-        "" => Value::Null,
-        text => serde_json::from_str(text).context("the server's answer is not JSON")?,
-    };
+    let value = read(&text)?;
     let style = Style::of_stdout(options.utc);
     let said = match &call.shown {
         Shown::Words(words) => Some(words(&value, &style)),
@@ -59,4 +61,11 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
         }
     }
     Ok(said.is_none_or(|(_, is_yes)| is_yes))
+}
+
+fn read(text: &str) -> anyhow::Result<Value> {
+    match text.trim() {
+        "" => Ok(Value::Null),
+        text => serde_json::from_str(text).context("the server's answer is not JSON"),
+    }
 }

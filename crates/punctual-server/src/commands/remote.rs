@@ -1,7 +1,12 @@
 //! The commands that ask a running server, one file for each group.
 
+mod calendars;
+mod cluster;
+mod events;
 mod history;
+mod jobs;
 mod skipped;
+mod triggers;
 mod why;
 
 use clap::Subcommand;
@@ -29,20 +34,41 @@ pub(crate) struct Single<A: clap::Args> {
 /// Asks of a running server.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Jobs: what can run.
+    Jobs(Group<jobs::Command>),
+    /// Triggers: when jobs run.
+    Triggers(Group<triggers::Command>),
+    /// Calendars: when triggers that use them do not fire.
+    Calendars(Group<calendars::Command>),
     /// Runs: what ran, when, where, and how it ended.
     History(Group<history::Command>),
     /// Ranges of instants that were not run, with the reason.
     Skipped(Group<skipped::Command>),
     /// Say what became of one instant of a trigger.
     Why(Single<why::Args>),
+    /// What happens on all nodes.
+    Events(Group<events::Command>),
+    /// The nodes of the cluster.
+    Nodes(Group<cluster::Nodes>),
+    /// The locks of the cluster.
+    Locks(Group<cluster::Locks>),
+    /// How a node is set up.
+    Settings(Group<cluster::Settings>),
 }
 
 impl Command {
     fn parts(&self) -> (&dyn Remote, &Options) {
         match self {
+            Self::Jobs(group) => (&group.command, &group.options),
+            Self::Triggers(group) => (&group.command, &group.options),
+            Self::Calendars(group) => (&group.command, &group.options),
             Self::History(group) => (&group.command, &group.options),
             Self::Skipped(group) => (&group.command, &group.options),
             Self::Why(single) => (&single.args, &single.options),
+            Self::Events(group) => (&group.command, &group.options),
+            Self::Nodes(group) => (&group.command, &group.options),
+            Self::Locks(group) => (&group.command, &group.options),
+            Self::Settings(group) => (&group.command, &group.options),
         }
     }
 }

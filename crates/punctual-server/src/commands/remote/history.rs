@@ -4,6 +4,7 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::events::Runs;
 use crate::client::{Column, Extent, Format, Remote, Request, Step, Style, column, plain};
 
 #[derive(Debug, Subcommand)]
@@ -16,6 +17,8 @@ pub(crate) enum Command {
         #[arg(value_parser = clap::value_parser!(i64).range(0..))]
         id: i64,
     },
+    /// Print the starts and ends of runs from now on, until interrupted. With --json, each is a line.
+    Follow(Runs),
     /// List the names of tasks in the history.
     Tasks,
 }
@@ -52,6 +55,7 @@ impl Remote for Command {
                 .query("status", list.status.as_ref())
                 .rows(COLUMNS, &list.extent),
             Self::Show { id } => Request::get("/api/task/{id}").at("id", id).record(COLUMNS),
+            Self::Follow(runs) => return Ok(runs.follow()),
             Self::Tasks => Request::get("/api/task/unique-tasks").words(names),
         };
         Ok(call.into())

@@ -13,6 +13,20 @@ use crate::client::Style;
 
 /// At least one line for each command.
 const EXAMPLES: &[&str] = &[
+    "jobs list --group reports --kind command --search daily --all",
+    "jobs show reports.daily",
+    "triggers list --state error --job reports.daily --limit 5",
+    "triggers show daily.eu --group a.b",
+    "triggers next reports.daily -n 5",
+    "triggers paused-groups",
+    "calendars list --jsonl",
+    "calendars show holidays",
+    "history follow --task nightly --status failed --json",
+    "events follow --types run.ended,trigger.changed",
+    "nodes list --no-header",
+    "nodes unassigned",
+    "locks list",
+    "settings show",
     "history list --task nightly --status failed --all",
     "history show 7",
     "history tasks",

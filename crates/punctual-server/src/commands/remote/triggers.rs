@@ -1,0 +1,120 @@
+//! `punctual triggers`.
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::client::{Call, Column, Extent, Format, Key, Lines, Remote, Request, Step, Style, column, plain};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List triggers and runs that wait for their time, by group and name.
+    List(List),
+    /// Show a trigger.
+    Show(Key),
+    /// Print the fire times that follow.
+    Next(Next),
+    /// List the groups of triggers that are paused.
+    PausedGroups(Lines),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Only in this state: waiting, paused, complete or error.
+    #[arg(long)]
+    state: Option<String>,
+    /// Only of this job: GROUP.NAME, or the name of one in the group DEFAULT.
+    #[arg(long, value_name = "KEY")]
+    job: Option<String>,
+    /// Only of this group.
+    #[arg(long)]
+    group: Option<String>,
+    /// Only of jobs of this kind.
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only scheduled ones, or runs that wait because of this: schedule, manual, retry, recovery or event.
+    #[arg(long)]
+    cause: Option<String>,
+    /// Only those whose GROUP.NAME contains this, whatever the case.
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    #[command(flatten)]
+    extent: Extent,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Next {
+    #[command(flatten)]
+    key: Key,
+    /// How many.
+    #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    count: u32,
+}
+
+const COLUMNS: &[Column] = &[
+    column("KEY", "/key", Format::Text),
+    column("STATE", "/state", Format::State),
+    column("JOB", "/job", Format::Text),
+    column("NEXT", "/next_fire_at", Format::Instant),
+    column("PREVIOUS", "/previous_fire_at", Format::Instant),
+    column("FIRED", "/fired", Format::Text),
+    column("SKIPPED", "/skipped", Format::Text),
+    column("SCHEDULE", "/schedule_text", Format::Text),
+];
+
+impl Remote for Command {
+    fn step(&self, _: Timestamp, _: &Style) -> anyhow::Result<Step> {
+        let call = match self {
+            Self::List(list) => Request::get("/api/v1/triggers")
+                .query("state", list.state.as_ref())
+                .query("job", list.job.as_ref())
+                .query("group", list.group.as_ref())
+                .query("kind", list.kind.as_ref())
+                .query("cause", list.cause.as_ref())
+                .query("search", list.search.as_ref())
+                .pages(COLUMNS, &list.extent),
+            Self::Show(key) => one(key).record(COLUMNS),
+            Self::Next(next) => {
+                let count = next.count;
+                return Ok(Step::After(
+                    one(&next.key),
+                    Box::new(move |trigger| Ok(upcoming(trigger, count))),
+                ));
+            }
+            Self::PausedGroups(lines) => Request::get("/api/v1/paused-groups").whole(GROUPS, lines),
+        };
+        Ok(call.into())
+    }
+}
+
+const GROUPS: &[Column] = &[column("GROUP", "", Format::Text)];
+
+fn one(key: &Key) -> Request {
+    key.fill(Request::get("/api/v1/triggers/{group}/{name}"))
+}
+
+/// What a stored trigger's schedule gives from now on.
+fn upcoming(trigger: &Value, count: u32) -> Call {
+    let member = |name: &str| trigger.get(name).cloned().unwrap_or_default();
+    let mut body = Map::new();
+    for (name, from) in
+        [("schedule", "schedule"), ("start", "anchor"), ("end", "end"), ("calendar", "calendar")]
+    {
+        body.insert(name.to_owned(), member(from));
+    }
+    body.insert("count".to_owned(), count.into());
+    Request::post("/api/v1/schedules/preview").json(&Value::Object(body)).words(fires)
+}
+
+fn fires(preview: &Value, style: &Style) -> (String, bool) {
+    let fires = preview.get("fires").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if fires.is_empty() {
+        return ("It does not fire any more.".to_owned(), false);
+    }
+    let line = |fire: &Value| {
+        let word = |name: &str| fire.get(name).and_then(Value::as_str).unwrap_or_default();
+        let at = word("at").parse().map_or_else(|_| plain(word("at")), |at| style.instant(at));
+        format!("{at}  =  {}", plain(word("local")))
+    };
+    (fires.iter().map(line).collect::<Vec<_>>().join("\n"), true)
+}
