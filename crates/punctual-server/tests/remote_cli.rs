@@ -92,6 +92,50 @@ fn runs_and_skipped_instants_are_listed_for_people_and_for_programs() {
     );
 }
 
+const DEFINITIONS: &str = "\
+    [calendars.holidays]\ntype = 'dates'\ndates = ['2026-12-25']\n\
+    [jobs.report]\nkind = 'noop'\ncron = '0 0 6 * * ?'\ntz = 'Europe/Berlin'\ncalendar = 'holidays'\n\
+    [jobs.never]\nkind = 'noop'\nat = '2020-01-01T00:00:00Z'\n\
+    [jobs.often]\nkind = 'noop'\nevery = '7h'\n";
+
+#[test]
+fn definitions_and_the_cluster_are_shown() {
+    let server = Server::start(DEFINITIONS);
+    let listed = server.run(&["jobs", "list", "--group", "config", "--search", "REP"]);
+    let lines: Vec<&str> = listed.out.lines().collect();
+    assert!(lines.len() == 2 && lines[1].starts_with("config.report  noop"), "{listed:?}");
+    let shown = server.run(&["jobs", "show", "config.report"]);
+    assert!(shown.out.starts_with("key: config.report\nkind: noop\n"), "{shown:?}");
+    assert!(shown.out.contains("    schedule_text: at 06:00"), "{shown:?}");
+
+    let next = server.run(&["triggers", "next", "config.report", "-n", "3"]);
+    assert_eq!((next.code, next.out.lines().count()), (0, 3), "{next:?}");
+    assert!(next.out.lines().all(|line| line.contains(" 06:00:00+0")), "{next:?}");
+    let trigger = server.run(&["triggers", "show", "config.often", "--json"]).json();
+    let next = server.run(&["triggers", "next", "config.often", "--json"]).json();
+    assert_eq!(next["fires"][0]["at"], trigger["next_fire_at"]);
+    let rows = server.run(&["triggers", "list", "--state", "waiting", "--all", "--jsonl"]);
+    assert!(
+        rows.out.lines().all(|line| line.contains("\"state\":\"waiting\""))
+            && rows.out.contains("config.often")
+    );
+    let page = server.run(&["triggers", "list", "--limit", "1", "--json"]).json();
+    assert!(page["next"].is_string() && page["data"].as_array().unwrap().len() == 1, "{page}");
+
+    let calendars = server.run(&["calendars", "list", "--no-header"]);
+    assert!(calendars.out.starts_with("holidays"), "{calendars:?}");
+    let calendar = server.run(&["calendars", "show", "holidays"]);
+    assert!(calendar.out.contains("2026-12-25"), "{calendar:?}");
+    let nodes = server.run(&["nodes", "list"]);
+    assert!(nodes.out.contains("  running  yes  "), "{nodes:?}");
+    for empty in [&["locks", "list"][..], &["nodes", "unassigned"], &["triggers", "paused-groups"]] {
+        let done = server.run(empty);
+        assert_eq!((done.code, done.out.lines().count()), (0, 1), "{done:?}");
+    }
+    let settings = server.run(&["settings", "show"]);
+    assert!(settings.code == 0 && !settings.out.is_empty(), "{settings:?}");
+}
+
 #[test]
 fn lists_are_followed_over_pages() {
     let server = busy_server();
@@ -108,6 +152,9 @@ fn the_exit_code_tells_no_from_failed() {
     let server = Server::start("");
     for (args, code, said) in [
         (&["history", "show", "999"][..], 1, "Not found."),
+        (&["jobs", "show", "no.job"], 1, "no-such-job"),
+        (&["triggers", "next", "no.trigger"], 1, "no-such-trigger"),
+        (&["calendars", "show", "none"], 1, "no-such-calendar"),
         (&["why", "no.trigger", "2026-01-01T00:00:00Z"], 1, ""),
         (&["history", "list", "--status", "odd"], 2, "status"),
         (&["skipped", "list", "--reason", "odd"], 2, "invalid-parameters"),

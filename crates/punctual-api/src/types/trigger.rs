@@ -28,6 +28,8 @@ pub(crate) struct Trigger {
     /// As defined; without one the schedule starts when the trigger is stored.
     start: Option<Instant>,
     end: Option<Instant>,
+    /// From when on its schedule counts: `start`, or when it was stored, or later where a misfire moved it.
+    anchor: Instant,
     priority: i32,
     calendar: Option<String>,
     #[schema(value_type = Object)]
@@ -74,6 +76,7 @@ impl From<TriggerInfo> for Trigger {
             schedule: super::json(&definition.schedule),
             start: definition.start.map(Instant),
             end: definition.end.map(Instant),
+            anchor: stored.anchor.into(),
             priority: definition.priority,
             calendar: definition.calendar,
             misfire: super::json(&definition.misfire),

@@ -114,7 +114,8 @@ fn fires(preview: &Value, style: &Style) -> (String, bool) {
     let line = |fire: &Value| {
         let word = |name: &str| fire.get(name).and_then(Value::as_str).unwrap_or_default();
         let at = word("at").parse().map_or_else(|_| plain(word("at")), |at| style.instant(at));
-        format!("{at}  =  {}", plain(word("local")))
+        // Schedules without a zone have no local times.
+        if word("local").is_empty() { at } else { format!("{at}  =  {}", plain(word("local"))) }
     };
     (fires.iter().map(line).collect::<Vec<_>>().join("\n"), true)
 }
