@@ -93,7 +93,7 @@ fn runs_and_skipped_instants_are_listed_for_people_and_for_programs() {
 }
 
 const DEFINITIONS: &str = "\
-    [calendars.holidays]\ntype = 'dates'\ndates = ['2026-12-25']\n\
+    [calendars.holidays]\ntype = 'holiday'\ntz = 'Europe/Berlin'\ndays = ['2026-12-25']\n\
     [jobs.report]\nkind = 'noop'\ncron = '0 0 6 * * ?'\ntz = 'Europe/Berlin'\ncalendar = 'holidays'\n\
     [jobs.never]\nkind = 'noop'\nat = '2020-01-01T00:00:00Z'\n\
     [jobs.often]\nkind = 'noop'\nevery = '7h'\n";

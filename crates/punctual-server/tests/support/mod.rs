@@ -73,7 +73,7 @@ pub(crate) struct Server {
     child: Child,
     /// Where it listens.
     pub(crate) port: u16,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Server {
@@ -92,8 +92,14 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap();
-        let server = Self { child, port, _directory: directory };
-        eventually("the server's answer", || get(port, "/health"));
+        let mut server = Self { child, port, directory };
+        eventually("the server's answer", || {
+            if let Some(status) = server.child.try_wait().unwrap() {
+                let log = std::fs::read_to_string(server.directory.path().join("log")).unwrap();
+                panic!("the server ended, {status}: {log}");
+            }
+            get(port, "/health")
+        });
         server
     }
 }
