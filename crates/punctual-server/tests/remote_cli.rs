@@ -4,8 +4,9 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
 
 use serde_json::Value;
 use support::{Server, eventually, punctual};
@@ -126,8 +127,8 @@ fn definitions_and_the_cluster_are_shown() {
     assert!(calendars.out.starts_with("holidays"), "{calendars:?}");
     let calendar = server.run(&["calendars", "show", "holidays"]);
     assert!(calendar.out.contains("2026-12-25"), "{calendar:?}");
-    let nodes = server.run(&["nodes", "list"]);
-    assert!(nodes.out.contains("  running  yes  "), "{nodes:?}");
+    let is_running = || server.run(&["nodes", "list"]).out.contains("  running  yes  ");
+    eventually("the node to be listed as running", || is_running().then_some(()));
     for empty in [&["locks", "list"][..], &["nodes", "unassigned"], &["triggers", "paused-groups"]] {
         let done = server.run(empty);
         assert_eq!((done.code, done.out.lines().count()), (0, 1), "{done:?}");
@@ -171,11 +172,11 @@ fn the_exit_code_tells_no_from_failed() {
     }
 }
 
-/// Answers one request with this, and says what the request was.
-fn answer_once(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+/// Answers each request with the next of these, and says what the requests were.
+fn answer(answers: Vec<&'static str>) -> (String, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let asked = std::thread::spawn(move || {
+    let one = move |answer: &str| {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = Vec::new();
         let mut byte = [0];
@@ -184,8 +185,8 @@ fn answer_once(answer: &'static str) -> (String, std::thread::JoinHandle<String>
         }
         stream.write_all(answer.as_bytes()).unwrap();
         String::from_utf8(request).unwrap()
-    });
-    (address, asked)
+    };
+    (address, std::thread::spawn(move || answers.into_iter().map(one).collect()))
 }
 
 #[test]
@@ -193,20 +194,50 @@ fn the_token_goes_to_this_server_alone() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "pun_secret\n").unwrap();
     let answer = "HTTP/1.1 307 Away\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    let (address, asked) = answer_once(answer);
+    let (address, asked) = self::answer(vec![answer]);
     let done = at(&address, &["skipped", "list", "--token-file", file.path().to_str().unwrap()]);
     assert_eq!(done.code, 2, "{done:?}");
     assert!(done.err.contains("sends us to http://127.0.0.1:1/"), "{done:?}");
     assert!(!done.err.contains("pun_secret"), "{done:?}");
-    let asked = asked.join().unwrap();
+    let asked = asked.join().unwrap().remove(0);
     assert!(asked.starts_with("GET /api/v1/skipped?limit=50 HTTP/1.1\r\n"), "{asked}");
     assert!(asked.contains("authorization: Bearer pun_secret\r\n"), "{asked}");
 }
 
 #[test]
+fn runs_are_followed_as_they_happen() {
+    let server = Server::start(JOBS);
+    let mut child = punctual(&["history", "follow", "--task", "tick", "--status", "success", "--json"])
+        .env("PUNCTUAL_SERVER", format!("http://127.0.0.1:{}", server.port))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let event: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&event["event"], &event["data"]["task"]), (&"run.ended".into(), &"tick".into()), "{line}");
+}
+
+#[test]
+fn a_stream_that_ends_is_gone_on_with() {
+    let stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n\
+                  id: 7-1\nevent: run.ended\ndata: {\"id\":1}\n\n";
+    let refusal = "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 4\r\n\r\nnope";
+    let (address, asked) = answer(vec![stream, refusal]);
+    let done = at(&address, &["events", "follow", "--utc"]);
+    assert!(done.code == 2 && done.err.contains("nope"), "{done:?}");
+    assert!(done.out.ends_with("Z  run.ended  id=1\n"), "{done:?}");
+    let asked = asked.join().unwrap();
+    assert!(!asked[0].contains("last-event-id"), "{asked:?}");
+    assert!(asked[1].contains("last-event-id: 7-1\r\n"), "{asked:?}");
+}
+
+#[test]
 fn answers_that_are_no_answers_are_said_to_be_so() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\n<ok>";
-    let (address, asked) = answer_once(answer);
+    let (address, asked) = self::answer(vec![answer]);
     let done = at(&address, &["skipped", "list"]);
     assert_eq!(done.code, 2, "{done:?}");
     assert!(done.err.contains("not the list"), "{done:?}");
