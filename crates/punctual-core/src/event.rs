@@ -42,6 +42,13 @@ pub enum Event {
         /// By how much the node's clock was moved, in milliseconds; negative for back.
         by_ms: i64,
     },
+    /// The store does not tell the node of changes that other nodes make: it polls more often until that is mended.
+    ChangesUnheard {
+        /// How often it looks for work meanwhile, in milliseconds.
+        poll_ms: u64,
+    },
+    /// The store tells the node of changes again.
+    ChangesHeard,
     /// The node stopped.
     NodeStopped {
         /// Its name.

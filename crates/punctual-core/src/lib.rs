@@ -78,7 +78,7 @@ pub use query::{HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery,
 pub use record::{LogEntry, LogLevel, Progress, TaskEnd, TaskRecord};
 pub use recovery::Recovered;
 pub use retry::RetryPolicy;
-pub use store::{ClusterStore, DefinitionStore, FiringStore, HistoryStore, JobStore};
+pub use store::{ClusterStore, DefinitionStore, FiringStore, HistoryStore, JobStore, PoolStatus};
 pub use task_run::{
     NewTaskRun, TaskCounts, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunSort, TaskRunStatus,
 };

@@ -22,6 +22,23 @@ use crate::{
     TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery,
 };
 
+/// The connections of a store to its database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// How many may be open at a time.
+    pub max: u64,
+    /// How many a call is using.
+    pub in_use: u64,
+    /// How many are open and used by no call.
+    pub idle: u64,
+    /// How many calls wait for one.
+    pub waiting: u64,
+    /// How many calls have got one since the store was opened.
+    pub acquired: u64,
+    /// How long these waited for it in all, in microseconds; opening one is part of it.
+    pub acquire_micros: u64,
+}
+
 /// What exists: jobs and triggers.
 #[async_trait]
 pub trait DefinitionStore: Send + Sync {
@@ -173,6 +190,17 @@ pub trait ClusterStore: Send + Sync {
     /// store cannot be reached it waits, and completes once it can be again (something may have been missed).
     async fn changed(&self) {
         std::future::pending().await
+    }
+
+    /// Whether [`Self::changed`] tells of changes at present; `None` where it never does, as by default. When the answer
+    /// changes, `changed` completes.
+    fn hears_changes(&self) -> Option<bool> {
+        None
+    }
+
+    /// The store's connections; `None` where it has none (a store inside the process), as by default.
+    fn pool_status(&self) -> Option<PoolStatus> {
+        None
     }
 
     /// Takes locks, all of them or none, and never waits: see [`crate::lock`]. Removes grants whose lease has run out,

@@ -51,7 +51,7 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
         match claim(&inner, now, limit, &kinds, &mut recovered).await {
             Ok((term, claimed)) => {
                 backoff.reset();
-                let pause = pause_after(&claimed, now, settings.poll_ms);
+                let pause = pause_after(&claimed, now, inner.poll_ms());
                 inner.cancel_runs(term, &claimed.cancelled);
                 start_runs(&inner, term, claimed.fires);
                 if let Some(until) = pause {
@@ -225,8 +225,9 @@ fn put_back(inner: &Inner, batch: Vec<Ended>) {
     queue.extend(newer);
 }
 
-/// Wakes the claim loop when another process did something that may make work due.
+/// Wakes the claim loop when another process did something that may make work due, and says when that is not told.
 pub(crate) async fn changed_loop(inner: Arc<Inner>) {
+    let mut unheard = false;
     loop {
         tokio::select! {
             biased;
@@ -236,13 +237,18 @@ pub(crate) async fn changed_loop(inner: Arc<Inner>) {
                 inner.node.listeners.emit(&Event::StoreChanged);
             }
         }
+        let before = std::mem::replace(&mut unheard, inner.node.store.hears_changes() == Some(false));
+        match (before, unheard) {
+            (false, true) => inner.node.listeners.emit(&Event::ChangesUnheard { poll_ms: inner.poll_ms() }),
+            (true, false) => inner.node.listeners.emit(&Event::ChangesHeard),
+            _ => {}
+        }
     }
 }
 
-/// Every so many heartbeats work is looked for that a lost node left, even when nothing says that there is some.
-const RECOVER_ANYWAY: u64 = 10;
-/// Every so many heartbeats a node looks for broken invariants.
-const REPAIR_EVERY: u64 = 30;
+/// Every so many heartbeats a node looks for broken invariants, and for work that a lost node left, though no heartbeat
+/// said that there is any: both are nets.
+const NETS_EVERY: u64 = 60;
 
 /// When the heartbeat loop does what.
 struct Pulse {
@@ -309,10 +315,9 @@ async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, 
         inner.cancel_lost(old);
     }
     inner.cancel_runs(beat.term, &beat.cancelled);
-    let look = beat.lost || pulse.beats.is_multiple_of(RECOVER_ANYWAY);
-    let recovered = look && recover(inner, inner.node.clock.now()).await?;
-    let scan = pulse.beats.is_multiple_of(REPAIR_EVERY);
-    let repaired = scan && !inner.node.repair(inner.node.clock.now()).await?.is_empty();
+    let nets = pulse.beats.is_multiple_of(NETS_EVERY);
+    let recovered = (beat.lost || nets) && recover(inner, inner.node.clock.now()).await?;
+    let repaired = nets && !inner.node.repair(inner.node.clock.now()).await?.is_empty();
     Ok(!trusted || beat.lost_lease || beat.clock_changed || recovered || repaired)
 }
 

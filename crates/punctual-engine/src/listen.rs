@@ -69,6 +69,12 @@ impl Listener for LogListener {
                 uncertainty_ms,
                 "this node knows the store's time within {uncertainty_ms} ms again and goes on claiming"
             ),
+            Event::ChangesUnheard { poll_ms } => warn!(
+                poll_ms,
+                "the database does not tell this node what other nodes change (no connection that can LISTEN): it looks \
+                 every {poll_ms} ms instead"
+            ),
+            Event::ChangesHeard => info!("the database tells this node what other nodes change again"),
             Event::ClockMoved { by_ms } => warn!(
                 by_ms,
                 "this node's clock was moved by {by_ms} ms to follow the store's: either that was set, or this machine \

@@ -386,6 +386,15 @@ impl Inner {
         self.node.phase() == NodeState::Draining
     }
 
+    /// How often to look for work at present.
+    pub(crate) fn poll_ms(&self) -> u64 {
+        let settings = &self.node.settings;
+        match self.node.store.hears_changes() {
+            Some(false) => settings.poll_ms.min(settings.unheard_poll_ms),
+            _ => settings.poll_ms,
+        }
+    }
+
     /// The token that cancels runs claimed now.
     pub(crate) fn run_token(&self) -> CancellationToken {
         lock(&self.runs).clone()

@@ -13,6 +13,9 @@ pub struct Settings {
     pub lease_ms: u64,
     /// Look for due work at least this often, even when nothing says that there is some.
     pub poll_ms: u64,
+    /// The same while a store that is to tell nodes of changes cannot (its connection is broken, say); `poll_ms` where
+    /// that is less. Without meaning for other stores.
+    pub unheard_poll_ms: u64,
     /// The node claims only while it knows the store's time within this many milliseconds. A quarter of `lease_ms` is
     /// the limit when that is less. Without meaning for stores that have no clock of their own.
     pub max_clock_uncertainty_ms: u64,
@@ -32,6 +35,7 @@ impl Default for Settings {
             heartbeat_ms: 5_000,
             lease_ms: 15_000,
             poll_ms: 5_000,
+            unheard_poll_ms: 5_000,
             max_clock_uncertainty_ms: 1_000,
             cancel_grace_ms: 5_000,
             backoff_ms: 100,
@@ -41,10 +45,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The defaults for a store that several nodes share: a lost node's work is taken up within 4 s. Such a store tells
+    /// The defaults for a store that several nodes share: a lost node's work is taken up within 4.5 s. Such a store tells
     /// nodes of changes, so that polling is only a net.
     pub fn clustered() -> Self {
-        Self { heartbeat_ms: 2_000, lease_ms: 4_000, poll_ms: 30_000, ..Self::default() }
+        Self { heartbeat_ms: 2_250, lease_ms: 4_500, poll_ms: 60_000, ..Self::default() }
     }
 
     /// How well the node must know the store's time to claim.
@@ -54,11 +58,12 @@ impl Settings {
 
     /// What is wrong with the figures, naming the setting and what would be right.
     pub fn check(&self) -> Result<(), String> {
-        let ranges: [(&str, u64, u64, u64); 8] = [
+        let ranges: [(&str, u64, u64, u64); 9] = [
             ("slots", self.slots as u64, 1, 100_000),
             ("claim_batch", self.claim_batch as u64, 1, 10_000),
             ("heartbeat_ms", self.heartbeat_ms, 100, 3_600_000),
             ("poll_ms", self.poll_ms, 10, 3_600_000),
+            ("unheard_poll_ms", self.unheard_poll_ms, 10, 3_600_000),
             ("max_clock_uncertainty_ms", self.max_clock_uncertainty_ms, 1, 3_600_000),
             ("cancel_grace_ms", self.cancel_grace_ms, 0, 3_600_000),
             ("backoff_ms", self.backoff_ms, 1, 3_600_000),

@@ -158,7 +158,7 @@ async fn a_lost_nodes_work_is_taken_up_as_its_lease_ends() {
     assert_eq!((recovered.node.as_str(), recovered.refired), ("lost", true));
     assert_eq!(store.recoveries(), 2);
     // An idle node looks again only now and then.
-    for _ in 0..20 {
+    for _ in 0..120 {
         world.clock.advance(Duration::from_secs(10));
         rest().await;
     }
@@ -210,4 +210,51 @@ async fn a_store_whose_clock_is_set_takes_the_node_along() {
     machine.advance(Duration::from_secs(2));
     rest().await;
     assert_eq!(world.scheduler.status().last_heartbeat, Some(after(10)));
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_told_of_changes_says_so_once_and_looks_more_often() {
+    let (machine, store) = slow_machine();
+    store.set_hearing(true);
+    let mut world = World::on(machine.clone(), store.clone(), |builder| {
+        builder.job(Quick).settings(Settings { unheard_poll_ms: 2_000, ..Settings::clustered() })
+    });
+    world.scheduler.start().await.unwrap();
+    rest().await;
+    // Another node stores a trigger, and nobody is told.
+    let other: &dyn JobStore = &*store;
+    let late = |name: &'static str| {
+        let now = world_now(&machine);
+        let triggers = vec![Trigger::once(name, name, now)];
+        [Change::Schedule { job: JobDetail::new(name, "quick"), triggers }]
+    };
+    other.apply(world_now(&machine), &late("while-it-hears")).await.unwrap();
+    for _ in 0..5 {
+        machine.advance(Duration::from_secs(2));
+        rest().await;
+    }
+    assert!(world.closed_history().await.is_empty(), "it looks rarely while it would be told");
+    for hearing in [false, false, true, true] {
+        store.set_hearing(hearing);
+        rest().await;
+    }
+    let heard = |event| match event {
+        Event::ChangesUnheard { poll_ms } => Some(Some(poll_ms)),
+        Event::ChangesHeard => Some(None),
+        _ => None,
+    };
+    assert_eq!(world.until(heard).await, Some(2_000));
+    assert_eq!(world.until(heard).await, None);
+    store.set_hearing(false);
+    rest().await;
+    assert_eq!(world.closed_history().await.len(), 1);
+    other.apply(world_now(&machine), &late("while-it-does-not")).await.unwrap();
+    machine.advance(Duration::from_secs(2));
+    rest().await;
+    assert_eq!(world.closed_history().await.len(), 2);
+}
+
+/// The store's time.
+fn world_now(machine: &ManualClock) -> jiff::Timestamp {
+    after(300).checked_add(machine.monotonic()).unwrap()
 }

@@ -83,6 +83,12 @@ mod entries {
     pub(crate) const LEASE_VALID: Entry = entry("punctual_lease_valid", Gauge, &[], "1 while this node may take due work; 0 when its lease has run out");
     pub(crate) const CLOCK_OFFSET: Entry = entry("punctual_clock_offset_ms", Gauge, &[], "Milliseconds by which the store's clock is ahead of this machine's; 0 with a store that has no clock of its own");
     pub(crate) const CLOCK_UNCERTAINTY: Entry = entry("punctual_clock_uncertainty_ms", Gauge, &[], "Milliseconds by which this node may be off the store's time at most");
+    pub(crate) const CHANGES_UNHEARD: Entry = entry("punctual_changes_unheard", Gauge, &[], "1 while the store cannot tell this node what other nodes change, so that it polls more often");
+    pub(crate) const POOL: Entry = entry("punctual_pool_connections", Gauge, &[("state", "in_use, idle")], "Open connections of this node to the database; 0, as the other series of the pool, with a store that has none");
+    pub(crate) const POOL_MAX: Entry = entry("punctual_pool_max", Gauge, &[], "Connections to the database that this node may have open");
+    pub(crate) const POOL_WAITING: Entry = entry("punctual_pool_waiting", Gauge, &[], "Calls of the store that wait for a connection");
+    pub(crate) const POOL_ACQUIRED: Entry = entry("punctual_pool_acquired", Counter, &[], "Calls of the store that got a connection");
+    pub(crate) const POOL_ACQUIRE_MS: Entry = entry("punctual_pool_acquire_ms", Counter, &[], "Milliseconds that these waited for it in all; opening one is part of it");
     pub(crate) const BUILD: Entry = entry("punctual_build_info", Gauge, &[("version", "the program's"), ("node", "the node's name")], "Always 1; tells what runs here");
 }
 pub(crate) use entries::*;
@@ -95,7 +101,7 @@ pub const BUCKETS_MS: [f64; 16] = [
 ];
 
 /// All metrics.
-pub const ALL: [Entry; 21] = [
+pub const ALL: [Entry; 27] = [
     EXECUTED,
     TRIGGER_STATES,
     LATENESS,
@@ -116,6 +122,12 @@ pub const ALL: [Entry; 21] = [
     LEASE_VALID,
     CLOCK_OFFSET,
     CLOCK_UNCERTAINTY,
+    CHANGES_UNHEARD,
+    POOL,
+    POOL_MAX,
+    POOL_WAITING,
+    POOL_ACQUIRED,
+    POOL_ACQUIRE_MS,
     BUILD,
 ];
 

@@ -55,7 +55,7 @@ impl Metrics {
     pub async fn render(&self, scheduler: &Scheduler) -> String {
         let states = self.scraped.states(scheduler, &self.counted).await;
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.scraped.set(&scheduler.status(), states);
+        self.scraped.set(&scheduler.status(), &**scheduler.store(), states);
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut text, &self.registry);

@@ -1,12 +1,14 @@
 //! Metrics that are computed when they are scraped.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use punctual_core::time::millis_between;
-use punctual_core::{StateCounts, StoreError};
+use punctual_core::{JobStore, StateCounts, StoreError};
 use punctual_engine::{Scheduler, Status};
 use tokio::sync::Mutex;
 
@@ -31,7 +33,60 @@ pub(crate) struct Scraped {
     build: Family<Labels, Gauge>,
     unassigned: Family<Labels, Gauge>,
     unassigned_age: Family<Labels, Gauge>,
+    connections: Connections,
     cache: Mutex<Option<Cached>>,
+}
+
+/// What concerns the connections to the database.
+#[derive(Debug)]
+struct Connections {
+    unheard: Gauge,
+    open: Family<Labels, Gauge>,
+    max: Gauge,
+    waiting: Gauge,
+    acquired: Counter,
+    acquire_ms: Counter,
+}
+
+impl Connections {
+    fn new(registry: &mut Registry) -> Self {
+        let gauge = |registry: &mut Registry, entry| {
+            let gauge = Gauge::default();
+            register(registry, entry, gauge.clone());
+            gauge
+        };
+        let counter = |registry: &mut Registry, entry| {
+            let counter = Counter::default();
+            register(registry, entry, counter.clone());
+            counter
+        };
+        let open = Family::default();
+        register(registry, &catalog::POOL, Family::clone(&open));
+        Self {
+            unheard: gauge(registry, &catalog::CHANGES_UNHEARD),
+            open,
+            max: gauge(registry, &catalog::POOL_MAX),
+            waiting: gauge(registry, &catalog::POOL_WAITING),
+            acquired: counter(registry, &catalog::POOL_ACQUIRED),
+            acquire_ms: counter(registry, &catalog::POOL_ACQUIRE_MS),
+        }
+    }
+
+    fn set(&self, store: &dyn JobStore) {
+        self.unheard.set(i64::from(store.hears_changes() == Some(false)));
+        let pool = store.pool_status().unwrap_or_default();
+        for (state, count) in [("in_use", pool.in_use), ("idle", pool.idle)] {
+            self.open.get_or_create(&vec![("state", state.to_owned())]).set(whole(count));
+        }
+        self.max.set(whole(pool.max));
+        self.waiting.set(whole(pool.waiting));
+        self.acquired.inner().store(pool.acquired, Ordering::Relaxed);
+        self.acquire_ms.inner().store(pool.acquire_micros / 1_000, Ordering::Relaxed);
+    }
+}
+
+fn whole(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// What is asked from the store.
@@ -68,6 +123,7 @@ impl Scraped {
         let (unassigned, unassigned_age) = (Family::default(), Family::default());
         register(registry, &catalog::UNASSIGNED, unassigned.clone());
         register(registry, &catalog::UNASSIGNED_AGE, unassigned_age.clone());
+        let connections = Connections::new(registry);
         let mut gauge = |entry| {
             let gauge = Gauge::default();
             register(registry, entry, gauge.clone());
@@ -83,6 +139,7 @@ impl Scraped {
             build,
             unassigned,
             unassigned_age,
+            connections,
             cache: Mutex::default(),
         }
     }
@@ -106,8 +163,8 @@ impl Scraped {
         counts
     }
 
-    pub(crate) fn set(&self, status: &Status, counts: Option<Counts>) {
-        let whole = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    pub(crate) fn set(&self, status: &Status, store: &dyn JobStore, counts: Option<Counts>) {
+        self.connections.set(store);
         self.slots.set(whole(status.slots as u64));
         self.running.set(whole(status.running as u64));
         self.lease_valid.set(i64::from(status.lease_valid));

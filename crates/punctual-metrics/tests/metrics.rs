@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use punctual_core::{Event, JobDetail, JobKey, Recovered, Skip, SkipReason, Trigger, TriggerKey};
+use punctual_core::{Event, JobDetail, JobKey, PoolStatus, Recovered, Skip, SkipReason, Trigger, TriggerKey};
 use punctual_engine::{Job, JobContext, JobError, JobResult, ManualScheduler};
 use punctual_memory::MemoryStore;
 use punctual_metrics::{Metrics, catalog};
@@ -105,6 +105,27 @@ async fn the_clock_is_compared_with_the_stores() {
     world.manual.clock().advance(Duration::from_secs(9));
     assert_eq!(world.value("punctual_clock_offset_ms").await, Some(-300_000.0));
     assert_eq!(world.value("punctual_clock_uncertainty_ms").await, Some(9.0), "clocks drift");
+}
+
+#[tokio::test]
+async fn the_connections_of_the_store_are_shown() {
+    let pool = PoolStatus { max: 8, in_use: 2, idle: 1, waiting: 3, acquired: 40, acquire_micros: 12_999 };
+    let world = World::over(FaultyStore::new(Arc::new(MemoryStore::new())).with_pool(pool)).await;
+    for (series, value) in [
+        (r#"punctual_pool_connections{state="in_use"}"#, 2.0),
+        (r#"punctual_pool_connections{state="idle"}"#, 1.0),
+        ("punctual_pool_max", 8.0),
+        ("punctual_pool_waiting", 3.0),
+        ("punctual_pool_acquired_total", 40.0),
+        ("punctual_pool_acquire_ms_total", 12.0),
+    ] {
+        assert_eq!(world.value(series).await, Some(value), "{series}");
+    }
+    assert_eq!(world.value("punctual_changes_unheard").await, Some(0.0));
+    for (hears, unheard) in [(false, 1.0), (true, 0.0)] {
+        world.store.set_hearing(hears);
+        assert_eq!(world.value("punctual_changes_unheard").await, Some(unheard));
+    }
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ use punctual_core::time::to_millis;
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
     DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobKind,
-    JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered, Retention, SkippedQuery,
+    JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, PoolStatus, Progress, Recovered, Retention, SkippedQuery,
     SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory,
     TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey,
     TriggerQuery, definition, lock,
@@ -60,7 +60,6 @@ use crate::edit::Edit;
 use crate::error::Sql;
 use crate::listen::Listener;
 pub use crate::open::Options;
-pub use crate::pool::PoolStatus;
 use crate::pool::{Connections, Loan};
 use crate::shared::Shared;
 use crate::url::Target;
@@ -118,11 +117,6 @@ impl PostgresStore {
     /// As [`PostgresStore::open`].
     pub async fn drop_schema(url: &str, schema: &str) -> Result<(), StoreError> {
         open::drop_schema(url, schema).await
-    }
-
-    /// How many connections are open, and who waits for one.
-    pub fn pool_status(&self) -> PoolStatus {
-        self.connections.status()
     }
 
     async fn client(&self) -> Result<Loan, StoreError> {
@@ -426,6 +420,14 @@ impl ClusterStore for PostgresStore {
 
     async fn changed(&self) {
         self.listener.changed().await;
+    }
+
+    fn hears_changes(&self) -> Option<bool> {
+        Some(self.listener.hears())
+    }
+
+    fn pool_status(&self) -> Option<PoolStatus> {
+        Some(self.connections.status())
     }
 
     async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, StoreError> {

@@ -1,6 +1,7 @@
 //! Hearing what other nodes changed: a connection that listens. What is missed while it is down, polling finds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -16,24 +17,46 @@ use crate::url::Target;
 /// The first and the longest pause before the next try to connect.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
+/// What the listening task tells.
+struct Ears {
+    changed: Notify,
+    /// Whether the server has answered that it listens, and the connection is not known to have ended since. Taken for
+    /// granted at first, so that a start is no interruption.
+    hearing: AtomicBool,
+}
+
+impl Ears {
+    fn set(&self, hearing: bool) {
+        let before = self.hearing.swap(hearing, Ordering::SeqCst);
+        // When it listens, something may have happened before; when it stops to, the node must look more often.
+        if hearing || before {
+            self.changed.notify_one();
+        }
+    }
+}
+
 /// Listens until it is dropped.
 pub(crate) struct Listener {
-    changed: Arc<Notify>,
+    ears: Arc<Ears>,
     task: JoinHandle<()>,
 }
 
 impl Listener {
     pub(crate) fn start(target: Target, schema: &str) -> Self {
         let schema = schema.to_owned();
-        let changed = Arc::new(Notify::new());
-        let told = Arc::clone(&changed);
+        let ears = Arc::new(Ears { changed: Notify::new(), hearing: AtomicBool::new(true) });
+        let told = Arc::clone(&ears);
         let task = tokio::spawn(async move { listen_for_ever(target, schema, told).await });
-        Self { changed, task }
+        Self { ears, task }
     }
 
     /// Completes when something changed since the last call.
     pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
+        self.ears.changed.notified().await;
+    }
+
+    pub(crate) fn hears(&self) -> bool {
+        self.ears.hearing.load(Ordering::SeqCst)
     }
 }
 
@@ -43,12 +66,13 @@ impl Drop for Listener {
     }
 }
 
-async fn listen_for_ever(target: Target, schema: String, changed: Arc<Notify>) {
+async fn listen_for_ever(target: Target, schema: String, ears: Arc<Ears>) {
     let mut pause = PAUSE.0;
     loop {
         let mut heard = false;
         // What ended it does not matter: there is nobody to tell, and the store's own calls say it.
-        let _ = listen(&target, &schema, &changed, &mut heard).await;
+        let _ = listen(&target, &schema, &ears, &mut heard).await;
+        ears.set(false);
         if heard {
             pause = PAUSE.0;
         }
@@ -62,7 +86,7 @@ async fn listen_for_ever(target: Target, schema: String, changed: Arc<Notify>) {
 }
 
 /// Listens until the connection ends; `heard` says whether it got that far.
-async fn listen(target: &Target, schema: &str, changed: &Notify, heard: &mut bool) -> Result<(), StoreError> {
+async fn listen(target: &Target, schema: &str, ears: &Ears, heard: &mut bool) -> Result<(), StoreError> {
     let (client, mut connection) = target.config.connect(target.tls.clone()).await.sql()?;
     let mut messages = poll_fn(move |context| connection.poll_message(context));
     let listening = client.batch_execute("LISTEN punctual");
@@ -72,11 +96,10 @@ async fn listen(target: &Target, schema: &str, changed: &Notify, heard: &mut boo
             answer = &mut listening, if !*heard => {
                 answer.sql()?;
                 *heard = true;
-                // Something may have happened before.
-                changed.notify_one();
+                ears.set(true);
             }
             message = messages.next() => match message {
-                Some(Ok(AsyncMessage::Notification(told))) if told.payload() == schema => changed.notify_one(),
+                Some(Ok(AsyncMessage::Notification(told))) if told.payload() == schema => ears.changed.notify_one(),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error).sql(),
                 None => return Ok(()),

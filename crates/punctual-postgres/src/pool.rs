@@ -1,10 +1,11 @@
 //! The connections: opened as they are needed, lent to one call at a time, and given up when in doubt.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use punctual_core::StoreError;
+use punctual_core::{PoolStatus, StoreError};
 
 use crate::error::{Sql, pool_error};
 use crate::open::Options;
@@ -22,23 +23,12 @@ const SETTINGS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET
                         SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_min_messages = warning; \
                         SET idle_in_transaction_session_timeout = '3s';";
 
-/// How many connections a store has, and who waits for one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolStatus {
-    /// Connections that may be open at a time.
-    pub max_size: usize,
-    /// Connections that are open.
-    pub size: usize,
-    /// Of those, the ones that no call is using.
-    pub available: usize,
-    /// Calls that wait for a connection.
-    pub waiting: usize,
-}
-
 /// The connections of a store.
 pub(crate) struct Connections {
     pool: Pool,
     address: String,
+    acquired: AtomicU64,
+    acquire_micros: AtomicU64,
 }
 
 impl Connections {
@@ -65,13 +55,24 @@ impl Connections {
             }))
             .build()
             .map_err(|error| StoreError::Other(error.to_string()))?;
-        Ok(Self { pool, address: target.address() })
+        Ok(Self {
+            pool,
+            address: target.address(),
+            acquired: AtomicU64::new(0),
+            acquire_micros: AtomicU64::new(0),
+        })
     }
 
     /// A connection; waits for one if all are in use.
     pub(crate) async fn lend(&self) -> Result<Loan, StoreError> {
+        let asked = instant_now();
         match self.pool.get().await {
-            Ok(object) => Ok(Loan(Some(object))),
+            Ok(object) => {
+                let waited = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.acquired.fetch_add(1, Ordering::Relaxed);
+                self.acquire_micros.fetch_add(waited, Ordering::Relaxed);
+                Ok(Loan(Some(object)))
+            }
             Err(error) => Err(pool_error(&error, &self.address)),
         }
     }
@@ -79,10 +80,12 @@ impl Connections {
     pub(crate) fn status(&self) -> PoolStatus {
         let status = self.pool.status();
         PoolStatus {
-            max_size: status.max_size,
-            size: status.size,
-            available: status.available,
-            waiting: status.waiting,
+            max: status.max_size as u64,
+            in_use: status.size.saturating_sub(status.available) as u64,
+            idle: status.available as u64,
+            waiting: status.waiting as u64,
+            acquired: self.acquired.load(Ordering::Relaxed),
+            acquire_micros: self.acquire_micros.load(Ordering::Relaxed),
         }
     }
 
@@ -112,6 +115,11 @@ impl Connections {
             self.address
         ))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long was waited is only reported, and decides nothing")]
+fn instant_now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// The server's process behind a connection.

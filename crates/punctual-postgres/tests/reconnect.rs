@@ -10,7 +10,7 @@ use punctual_core::{
     Change, Claim, ClusterStore, DefinitionStore, FiringStore, HistoryStore, JobKind, KindSlots, StoreError,
     TaskRecord, TaskStatus, Term, Trigger,
 };
-use punctual_postgres::{Options, PoolStatus, PostgresStore};
+use punctual_postgres::{Options, PostgresStore};
 use punctual_testkit::factory::{at, beat, every, job};
 use punctual_throwaway::{Postgres, Stop};
 
@@ -143,7 +143,11 @@ async fn a_server_that_crashes_and_comes_back() {
     // The listener listens.
     store.changed().await;
 
+    assert_eq!(store.hears_changes(), Some(true));
     server.stop(Stop::Immediate).unwrap();
+    // It tells that it hears nothing any more.
+    store.changed().await;
+    assert_eq!(store.hears_changes(), Some(false));
     for which in 0..10 {
         let error = call(&store, term, which).await.unwrap_err();
         assert!(error.is_transient(), "{error}");
@@ -155,6 +159,7 @@ async fn a_server_that_crashes_and_comes_back() {
 
     // It tells when it listens again, since it may have missed something, and then what others say.
     store.changed().await;
+    assert_eq!(store.hears_changes(), Some(true));
     server.psql("NOTIFY punctual, 'somebody_else'").unwrap();
     call(&store, term, 0).await.unwrap();
     assert!(store.changed().now_or_never().is_none());
@@ -166,11 +171,14 @@ async fn a_server_that_crashes_and_comes_back() {
 async fn a_call_that_is_given_up_halfway_leaves_no_transaction_open() {
     let server = server();
     let store = open(&server).await;
-    assert_eq!(store.pool_status(), PoolStatus { max_size: CONNECTIONS, size: 2, available: 2, waiting: 0 });
+    let look = || store.pool_status().map(|pool| (pool.max, pool.in_use, pool.idle, pool.waiting)).unwrap();
+    assert_eq!(look(), (CONNECTIONS as u64, 0, 2, 0));
+    let acquired = store.pool_status().unwrap().acquired;
     // The first look sends BEGIN, and there is no second.
     let rows = [record()];
     assert!(store.record(&rows).now_or_never().is_none());
-    assert_eq!(store.pool_status(), PoolStatus { max_size: CONNECTIONS, size: 1, available: 1, waiting: 0 });
+    assert_eq!(look(), (CONNECTIONS as u64, 0, 1, 0));
+    assert_eq!(store.pool_status().unwrap().acquired, acquired + 1);
     store.record(&rows).await.unwrap();
 }
 

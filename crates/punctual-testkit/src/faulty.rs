@@ -1,7 +1,7 @@
 //! A store that fails when it is told to, and one that tells another time than the machine.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use punctual_core::{
     Account, AccountChange, AccountRetention, AccountStore, Applied, AuditQuery, AuditRow, Change, Claim,
     Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, DueKind, Fire, FireId,
     FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, JobStore, LockAnswer,
-    LockRequest, NewTaskRun, Node, Page, Paging, Progress, PrunedAccounts, Recovered, Retention,
+    LockRequest, NewTaskRun, Node, Page, Paging, PoolStatus, Progress, PrunedAccounts, Recovered, Retention,
     SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd,
     TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term,
     TriggerKey, TriggerQuery,
@@ -29,6 +29,8 @@ pub struct FaultyStore {
     recoveries: AtomicU64,
     time: Option<TellTime>,
     changed: Notify,
+    hearing: Mutex<Option<bool>>,
+    pool: Option<PoolStatus>,
 }
 
 impl std::fmt::Debug for FaultyStore {
@@ -47,6 +49,8 @@ impl FaultyStore {
             recoveries: AtomicU64::new(0),
             time: None,
             changed: Notify::new(),
+            hearing: Mutex::default(),
+            pool: None,
         }
     }
 
@@ -56,6 +60,23 @@ impl FaultyStore {
     pub fn with_clock(mut self, time: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.time = Some(Box::new(time));
         self
+    }
+
+    /// Gives the store connections.
+    #[must_use]
+    pub fn with_pool(mut self, pool: PoolStatus) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// Says whether the store hears what other processes change.
+    pub fn set_hearing(&self, hearing: bool) {
+        *self.hearing.lock().unwrap_or_else(PoisonError::into_inner) = Some(hearing);
+        self.change();
+    }
+
+    fn hearing(&self) -> Option<bool> {
+        *self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets [`ClusterStore::changed`] complete, as if another process had changed something.
@@ -247,6 +268,14 @@ impl ClusterStore for FaultyStore {
             () = self.inner.changed() => {}
             () = self.changed.notified() => {}
         }
+    }
+
+    fn hears_changes(&self) -> Option<bool> {
+        self.hearing().or_else(|| self.inner.hears_changes())
+    }
+
+    fn pool_status(&self) -> Option<PoolStatus> {
+        self.pool.or_else(|| self.inner.pool_status())
     }
 
     async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, StoreError> {
