@@ -65,6 +65,16 @@ use crate::shared::Shared;
 use crate::url::Target;
 pub use tokio_postgres;
 
+/// What a server has done since its database was made; see [`PostgresStore::server_totals`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerTotals {
+    /// Transactions that were committed in this database, whether or not they wrote anything. Sessions report theirs
+    /// late: after about a second, with the next thing that they do.
+    pub commits: u64,
+    /// Bytes that the whole server has written to its log.
+    pub wal_bytes: u64,
+}
+
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
     connections: Connections,
@@ -117,6 +127,18 @@ impl PostgresStore {
     /// As [`PostgresStore::open`].
     pub async fn drop_schema(url: &str, schema: &str) -> Result<(), StoreError> {
         open::drop_schema(url, schema).await
+    }
+
+    /// What the server has done, for measurements.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn server_totals(&self) -> Result<ServerTotals, StoreError> {
+        let read = |row: &tokio_postgres::Row| ServerTotals {
+            commits: rows::count(row.get(0)),
+            wal_bytes: rows::count(row.get(1)),
+        };
+        Ok(self.one(sql::SERVER_TOTALS, &[], read).await?.unwrap_or_default())
     }
 
     async fn client(&self) -> Result<Loan, StoreError> {

@@ -122,6 +122,7 @@ statements! {
     SESSION_DELETE = "session_delete",
     SESSION_INSERT = "session_insert",
     SESSION_SEE = "session_see",
+    SERVER_TOTALS = "server_totals",
     SKIPS_INSERT = "skips_insert",
     STATE_COUNTS = "state_counts",
     STORE_NOW = "store_now",

@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     for node in &nodes {
         node.init().await?;
     }
-    let commits = opened.commits();
+    let before = opened.totals().await?;
     let started = clock.monotonic();
     for node in &nodes {
         node.start().await?;
@@ -56,7 +56,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     })
     .await?;
     let seconds = (clock.monotonic() - started).as_secs_f64();
-    let commits = opened.commits() - commits;
+    let totals = opened.totals().await?;
+    let commits = totals.commits - before.commits;
+    let wal_per_fire = (totals.wal_bytes - before.wal_bytes) / wanted;
     tally.verify(1)?;
     let query = HistoryQuery {
         job: Some(job_key("drain")),
@@ -64,7 +66,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         paging: Paging::first(1),
         ..HistoryQuery::default()
     };
-    let rows = opened.store.history(&query).await?.total;
+    let rows = opened.store().history(&query).await?.total;
     ensure!(rows == wanted, "{rows} rows of success in the history instead of {wanted}: no figure");
     busy.cancel();
     for node in nodes {
@@ -75,18 +77,23 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     if args.store.json {
         println!(
             "{}",
-            json!({ "fires_per_s": rate.round(), "executed": executed, "seconds": seconds, "commits": commits })
+            json!({
+                "fires_per_s": rate.round(), "executed": executed, "seconds": seconds, "commits": commits,
+                "wal_bytes_per_fire": wal_per_fire,
+            })
         );
     } else {
+        let wal =
+            if wal_per_fire > 0 { format!(", {wal_per_fire} bytes of WAL a fire") } else { String::new() };
         println!(
-            "{rate:.0} fires/s: {executed} fires in {seconds:.3} s and {commits} commits, each exactly once"
+            "{rate:.0} fires/s: {executed} fires in {seconds:.3} s and {commits} commits{wal}, each exactly once"
         );
     }
     Ok(())
 }
 
 async fn prepare(args: &Args, opened: &Opened, now: Timestamp) -> anyhow::Result<()> {
-    let store = &opened.store;
+    let store = &opened.store();
     let far: Timestamp = "2099-01-01T00:00:00Z".parse()?;
     put_job(store, now, JobDetail::new(job_key("drain"), "bench")).await?;
     let idle = (0..args.stored).map(|n| Trigger::once(key(format!("idle-{n}")), job_key("drain"), far));

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let place = Place::of(&args.store)?;
     let opened = place.open().await?;
     let now = SystemClock::new().now();
-    put_job(&opened.store, now, JobDetail::new(job_key("idle"), "bench")).await?;
+    put_job(&opened.store(), now, JobDetail::new(job_key("idle"), "bench")).await?;
     // Spread over the last hours of the year 2098, so that none is due while this is measured.
     let triggers = (0..args.triggers)
         .map(|n| {
@@ -48,12 +48,13 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
             Ok(Trigger::new(key(format!("idle-{n}")), job_key("idle"), Schedule::Cron(cron)))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    put_triggers(&opened.store, now, triggers.into_iter()).await?;
+    put_triggers(&opened.store(), now, triggers.into_iter()).await?;
     drop(opened);
+    let url = place.url()?;
     let output = tokio::task::block_in_place(|| {
         std::process::Command::new(std::env::current_exe()?)
             .args(["bench", "idle-measure", "--database"])
-            .arg(format!("sqlite://{}", place.path().map_err(std::io::Error::other)?.display()))
+            .arg(&url)
             .args(["--seconds", &args.seconds.to_string()])
             .args([
                 "--synchronous",
@@ -78,20 +79,25 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What belongs to the start is over then, and counted: a server's sessions report what they did when they next do
+/// something after a second.
+const SETTLE: Duration = Duration::from_secs(8);
+
 pub(crate) async fn measure(args: &MeasureArgs) -> anyhow::Result<()> {
     let store =
         StoreArgs { database: Some(args.database.clone()), synchronous: args.synchronous, json: true };
     let place = Place::of(&store)?;
     let clock = SystemClock::new();
     let begun = clock.monotonic();
-    let opened = place.open().await?;
+    let opened = place.open_again().await?;
     let tally = Tally::new(0, false);
     let scheduler = node(&opened, "bench-1".to_owned(), 10, &tally, &CancellationToken::new())?;
     scheduler.start().await?;
     let ready = clock.monotonic() - begun;
-    let before = opened.commits();
-    clock.sleep_until(clock.now() + Duration::from_secs(args.seconds)).await;
-    let commits = opened.commits() - before;
+    clock.sleep_for(SETTLE).await;
+    let before = opened.totals().await?.commits;
+    clock.sleep_for(Duration::from_secs(args.seconds)).await;
+    let commits = opened.totals().await?.commits - before;
     ensure!(tally.total() == 0, "a trigger that was not due has run: no figure");
     let figures = json!({
         "ready_ms": (ready.as_secs_f64() * 10_000.0).round() / 10.0,

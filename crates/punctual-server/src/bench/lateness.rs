@@ -35,7 +35,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let opened = place.open().await?;
     let clock = SystemClock::new();
     let now = clock.now();
-    put_job(&opened.store, now, JobDetail::new(job_key("lateness"), "bench")).await?;
+    put_job(&opened.store(), now, JobDetail::new(job_key("lateness"), "bench")).await?;
     let each_second =
         Schedule::Simple(SimpleSchedule::new(Duration::from_secs(1), Repeat::Times(args.seconds - 1))?);
     // Far enough ahead that everything is stored and the node is ready when the first one is due.
@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
             .start(plus_millis(begin, offset))
             .data(data(n))
     });
-    put_triggers(&opened.store, now, triggers).await?;
+    put_triggers(&opened.store(), now, triggers).await?;
     ensure!(
         clock.now() < begin,
         "this machine needs longer to store {} triggers: give a lower rate",

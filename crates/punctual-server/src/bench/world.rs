@@ -53,27 +53,33 @@ impl Place {
         }
     }
 
+    /// Opens the store; a server's is empty then.
     pub(super) async fn open(&self) -> Result<Opened, StoreError> {
-        match self {
-            Self::Memory => Ok(Opened { store: Arc::new(MemoryStore::new()), sqlite: None }),
-            Self::File { path, options, .. } => {
-                let sqlite = Arc::new(SqliteStore::open(path, *options)?);
-                Ok(Opened { store: Arc::clone(&sqlite) as Arc<dyn JobStore>, sqlite: Some(sqlite) })
-            }
-            Self::Postgres { url } => {
-                // A measurement has a schema of its own, empty at its beginning.
-                let options = postgres_options();
-                PostgresStore::drop_schema(url, &options.schema).await?;
-                Ok(Opened { store: Arc::new(PostgresStore::open(url, options).await?), sqlite: None })
-            }
+        if let Self::Postgres { url } = self {
+            // A measurement has a schema of its own, empty at its beginning.
+            PostgresStore::drop_schema(url, &postgres_options().schema).await?;
         }
+        self.open_again().await
     }
 
-    pub(super) fn path(&self) -> anyhow::Result<&std::path::Path> {
+    /// Opens the store with what is in it.
+    pub(super) async fn open_again(&self) -> Result<Opened, StoreError> {
+        Ok(match self {
+            Self::Memory => Opened::Memory(Arc::new(MemoryStore::new())),
+            Self::File { path, options, .. } => Opened::Sqlite(Arc::new(SqliteStore::open(path, *options)?)),
+            Self::Postgres { url } => {
+                Opened::Postgres(Arc::new(PostgresStore::open(url, postgres_options()).await?))
+            }
+        })
+    }
+
+    /// How another process finds the store.
+    pub(super) fn url(&self) -> anyhow::Result<String> {
         match self {
-            Self::File { path, .. } => Ok(path),
-            Self::Memory | Self::Postgres { .. } => {
-                bail!("this measurement needs a database file: give sqlite://PATH, or no --database")
+            Self::File { path, .. } => Ok(format!("sqlite://{}", path.display())),
+            Self::Postgres { url } => Ok(url.clone()),
+            Self::Memory => {
+                bail!("this measurement is made by two processes: give a database, or no --database")
             }
         }
     }
@@ -86,14 +92,45 @@ pub(super) fn postgres_options() -> punctual_postgres::Options {
 }
 
 /// An open store.
-pub(super) struct Opened {
-    pub(super) store: Arc<dyn JobStore>,
-    sqlite: Option<Arc<SqliteStore>>,
+pub(super) enum Opened {
+    Memory(Arc<MemoryStore>),
+    Sqlite(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>),
+}
+
+/// What a store has done since it was made.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Totals {
+    pub(super) commits: u64,
+    /// What was written to the log of a server.
+    pub(super) wal_bytes: u64,
 }
 
 impl Opened {
-    pub(super) fn commits(&self) -> u64 {
-        self.sqlite.as_ref().map_or(0, |store| store.commits())
+    pub(super) fn store(&self) -> Arc<dyn JobStore> {
+        match self {
+            Self::Memory(store) => Arc::clone(store) as Arc<dyn JobStore>,
+            Self::Sqlite(store) => Arc::clone(store) as Arc<dyn JobStore>,
+            Self::Postgres(store) => Arc::clone(store) as Arc<dyn JobStore>,
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        match self {
+            Self::Postgres(_) => Settings::clustered(),
+            Self::Memory(_) | Self::Sqlite(_) => Settings::default(),
+        }
+    }
+
+    pub(super) async fn totals(&self) -> Result<Totals, StoreError> {
+        Ok(match self {
+            Self::Memory(_) => Totals::default(),
+            Self::Sqlite(store) => Totals { commits: store.commits(), wal_bytes: 0 },
+            Self::Postgres(store) => {
+                let totals = store.server_totals().await?;
+                Totals { commits: totals.commits, wal_bytes: totals.wal_bytes }
+            }
+        })
     }
 }
 
@@ -223,8 +260,8 @@ pub(super) fn node(
     tally: &Arc<Tally>,
     busy: &CancellationToken,
 ) -> anyhow::Result<Scheduler> {
-    let settings = Settings { slots, ..Settings::default() };
-    let builder = Scheduler::builder(Arc::clone(&opened.store))
+    let settings = Settings { slots, ..opened.settings() };
+    let builder = Scheduler::builder(opened.store())
         .disabled(false)
         .without_log()
         .settings(settings)
