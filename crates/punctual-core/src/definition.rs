@@ -9,15 +9,17 @@ use punctual_schedule::{Calendar, Occurrences, Schedule, Window};
 use crate::firing::{self, FiringPlan, SkipReason};
 use crate::time::whole_millis;
 use crate::{
-    Applied, AuditEntry, Change, ChangeError, Data, FireId, JobDetail, JobKey, Lane, Skip, StoredCalendar,
-    StoredJob, StoredTrigger, Trigger, TriggerKey, TriggerState, pending,
+    Applied, AuditEntry, Change, ChangeError, Data, FireId, JobDetail, JobKey, JobKind, Lane, Skip,
+    StoredCalendar, StoredJob, StoredTrigger, Trigger, TriggerKey, TriggerState, pending,
 };
 
 mod calendars;
 mod expect;
 mod repair;
+mod unknown;
 
 pub use repair::{Repair, repair};
+pub use unknown::{Expired, Expiry, expire};
 mod events;
 
 /// Row operations inside one transaction.
@@ -63,6 +65,15 @@ pub trait DefinitionTx {
     fn set_group_paused(&mut self, group: &str, paused: bool) -> Result<(), Self::Error>;
     /// Reads the triggers in the error state.
     fn triggers_in_error(&mut self) -> Result<Vec<StoredTrigger>, Self::Error>;
+    /// Reads the waiting triggers of these kinds that are due at `now`, pending runs left out: those whose number is
+    /// greater than `after`, ordered by it, `limit` at most.
+    fn overdue(
+        &mut self,
+        kinds: &[JobKind],
+        now: Timestamp,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredTrigger>, Self::Error>;
     /// Reads the triggers that wait or are paused and have no next fire time.
     fn triggers_without_next(&mut self) -> Result<Vec<StoredTrigger>, Self::Error>;
     /// Whether a fire of the trigger is open, or a pending run stands for one of its instants.

@@ -303,6 +303,18 @@ pub fn plan_overlap(trigger: &StoredTrigger, calendar: Option<&Calendar>, now: T
     give_up(trigger, calendar, now, SkipReason::Overlap)
 }
 
+/// Decides what a due trigger does while no live node can run its job's kind and such instants are to be skipped: nothing
+/// until its misfire threshold has passed, then the instants up to `now` are given up. Pending runs wait, since somebody
+/// asked for each of them.
+pub fn plan_expired(trigger: &StoredTrigger, calendar: Option<&Calendar>, now: Timestamp) -> FiringPlan {
+    let late_ms = trigger.next_fire_at.map_or(0, |due| millis_between(due, now));
+    let on_time = u64::try_from(late_ms).map_or(true, |late| late <= trigger.misfire_threshold_ms());
+    if on_time || trigger.state != TriggerState::Waiting {
+        return FiringPlan::unchanged(trigger);
+    }
+    give_up(trigger, calendar, now, SkipReason::Expired)
+}
+
 /// Decides what becomes of the instants that passed while a trigger was paused, when it is resumed.
 ///
 /// A policy that fires now leaves the latest instant due, so that the claim makes one fire for it, and gives up

@@ -78,6 +78,18 @@ impl Overlap {
     }
 }
 
+/// What becomes of due instants while no live node can run the job's kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UnknownKind {
+    /// They wait; when a node can run them, lateness follows the misfire policy.
+    #[default]
+    Wait,
+    /// They are given up once the trigger's misfire threshold has passed, and recorded as skipped with reason `expired`.
+    Skip,
+}
+
 /// The stored definition of a job: which code runs, with which arguments, under which rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobDetail {
@@ -115,6 +127,9 @@ pub struct JobDetail {
     /// Whether runs stay in the task history after they end.
     #[serde(default = "yes")]
     pub history: bool,
+    /// What becomes of due instants while no live node can run the kind; unless set, what the node that notices is set to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_kind: Option<UnknownKind>,
 }
 
 fn yes() -> bool {
@@ -137,6 +152,7 @@ impl JobDetail {
             retry: RetryPolicy::None,
             timeout_ms: None,
             history: true,
+            unknown_kind: None,
         }
     }
 
@@ -180,6 +196,12 @@ impl JobDetail {
     pub fn overlap(mut self, overlap: Overlap) -> Self {
         self.overlap = overlap;
         if self.concurrency.is_some() { self } else { self.non_concurrent() }
+    }
+
+    /// Sets what becomes of due instants while no live node can run the kind.
+    pub fn unknown_kind(mut self, policy: UnknownKind) -> Self {
+        self.unknown_kind = Some(policy);
+        self
     }
 
     /// Whether some limit holds runs of this job back.

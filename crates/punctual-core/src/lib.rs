@@ -64,7 +64,7 @@ pub use firing::{FiringPlan, Skip, SkipReason};
 pub use history::{Retention, SkippedRange, TaskHistory, TaskStatus};
 pub use idempotency::{Keyed, KeyedRequest, LAPSED_CHUNK, RequestStore, TakenKey};
 pub use jiff::Timestamp;
-pub use job::{JobDetail, JobKind, Overlap, StoredJob};
+pub use job::{JobDetail, JobKind, Overlap, StoredJob, UnknownKind};
 pub use key::{JobKey, KeyError, TriggerKey};
 pub use lane::{Concurrency, Lane};
 pub use lock::{

@@ -12,7 +12,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::definition::Repair;
+use crate::definition::{Expired, Expiry, Repair};
 use crate::idempotency::RequestStore;
 use crate::{
     AccountStore, Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, DueKind, Fire, FireId,
@@ -95,6 +95,10 @@ pub trait FiringStore: Send + Sync {
 
     /// Looks for broken invariants and mends them ([`crate::definition::repair`]); returns what was mended.
     async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError>;
+
+    /// Gives up the overdue instants of kinds that no live node can run, where that is asked for
+    /// ([`crate::definition::expire`]).
+    async fn expire(&self, now: Timestamp, expiry: &Expiry) -> Result<Expired, StoreError>;
 
     /// How many waiting triggers of each kind are due at `now`, and since when the oldest is; in the order of the
     /// kinds' names. Triggers that their lane holds back are not counted.

@@ -317,6 +317,9 @@ async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, 
     inner.cancel_runs(beat.term, &beat.cancelled);
     let nets = pulse.beats.is_multiple_of(NETS_EVERY);
     let recovered = (beat.lost || nets) && recover(inner, inner.node.clock.now()).await?;
+    if nets {
+        inner.node.expire(inner.node.clock.now()).await?;
+    }
     let repaired = nets && !inner.node.repair(inner.node.clock.now()).await?.is_empty();
     Ok(!trusted || beat.lost_lease || beat.clock_changed || recovered || repaired)
 }

@@ -1,11 +1,11 @@
 //! What a scheduler tells about itself and its jobs.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use punctual_core::{
-    Calendar, DueKind, JobKey, JobKind, JobQuery, Lane, NodeState, Schedule, StoreError, StoredJob,
-    StoredTrigger, TriggerQuery, TriggerState,
+    Calendar, DueKind, JobKey, JobQuery, Lane, NodeState, Schedule, StoreError, StoredJob, StoredTrigger,
+    TriggerQuery, TriggerState,
 };
 
 use crate::scheduler::Scheduler;
@@ -103,13 +103,7 @@ impl Scheduler {
 
     /// Due work of kinds that no live node can run: it waits until one comes, and follows its misfire policy then.
     pub async fn unassigned(&self) -> Result<Vec<DueKind>, StoreError> {
-        let now = self.now();
-        let nodes = self.store().nodes().await?;
-        let live = nodes.iter().filter(|node| node.lease_until > now);
-        let known: HashSet<&JobKind> = live.flat_map(|node| &node.kinds).collect();
-        let mut due = self.store().due_by_kind(now).await?;
-        due.retain(|due| !known.contains(&due.kind));
-        Ok(due)
+        self.node().unassigned(self.now()).await
     }
 
     /// What has to be known beside triggers to describe them.

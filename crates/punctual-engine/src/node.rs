@@ -12,16 +12,18 @@
 //!
 //! The node's clock follows the store's ([`StoreClock`]): before it registers and with each heartbeat it is measured.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use punctual_core::definition::Repair;
+use punctual_core::definition::{Expiry, Repair};
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    CancelledFire, Claim, Claimed, Clock, ClusterView, Completed, Completion, Event, Fire, Heartbeat,
-    JobStore, KindSlots, NodeState, Outcome, Recovered, StoreError, TaskStatus, Term, Then,
+    CancelledFire, Claim, Claimed, Clock, ClusterView, Completed, Completion, DueKind, Event, Fire,
+    Heartbeat, JobKind, JobStore, KindSlots, NodeState, Outcome, Recovered, StoreError, TaskStatus, Term,
+    Then,
 };
 
 use crate::clock::{ClockQuality, StoreClock};
@@ -79,6 +81,9 @@ pub struct Beat {
 
 /// Others' leases are waited for a little longer than they last.
 const LEASE_MARGIN_MS: u64 = 5;
+
+/// How many triggers one transaction looks at that gives up instants of unknown kinds.
+const EXPIRE_AT_ONCE: usize = 500;
 
 /// How a node is doing.
 #[derive(Clone, Debug)]
@@ -368,6 +373,35 @@ impl Node {
             self.listeners.emit_with(|| Event::WorkRecovered(work.clone()));
         }
         Ok(recovered)
+    }
+
+    /// Gives up the overdue instants of kinds that no live node can run, where their job or the settings say so. Returns
+    /// how many ranges.
+    pub async fn expire(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let kinds = self.note(self.unassigned(now).await)?.into_iter().map(|due| due.kind).collect();
+        let default = self.settings.unknown_kind;
+        let mut expiry = Expiry { kinds, default, after: None, limit: EXPIRE_AT_ONCE };
+        let mut ranges = 0;
+        while !expiry.kinds.is_empty() {
+            let expired = self.note(self.store.expire(now, &expiry).await)?;
+            ranges += expired.skipped.len();
+            for (trigger, skip) in expired.skipped {
+                self.listeners.emit_with(|| Event::InstantsSkipped { trigger: trigger.clone(), skip });
+            }
+            let Some(next) = expired.next else { break };
+            expiry.after = Some(next);
+        }
+        Ok(ranges)
+    }
+
+    /// The due triggers of each kind that no live node can run.
+    pub(crate) async fn unassigned(&self, now: Timestamp) -> Result<Vec<DueKind>, StoreError> {
+        let nodes = self.store.nodes().await?;
+        let live = nodes.iter().filter(|node| node.lease_until > now);
+        let known: HashSet<&JobKind> = live.flat_map(|node| &node.kinds).collect();
+        let mut due = self.store.due_by_kind(now).await?;
+        due.retain(|due| !known.contains(&due.kind));
+        Ok(due)
     }
 
     /// Looks for broken invariants and mends them.

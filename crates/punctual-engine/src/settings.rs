@@ -1,5 +1,7 @@
 //! The figures by which a node works.
 
+use punctual_core::UnknownKind;
+
 /// The figures by which a node works. All times in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -19,6 +21,8 @@ pub struct Settings {
     /// The node claims only while it knows the store's time within this many milliseconds. A quarter of `lease_ms` is
     /// the limit when that is less. Without meaning for stores that have no clock of their own.
     pub max_clock_uncertainty_ms: u64,
+    /// What becomes of due instants whose kind no live node can run, where their job does not say it.
+    pub unknown_kind: UnknownKind,
     /// How long a cancelled run may take to stop before it is dropped.
     pub cancel_grace_ms: u64,
     /// The first pause after the store failed; it doubles up to `backoff_max_ms`.
@@ -37,6 +41,7 @@ impl Default for Settings {
             poll_ms: 5_000,
             unheard_poll_ms: 5_000,
             max_clock_uncertainty_ms: 1_000,
+            unknown_kind: UnknownKind::Wait,
             cancel_grace_ms: 5_000,
             backoff_ms: 100,
             backoff_max_ms: 10_000,

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use punctual_core::{Change, Clock, DefinitionStore, Event, JobDetail, JobStore, Trigger};
+use punctual_core::{
+    Change, Clock, DefinitionStore, Event, JobDetail, JobStore, SkipReason, SkippedQuery, Trigger,
+    UnknownKind,
+};
 use punctual_engine::{ManualClock, Settings};
 use punctual_memory::MemoryStore;
 use punctual_testkit::factory::Hand;
@@ -257,4 +260,46 @@ async fn a_node_that_is_not_told_of_changes_says_so_once_and_looks_more_often() 
 /// The store's time.
 fn world_now(machine: &ManualClock) -> jiff::Timestamp {
     after(300).checked_add(machine.monotonic()).unwrap()
+}
+
+#[tokio::test]
+async fn what_nobody_can_run_is_given_up_by_a_node_that_notices() {
+    let store = Arc::new(memory());
+    let settings = Settings { unknown_kind: UnknownKind::Skip, ..Settings::default() };
+    let mut world = World::over(store.clone(), |builder| builder.job(Quick).settings(settings));
+    let shared: Arc<dyn JobStore> = store.clone();
+    for (name, kind) in [("nobodys", "unheard of"), ("anothers", "test")] {
+        let triggers = vec![Trigger::once(name, name, start())];
+        let change = Change::Schedule { job: JobDetail::new(name, kind), triggers };
+        shared.apply(start(), &[change]).await.unwrap();
+    }
+    world.scheduler.start().await.unwrap();
+    rest().await;
+    // The other kind's node lives on.
+    let other = Hand::register(&shared, "other", start()).await;
+    for second in 0..(58 * 5) {
+        world.clock.advance(Duration::from_secs(1));
+        rest().await;
+        if second % 20 == 0 {
+            let now = world.clock.now();
+            shared.heartbeat(&punctual_testkit::factory::beat("other", Some(other.term), now)).await.unwrap();
+        }
+    }
+    let recorded = || async { shared.skipped(&SkippedQuery::default()).await.unwrap().rows };
+    assert_eq!(recorded().await, [], "not before somebody looks");
+    for _ in 0..5 {
+        world.clock.advance(Duration::from_secs(1));
+        rest().await;
+    }
+    let trigger = world
+        .until(|event| match event {
+            Event::InstantsSkipped { trigger, skip } if skip.reason == SkipReason::Expired => Some(trigger),
+            _ => None,
+        })
+        .await;
+    assert_eq!(trigger.name(), "nobodys");
+    let rows = recorded().await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].trigger.name(), rows[0].skip.reason), ("nobodys", SkipReason::Expired));
+    assert_eq!(shared.trigger(&"anothers".into()).await.unwrap().unwrap().next_fire_at, Some(start()));
 }

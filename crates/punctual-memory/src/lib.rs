@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use punctual_core::definition::Repair;
+use punctual_core::definition::{Expired, Expiry, Repair};
 use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
@@ -129,6 +129,10 @@ impl FiringStore for MemoryStore {
             released += u64::from(firing::release(&mut state, now, term, fire)?);
         }
         Ok(released)
+    }
+
+    async fn expire(&self, now: Timestamp, expiry: &Expiry) -> Result<Expired, StoreError> {
+        definition::expire(&mut Tx::new(&mut self.state()), now, expiry)
     }
 
     async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
 use punctual_core::{
-    AuditEntry, FireId, JobDetail, JobKey, Skip, SkippedRange, StoreError, StoredCalendar, StoredJob,
-    StoredTrigger, TriggerKey, TriggerState,
+    AuditEntry, FireId, JobDetail, JobKey, JobKind, Skip, SkippedRange, StoreError, StoredCalendar,
+    StoredJob, StoredTrigger, TriggerKey, TriggerState,
 };
 
 use crate::state::State;
@@ -181,6 +181,30 @@ impl DefinitionTx for Tx<'_> {
     fn triggers_in_error(&mut self) -> Result<Vec<StoredTrigger>> {
         let triggers = self.state.triggers.values();
         Ok(triggers.filter(|trigger| trigger.state == TriggerState::Error).cloned().collect())
+    }
+
+    fn overdue(
+        &mut self,
+        kinds: &[JobKind],
+        now: Timestamp,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredTrigger>> {
+        let state = &*self.state;
+        let of_kind = |trigger: &StoredTrigger| {
+            state.jobs.get(&trigger.job_id).is_some_and(|job| kinds.contains(&job.detail.kind))
+        };
+        let mut found: Vec<_> = state
+            .triggers
+            .values()
+            .filter(|trigger| trigger.id > after && trigger.state == TriggerState::Waiting)
+            .filter(|trigger| trigger.pending.is_none() && trigger.next_fire_at.is_some_and(|at| at <= now))
+            .filter(|trigger| of_kind(trigger))
+            .cloned()
+            .collect();
+        found.sort_unstable_by_key(|trigger| trigger.id);
+        found.truncate(limit);
+        Ok(found)
     }
 
     fn triggers_without_next(&mut self) -> Result<Vec<StoredTrigger>> {

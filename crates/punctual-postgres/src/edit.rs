@@ -422,6 +422,17 @@ impl DefinitionTx for Edit {
         self.listed(sql::TRIGGERS_IN_ERROR, &[])
     }
 
+    fn overdue(
+        &mut self,
+        kinds: &[JobKind],
+        now: Timestamp,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredTrigger>> {
+        let kinds: Vec<&str> = kinds.iter().map(JobKind::as_str).collect();
+        self.listed(sql::TRIGGERS_OVERDUE, &[&kinds, &to_millis(now), &after, &integer(limit as u64)])
+    }
+
     fn triggers_without_next(&mut self) -> Result<Vec<StoredTrigger>> {
         self.listed(sql::TRIGGERS_WITHOUT_NEXT, &[])
     }

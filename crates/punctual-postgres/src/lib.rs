@@ -43,15 +43,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use punctual_core::definition::Repair;
+use punctual_core::definition::{Expired, Expiry, Repair};
 use punctual_core::time::to_millis;
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
     DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobKind,
-    JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, PoolStatus, Progress, Recovered, Retention, SkippedQuery,
-    SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory,
-    TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey,
-    TriggerQuery, definition, lock,
+    JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, PoolStatus, Progress, Recovered, Retention,
+    SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd,
+    TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term,
+    TriggerKey, TriggerQuery, definition, lock,
 };
 use tokio::runtime::Handle;
 use tokio_postgres::types::ToSql;
@@ -305,6 +305,16 @@ impl FiringStore for PostgresStore {
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
         let fires = fires.to_vec();
         self.edit(move |edit| finish::release(edit, now, term, &fires)).await
+    }
+
+    async fn expire(&self, now: Timestamp, expiry: &Expiry) -> Result<Expired, StoreError> {
+        let expiry = expiry.clone();
+        self.edit(move |edit| {
+            let expired = definition::expire(edit, now, &expiry)?;
+            edit.wake = !expired.skipped.is_empty();
+            Ok(expired)
+        })
+        .await
     }
 
     async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {

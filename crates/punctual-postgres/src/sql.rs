@@ -146,6 +146,7 @@ statements! {
     TRIGGERS_OF_GROUP = "triggers_of_group",
     TRIGGERS_OF_JOB = "triggers_of_job",
     TRIGGERS_ON_EVENT = "triggers_on_event",
+    TRIGGERS_OVERDUE = "triggers_overdue",
     TRIGGERS_WITHOUT_NEXT = "triggers_without_next",
     TRIGGER_FAIL = "trigger_fail",
     TRIGGER_REBASE = "trigger_rebase",

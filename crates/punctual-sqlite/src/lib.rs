@@ -36,7 +36,7 @@ use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use punctual_core::definition::Repair;
+use punctual_core::definition::{Expired, Expiry, Repair};
 use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
@@ -247,6 +247,11 @@ impl FiringStore for SqliteStore {
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
         let fires = fires.to_vec();
         self.write(move |writer| finish::release(writer, now, term, &fires)).await
+    }
+
+    async fn expire(&self, now: Timestamp, expiry: &Expiry) -> Result<Expired, StoreError> {
+        let expiry = expiry.clone();
+        self.write(move |writer| definition::expire(writer, now, &expiry)).await
     }
 
     async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {

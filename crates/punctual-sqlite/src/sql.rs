@@ -126,6 +126,7 @@ statements! {
     TRIGGERS_OF_GROUP = "triggers_of_group",
     TRIGGERS_OF_JOB = "triggers_of_job",
     TRIGGERS_ON_EVENT = "triggers_on_event",
+    TRIGGERS_OVERDUE = "triggers_overdue",
     TRIGGERS_WITHOUT_NEXT = "triggers_without_next",
     TRIGGER_ADVANCE = "trigger_advance",
     TRIGGER_BY_ID = "trigger_by_id",

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use punctual_core::definition::DefinitionTx;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    AuditEntry, Cause, FireId, JobDetail, JobKey, Lane, Skip, StoreError, StoredCalendar, StoredJob,
+    AuditEntry, Cause, FireId, JobDetail, JobKey, JobKind, Lane, Skip, StoreError, StoredCalendar, StoredJob,
     StoredTrigger, TriggerKey,
 };
 use rusqlite::Row;
@@ -238,6 +238,21 @@ impl DefinitionTx for Writer {
     }
     fn triggers_in_error(&mut self) -> Result<Vec<StoredTrigger>> {
         self.many(sql::TRIGGERS_IN_ERROR, [], listed_trigger)
+    }
+
+    fn overdue(
+        &mut self,
+        kinds: &[JobKind],
+        now: Timestamp,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredTrigger>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.many(
+            sql::TRIGGERS_OVERDUE,
+            (json(&kinds.to_vec())?, to_millis(now), after, limit),
+            listed_trigger,
+        )
     }
 
     fn triggers_without_next(&mut self) -> Result<Vec<StoredTrigger>> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use punctual_core::accounts::{ApiToken, Group, SecretHash, Session, User};
-use punctual_core::definition::Repair;
+use punctual_core::definition::{Expired, Expiry, Repair};
 use punctual_core::{
     Account, AccountChange, AccountRetention, AccountStore, Applied, AuditQuery, AuditRow, Change, Claim,
     Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, DueKind, Fire, FireId,
@@ -167,6 +167,10 @@ impl FiringStore for FaultyStore {
 
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
         self.pass()?.release(now, term, fires).await
+    }
+
+    async fn expire(&self, now: Timestamp, expiry: &Expiry) -> Result<Expired, StoreError> {
+        self.pass()?.expire(now, expiry).await
     }
 
     async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {

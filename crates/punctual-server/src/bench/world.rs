@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use punctual_core::{
-    Change, Clock, Data, JobDetail, JobKey, JobStore, StoreError, Timestamp, Trigger, TriggerKey,
+    Change, Clock, ClusterStore as _, Data, JobDetail, JobKey, JobStore, StoreError, Timestamp, Trigger,
+    TriggerKey,
 };
 use punctual_engine::{Job, JobContext, JobResult, Scheduler, Settings, SystemClock};
 use punctual_memory::MemoryStore;
@@ -104,6 +105,8 @@ pub(super) struct Totals {
     pub(super) commits: u64,
     /// What was written to the log of a server.
     pub(super) wal_bytes: u64,
+    /// Calls of the store, each of which is a transaction, where the database counts those of others, too.
+    pub(super) calls: Option<u64>,
 }
 
 impl Opened {
@@ -125,10 +128,11 @@ impl Opened {
     pub(super) async fn totals(&self) -> Result<Totals, StoreError> {
         Ok(match self {
             Self::Memory(_) => Totals::default(),
-            Self::Sqlite(store) => Totals { commits: store.commits(), wal_bytes: 0 },
+            Self::Sqlite(store) => Totals { commits: store.commits(), ..Totals::default() },
             Self::Postgres(store) => {
+                let calls = store.pool_status().map(|pool| pool.acquired);
                 let totals = store.server_totals().await?;
-                Totals { commits: totals.commits, wal_bytes: totals.wal_bytes }
+                Totals { commits: totals.commits, wal_bytes: totals.wal_bytes, calls }
             }
         })
     }

@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use punctual_core::schedule::DstPolicy;
-use punctual_core::{Concurrency, Data, JobDetail, JobKey, MisfirePolicy, Overlap, RetryPolicy, Trigger};
+use punctual_core::{
+    Concurrency, Data, JobDetail, JobKey, MisfirePolicy, Overlap, RetryPolicy, Trigger, UnknownKind,
+};
 use punctual_engine::{Entry, StartTask};
 use punctual_jobs::command::CommandData;
 use punctual_jobs::http::{Expected, HttpData};
@@ -35,6 +37,7 @@ pub(super) struct Job {
     timeout: Option<Span>,
     #[serde(default = "yes")]
     history: bool,
+    unknown_kind: Option<UnknownKind>,
     #[serde(default)]
     triggers: Vec<Spanned<When>>,
     on_start: Option<OnStart>,
@@ -143,6 +146,7 @@ impl Job {
         detail.overlap = self.overlap.unwrap_or_default();
         detail.timeout_ms = self.timeout.as_ref().map(Span::millis);
         detail.history = self.history;
+        detail.unknown_kind = self.unknown_kind;
         if let Some(retry) = &self.retry {
             detail.retry = retry.get_ref().policy();
             let wrong = |problem| Fault::at(retry.span(), format!("{path}.retry: {problem}"));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
+use punctual_core::UnknownKind;
 use punctual_engine::Settings;
 use serde::Deserialize;
 
@@ -107,6 +108,10 @@ pub(crate) struct SchedulerSection {
     pub(crate) poll: Option<Span>,
     /// How long a cancelled job may take to stop.
     pub(crate) cancel_grace: Option<Span>,
+    /// The node claims only while it knows the database's time within this.
+    pub(crate) max_clock_uncertainty: Option<Span>,
+    /// What becomes of due instants whose kind no live node can run, unless the job says it: `wait` or `skip`.
+    pub(crate) unknown_kind: Option<UnknownKind>,
     /// Stores and answers, but fires nothing.
     pub(crate) disabled: bool,
 }
@@ -122,6 +127,8 @@ impl SchedulerSection {
             lease_ms: millis(&self.lease, defaults.lease_ms),
             poll_ms: millis(&self.poll, defaults.poll_ms),
             cancel_grace_ms: millis(&self.cancel_grace, defaults.cancel_grace_ms),
+            max_clock_uncertainty_ms: millis(&self.max_clock_uncertainty, defaults.max_clock_uncertainty_ms),
+            unknown_kind: self.unknown_kind.unwrap_or(defaults.unknown_kind),
             ..defaults
         };
         settings.check().map_err(|problem| anyhow!("[scheduler]: {problem}"))?;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use punctual_core::definition::{Expired, Expiry};
 use punctual_core::{
-    Cause, Claim, Completed, HistoryQuery, JobDetail, JobKey, JobKind, JobStore, KindSlots, NodeState,
-    StoreError, TaskStatus, Term, Trigger, TriggerKey, TriggerQuery,
+    Cause, Change, Claim, Completed, Data, HistoryQuery, JobDetail, JobKey, JobKind, JobStore, KindSlots,
+    NodeState, Skip, SkipReason, SkippedQuery, StoreError, TaskStatus, Term, Trigger, TriggerKey,
+    TriggerQuery, UnknownKind,
 };
 use serde_json::json;
 
@@ -216,4 +218,74 @@ pub async fn due_work_is_counted_by_kind(store: Store) {
     let due = store.due_by_kind(at(10)).await.unwrap();
     let due: Vec<_> = due.iter().map(|due| (due.kind.as_str(), due.triggers, due.since)).collect();
     assert_eq!(due, [("another kind", 1, at(6)), ("test", 2, at(5))], "one of a lane is enough to be seen");
+}
+
+fn expiry(default: UnknownKind) -> Expiry {
+    Expiry { kinds: vec!["test".into()], default, after: None, limit: 100 }
+}
+
+pub async fn overdue_instants_of_unknown_kinds_are_given_up_where_that_is_asked_for(store: Store) {
+    let soon = |name: &str, job: &str| Trigger::new(name, job, every(10)).misfire_threshold_ms(30_000);
+    schedule(&store, at(0), job("job"), vec![soon("a", "job"), Trigger::new("b", "job", every(10))]).await;
+    let patient = job("patient").unknown_kind(UnknownKind::Wait);
+    schedule(&store, at(0), patient, vec![soon("c", "patient")]).await;
+    let strict = job("strict").non_concurrent().unknown_kind(UnknownKind::Skip);
+    schedule(&store, at(0), strict, vec![soon("d", "strict")]).await;
+    let other = JobDetail::new("other", "another kind").durable();
+    schedule(&store, at(0), other, vec![soon("e", "other")]).await;
+    let now = JobKey::new("job");
+    store.apply(at(0), &[Change::TriggerNow { job: now, data: Data::empty() }]).await.unwrap();
+
+    assert_eq!(store.expire(at(30), &expiry(UnknownKind::Skip)).await.unwrap(), Expired::default());
+    let skip = |last: i64| Skip {
+        first: at(0),
+        last: at(last),
+        count: u64::try_from(last / 10 + 1).unwrap(),
+        reason: SkipReason::Expired,
+    };
+    // Only the job that says so itself.
+    let expired = store.expire(at(31), &expiry(UnknownKind::Wait)).await.unwrap();
+    assert_eq!(expired, Expired { skipped: vec![(TriggerKey::new("d"), skip(30))], next: None });
+    let expired = store.expire(at(45), &expiry(UnknownKind::Skip)).await.unwrap();
+    assert_eq!(expired.skipped, [(TriggerKey::new("a"), skip(40))]);
+    let expired = store.expire(at(61), &expiry(UnknownKind::Skip)).await.unwrap();
+    let of: Vec<&str> = expired.skipped.iter().map(|(key, _)| key.name()).collect();
+    assert_eq!(of, ["b"], "the others are not late yet, wait by themselves, or are of another kind");
+
+    let ranges = store.skipped(&SkippedQuery::default()).await.unwrap().rows;
+    assert_eq!(ranges.len(), 3);
+    assert!(ranges.iter().all(|range| range.skip.reason == SkipReason::Expired && range.fire.is_none()));
+    let next = |name: &str| TriggerKey::new(name);
+    for (name, at_second) in [("a", 50), ("b", 70), ("c", 0), ("d", 40), ("e", 0)] {
+        let stored = store.trigger(&next(name)).await.unwrap().unwrap();
+        assert_eq!(stored.next_fire_at, Some(at(at_second)), "{name}");
+    }
+    account::assert_all(&store).await;
+    // The run that was asked for still waits; who can run it takes it, and what is due again.
+    let node = Hand::register(&store, "n", at(62)).await;
+    let mut fired: Vec<String> =
+        node.claim(at(62), 10).await.fires.iter().map(|fire| fire.trigger.group().to_owned()).collect();
+    fired.sort_unstable();
+    assert!(fired.contains(&punctual_core::pending::MANUAL_GROUP.to_owned()), "{fired:?}");
+    account::assert_all(&store).await;
+}
+
+pub async fn giving_up_goes_on_where_it_stopped(store: Store) {
+    let triggers = (0..5).map(|n| Trigger::once(format!("t{n}").as_str(), "job", at(n))).collect();
+    schedule(&store, at(0), JobDetail::new("job", "test"), triggers).await;
+    let mut ask = Expiry { limit: 2, ..expiry(UnknownKind::Skip) };
+    let mut found = Vec::new();
+    loop {
+        let expired = store.expire(at(100), &ask).await.unwrap();
+        assert!(expired.skipped.len() <= 2);
+        found.extend(expired.skipped.into_iter().map(|(key, _)| key.name().to_owned()));
+        let Some(next) = expired.next else { break };
+        ask.after = Some(next);
+    }
+    found.sort_unstable();
+    assert_eq!(found, ["t0", "t1", "t2", "t3", "t4"]);
+    // Their single instants are over, and with them the job.
+    assert!(store.job(&JobKey::new("job")).await.unwrap().is_none());
+    let query = SkippedQuery { reason: Some(SkipReason::Expired), ..SkippedQuery::default() };
+    assert_eq!(store.skipped(&query).await.unwrap().total, 5);
 }

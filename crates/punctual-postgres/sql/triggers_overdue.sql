@@ -1,0 +1,10 @@
+SELECT t.id, t.trigger_group, t.trigger_name, t.job_id, t.description, t.schedule, t.start_at, t.end_at, t.calendar, t.misfire,
+       t.misfire_threshold_ms, t.data, t.anchor, t.rebased, t.accounted_from, t.cause, t.pending, t.attempt, t.origin,
+       t.scheduled_at, t.for_group, t.for_name, t.error, t.created_at, t.updated_at,
+       d.trigger_id, d.kind_id, d.next_fire_at, d.priority_rank, d.state, d.lane_id, d.lane_limit, d.overlap, d.previous_fire_at, d.fired,
+       d.skipped, d.version, j.job_group, j.job_name
+FROM triggers t JOIN jobs j ON j.id = t.job_id JOIN due d ON d.trigger_id = t.id
+JOIN kinds k ON k.id = d.kind_id
+WHERE k.name = ANY($1::text[]) AND d.state = 0 AND NOT d.pending AND d.next_fire_at <= $2 AND d.trigger_id > $3
+ORDER BY d.trigger_id
+LIMIT $4
