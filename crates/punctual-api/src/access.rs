@@ -103,6 +103,14 @@ impl Identity {
         Self { who: Who::Local, name: "local".to_owned(), permissions: Permissions::superuser() }
     }
 
+    /// Tells callers apart, and stays the same for each.
+    pub(crate) fn caller(&self) -> String {
+        match self.who {
+            Who::Anonymous => "anonymous".to_owned(),
+            Who::Local => "local".to_owned(),
+        }
+    }
+
     /// Whether they may do what takes this.
     pub fn may(&self, access: Access) -> bool {
         match access.permission() {

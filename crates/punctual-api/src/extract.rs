@@ -3,6 +3,7 @@
 use std::fmt;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -118,14 +119,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let detail = format!("the body is longer than {MAX_BODY} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).into()
-        } else {
-            Problem::new(StatusCode::BAD_REQUEST, "invalid-body", "the body did not arrive whole").into()
-        }
-    })
+    Bytes::from_request(request, state).await.map_err(|rejection| unread_body(&rejection))
+}
+
+/// Why a body could not be read.
+pub(crate) fn unread_body(rejection: &BytesRejection) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!("the body is longer than {MAX_BODY} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).into()
+    } else {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-body", "the body did not arrive whole").into()
+    }
 }
 
 /// Reads a body; what does not fit is told with the path of its member.

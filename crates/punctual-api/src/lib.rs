@@ -12,6 +12,7 @@ mod definition;
 mod error;
 mod extract;
 mod guard;
+mod idempotency;
 mod live;
 mod openapi;
 mod params;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use punctual_engine::Scheduler;
 use punctual_metrics::Metrics;
 
@@ -66,6 +67,7 @@ pub fn router(state: ApiState) -> Router {
         .into_router()
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), idempotency::once))
         .layer(DefaultBodyLimit::max(extract::MAX_BODY))
         .layer(from_fn(error::keep_old_forms))
         .layer(from_fn(access::check))

@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 
 use axum::http::StatusCode;
-use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use crate::types::problem::Problem;
 
@@ -36,6 +37,9 @@ pub(crate) fn text() -> &'static str {
         for (path, item) in &mut document.paths.paths {
             let old_forms = path.starts_with("/api/task");
             operations(item).for_each(|operation| add_failures(operation, old_forms));
+            if path.starts_with("/api/v1/") {
+                edits(item).for_each(add_key);
+            }
         }
         // It holds only what serialises.
         document.to_pretty_json().unwrap_or_default()
@@ -44,7 +48,27 @@ pub(crate) fn text() -> &'static str {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
+
+fn edits(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
+
+/// The key that every request which may change something can carry.
+fn add_key(operation: &mut Operation) {
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(crate::idempotency::LONGEST_KEY))
+        .pattern(Some("^[!-~]+$"));
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("The same key with the same request is carried out once, and answered alike"))
+        .schema(Some(text));
+    operation.parameters.get_or_insert_default().push(key.build().into());
 }
 
 /// What every operation may answer beside its own.

@@ -6,6 +6,7 @@ mod account;
 mod cluster;
 mod definitions;
 mod guard;
+mod idempotency;
 mod info;
 mod live;
 mod node;
