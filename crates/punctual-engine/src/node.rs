@@ -228,6 +228,29 @@ impl Node {
         result
     }
 
+    /// The answer of the store, unless it takes longer than the settings allow.
+    async fn answered<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.answered_within(call, u64::MAX).await
+    }
+
+    async fn answered_within<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+        most_ms: u64,
+    ) -> Result<T, StoreError> {
+        if self.settings.store_timeout_ms == 0 {
+            return call.await;
+        }
+        let limit_ms = self.settings.store_timeout_ms.min(most_ms);
+        tokio::select! {
+            biased;
+            answer = call => answer,
+            () = self.clock.sleep_for(Duration::from_millis(limit_ms)) => {
+                Err(StoreError::Unavailable(format!("there was no answer within {limit_ms} ms")))
+            }
+        }
+    }
+
     /// Sets the node's clock by what the store's clock showed after `asked`; returns whether that moved it.
     fn measure(&self, asked: Duration, store_now: Option<Timestamp>) -> bool {
         let Some(store_now) = store_now else { return false };
@@ -263,7 +286,8 @@ impl Node {
         };
         if term.is_none() {
             let asked = self.clock.monotonic();
-            let store_now = self.note(self.store.store_now().await)?;
+            let store_now = self
+                .note(self.answered_within(self.store.store_now(), self.settings.heartbeat_ms / 2).await)?;
             if store_now.is_some() {
                 self.measure(asked, store_now);
                 now = self.clock.now();
@@ -282,7 +306,8 @@ impl Node {
             clock_uncertainty_ms: quality.uncertainty_ms,
         };
         let asked = self.clock.monotonic();
-        let view = self.note(self.store.heartbeat(&beat).await)?;
+        let view = self
+            .note(self.answered_within(self.store.heartbeat(&beat), self.settings.heartbeat_ms / 2).await)?;
         let moved = self.measure(asked, view.store_now);
         let uncertainty_ms = self.clock_quality().uncertainty_ms;
         let lease_ms = self.settings.lease_ms;
@@ -326,7 +351,7 @@ impl Node {
             }
         };
         let claim = Claim { term, now, limit, kinds };
-        let claimed = self.note(self.store.claim_due(&claim).await)?;
+        let claimed = self.note(self.answered(self.store.claim_due(&claim)).await)?;
         for (trigger, skip) in &claimed.skipped {
             self.listeners.emit_with(|| Event::InstantsSkipped { trigger: trigger.clone(), skip: *skip });
         }
@@ -341,7 +366,7 @@ impl Node {
     /// that waited for the run's end or for room.
     pub async fn complete(&self, now: Timestamp, ended: &[Ended]) -> Result<bool, StoreError> {
         let done: Vec<Completion> = ended.iter().map(|ended| ended.completion.clone()).collect();
-        let answers = self.note(self.store.complete(now, &done).await)?;
+        let answers = self.note(self.answered(self.store.complete(now, &done)).await)?;
         self.executed.fetch_add(ended.len() as u64, Ordering::Relaxed);
         let mut wake = false;
         for (ended, answer) in ended.iter().zip(answers) {
@@ -363,12 +388,12 @@ impl Node {
         if fires.is_empty() {
             return Ok(0);
         }
-        self.note(self.store.release(now, term, fires).await)
+        self.note(self.answered(self.store.release(now, term, fires)).await)
     }
 
     /// Takes up the work of lost nodes.
     pub async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
-        let recovered = self.note(self.store.recover(now).await)?;
+        let recovered = self.note(self.answered(self.store.recover(now)).await)?;
         for work in &recovered {
             self.listeners.emit_with(|| Event::WorkRecovered(work.clone()));
         }
@@ -378,12 +403,13 @@ impl Node {
     /// Gives up the overdue instants of kinds that no live node can run, where their job or the settings say so. Returns
     /// how many ranges.
     pub async fn expire(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let kinds = self.note(self.unassigned(now).await)?.into_iter().map(|due| due.kind).collect();
+        let kinds =
+            self.note(self.answered(self.unassigned(now)).await)?.into_iter().map(|due| due.kind).collect();
         let default = self.settings.unknown_kind;
         let mut expiry = Expiry { kinds, default, after: None, limit: EXPIRE_AT_ONCE };
         let mut ranges = 0;
         while !expiry.kinds.is_empty() {
-            let expired = self.note(self.store.expire(now, &expiry).await)?;
+            let expired = self.note(self.answered(self.store.expire(now, &expiry)).await)?;
             ranges += expired.skipped.len();
             for (trigger, skip) in expired.skipped {
                 self.listeners.emit_with(|| Event::InstantsSkipped { trigger: trigger.clone(), skip });
@@ -406,7 +432,7 @@ impl Node {
 
     /// Looks for broken invariants and mends them.
     pub async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {
-        let repairs = self.note(self.store.repair(now).await)?;
+        let repairs = self.note(self.answered(self.store.repair(now)).await)?;
         for repair in &repairs {
             self.listeners.emit_with(|| Event::Repaired(repair.clone()));
         }

@@ -23,6 +23,10 @@ pub struct Settings {
     pub max_clock_uncertainty_ms: u64,
     /// What becomes of due instants whose kind no live node can run, where their job does not say it.
     pub unknown_kind: UnknownKind,
+    /// How long a node waits for an answer of the store before it gives the call up and tries again; a heartbeat at most
+    /// half of `heartbeat_ms`. 0 for as long as it takes: for stores inside the process, whose calls go on when nobody waits
+    /// for them.
+    pub store_timeout_ms: u64,
     /// How long a cancelled run may take to stop before it is dropped.
     pub cancel_grace_ms: u64,
     /// The first pause after the store failed; it doubles up to `backoff_max_ms`.
@@ -42,6 +46,7 @@ impl Default for Settings {
             unheard_poll_ms: 5_000,
             max_clock_uncertainty_ms: 1_000,
             unknown_kind: UnknownKind::Wait,
+            store_timeout_ms: 0,
             cancel_grace_ms: 5_000,
             backoff_ms: 100,
             backoff_max_ms: 10_000,
@@ -53,7 +58,13 @@ impl Settings {
     /// The defaults for a store that several nodes share: a lost node's work is taken up within 4.5 s. Such a store tells
     /// nodes of changes, so that polling is only a net.
     pub fn clustered() -> Self {
-        Self { heartbeat_ms: 2_250, lease_ms: 4_500, poll_ms: 60_000, ..Self::default() }
+        Self {
+            heartbeat_ms: 2_250,
+            lease_ms: 4_500,
+            poll_ms: 60_000,
+            store_timeout_ms: 10_000,
+            ..Self::default()
+        }
     }
 
     /// How well the node must know the store's time to claim.
@@ -63,13 +74,14 @@ impl Settings {
 
     /// What is wrong with the figures, naming the setting and what would be right.
     pub fn check(&self) -> Result<(), String> {
-        let ranges: [(&str, u64, u64, u64); 9] = [
+        let ranges: [(&str, u64, u64, u64); 10] = [
             ("slots", self.slots as u64, 1, 100_000),
             ("claim_batch", self.claim_batch as u64, 1, 10_000),
             ("heartbeat_ms", self.heartbeat_ms, 100, 3_600_000),
             ("poll_ms", self.poll_ms, 10, 3_600_000),
             ("unheard_poll_ms", self.unheard_poll_ms, 10, 3_600_000),
             ("max_clock_uncertainty_ms", self.max_clock_uncertainty_ms, 1, 3_600_000),
+            ("store_timeout_ms", self.store_timeout_ms, 0, 3_600_000),
             ("cancel_grace_ms", self.cancel_grace_ms, 0, 3_600_000),
             ("backoff_ms", self.backoff_ms, 1, 3_600_000),
             ("backoff_max_ms", self.backoff_max_ms, self.backoff_ms, 3_600_000),

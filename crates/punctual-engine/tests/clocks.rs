@@ -303,3 +303,36 @@ async fn what_nobody_can_run_is_given_up_by_a_node_that_notices() {
     assert_eq!((rows[0].trigger.name(), rows[0].skip.reason), ("nobodys", SkipReason::Expired));
     assert_eq!(shared.trigger(&"anothers".into()).await.unwrap().unwrap().next_fire_at, Some(start()));
 }
+
+#[tokio::test]
+async fn calls_that_get_no_answer_are_given_up_and_tried_again() {
+    let store = Arc::new(memory());
+    let settings = Settings { backoff_max_ms: 1_000, ..Settings::clustered() };
+    let mut world = World::over(store.clone(), |builder| builder.job(Quick).settings(settings));
+    world.scheduler.start().await.unwrap();
+    rest().await;
+    schedule(&world, 3).await;
+    rest().await;
+    store.set_silent(true);
+    let mut failed = std::collections::BTreeMap::new();
+    for _ in 0..40 {
+        world.clock.advance(Duration::from_millis(500));
+        rest().await;
+        while let Ok(event) = world.events.try_recv() {
+            if let Event::StoreFailed { operation, error, .. } = event {
+                failed.entry(operation).or_insert(error);
+            }
+        }
+    }
+    let says = |operation: &str| failed.get(operation).map(String::as_str).unwrap_or_default();
+    assert!(says("renew the node's lease").contains("no answer within 1125 ms"), "{failed:?}");
+    assert!(says("claim due fires").contains("no answer within 10000 ms"), "{failed:?}");
+    assert!(!world.scheduler.status().lease_valid);
+    store.set_silent(false);
+    for _ in 0..30 {
+        world.clock.advance(Duration::from_millis(500));
+        rest().await;
+    }
+    assert_eq!(world.closed_history().await.len(), 1, "it goes on by itself");
+    assert!(world.scheduler.status().lease_valid);
+}

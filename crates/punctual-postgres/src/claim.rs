@@ -20,7 +20,7 @@ use punctual_core::{
 use crate::error::Sql;
 use crate::insert::SkipRow;
 use crate::rows::{self, Due, integer, millis};
-use crate::shared::{Owner, Shared};
+use crate::shared::{Owner, Shared, lock};
 use crate::sql;
 
 use know::Known;
@@ -39,6 +39,8 @@ struct Work<'a> {
     free: Vec<usize>,
     claimed: Claimed,
     taken: Taken,
+    /// Whose fires these are.
+    owners: Vec<(i64, Owner)>,
     /// Jobs of which a trigger ended without a fire.
     ended_jobs: BTreeSet<i64>,
     /// The place of each fire in the order of work.
@@ -78,6 +80,7 @@ pub(crate) async fn claim(
         free: claim.kinds.iter().map(|slots| slots.free).collect(),
         claimed: Claimed::default(),
         taken: Taken::default(),
+        owners: Vec::new(),
         ended_jobs: BTreeSet::new(),
         order: HashMap::new(),
         lane_ends: HashMap::new(),
@@ -343,6 +346,7 @@ impl Work<'_> {
     /// Writes what was taken so far.
     async fn write(&mut self) -> Result<(), StoreError> {
         let taken = std::mem::take(&mut self.taken);
+        self.owners.extend(taken.fires.iter().map(|(fire, owner)| (fire.id.0, *owner)));
         taken.write(self.client, self.shared, self.term, &self.node).await
     }
 
@@ -350,13 +354,16 @@ impl Work<'_> {
         let kinds: Vec<i64> = self.kinds.iter().flatten().copied().collect();
         let client = self.client;
         let next_due = client.prepare_cached(sql::NEXT_DUE).await.sql()?;
-        let taken = std::mem::take(&mut self.taken);
-        taken.write(client, self.shared, self.term, &self.node).await?;
+        self.write().await?;
         let next = client.query_one(&next_due, &[&kinds]).await.sql()?;
-        let committed = client.batch_execute("COMMIT").await.sql();
-        if let Err(error) = committed {
-            doubt::note(self.shared, self.term, self.now, self.claimed);
-            return Err(error);
+        if self.claimed.fires.is_empty() {
+            client.batch_execute("COMMIT").await.sql()?;
+        } else {
+            let claimed = std::mem::take(&mut self.claimed);
+            let noted = doubt::note(self.shared, self.term, self.now, claimed);
+            client.batch_execute("COMMIT").await.sql()?;
+            self.claimed = noted.and_then(|first| doubt::dispelled(self.shared, first)).unwrap_or_default();
+            lock(&self.shared.open_fires).extend(self.owners);
         }
         self.claimed.next_due = next.get::<_, Option<i64>>(0).map(from_millis);
         Ok(Outcome { claimed: self.claimed, ended_jobs: self.ended_jobs.into_iter().collect() })

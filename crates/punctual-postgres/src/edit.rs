@@ -24,7 +24,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::Row;
 
 use crate::insert;
-use crate::link::{Asking, Link, Params, Statements};
+use crate::link::{Asking, Caller, Link, Params, Statements};
 use crate::pool::Loan;
 use crate::rows::{self, code, integer, json, millis};
 use crate::shared::Shared;
@@ -58,15 +58,18 @@ impl Edit {
     /// Runs a closure in one transaction: all of it, or nothing.
     pub(crate) fn run<T>(
         client: Loan,
+        caller: Caller,
         runtime: Handle,
         shared: Arc<Shared>,
         work: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        let mut edit = Self::new(Link::Own(client), runtime, shared);
+        let mut edit = Self::new(Link::Own(client, caller), runtime, shared);
         edit.batch("BEGIN")?;
         let result = edit.whole(work, "COMMIT");
         match edit {
-            Self { link: Link::Own(client), runtime, .. } => {
+            // The connection is closed with its transaction: it may be cut, and nobody waits for what it says.
+            Self { link: Link::Own(_, caller), .. } if caller.is_gone() => result,
+            Self { link: Link::Own(client, _), runtime, .. } => {
                 runtime.block_on(client.after_transaction(result))
             }
             _ => result,

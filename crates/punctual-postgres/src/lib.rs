@@ -58,6 +58,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::edit::Edit;
 use crate::error::Sql;
+use crate::link::Caller;
 use crate::listen::Listener;
 pub use crate::open::Options;
 use crate::pool::{Connections, Loan};
@@ -171,7 +172,9 @@ impl PostgresStore {
     ) -> Result<T, StoreError> {
         let client = self.client().await?;
         let (shared, runtime) = (Arc::clone(&self.shared), Handle::current());
-        tokio::task::spawn_blocking(move || Edit::run(client, runtime, shared, work))
+        // Dropped with this future.
+        let (_waits, waiting) = tokio::sync::watch::channel(());
+        tokio::task::spawn_blocking(move || Edit::run(client, Caller(waiting), runtime, shared, work))
             .await
             .map_err(|error| StoreError::Other(format!("an edit ended badly: {error}")))?
     }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use bytes::BytesMut;
 use deadpool_postgres::Object;
 use punctual_core::StoreError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{GenericClient, Row, Statement};
 
@@ -40,17 +40,43 @@ impl Statements for Object {
 
 /// How an edit reaches the database.
 pub(crate) enum Link {
-    /// Over a connection of the store.
-    Own(Loan),
+    /// Over a connection of the store, for as long as somebody waits for the edit.
+    Own(Loan, Caller),
     /// Through the task that has borrowed a connection of the application. An edit is synchronous code on a thread of its
     /// own, where nothing borrowed can be: it asks, and the task answers.
     Lent(Asking),
 }
 
+/// Tells whether the caller of an edit still waits for it: the edit runs on a thread of its own, which would wait for ever
+/// for an answer that a cut network swallows.
+pub(crate) struct Caller(pub(crate) watch::Receiver<()>);
+
+impl Caller {
+    /// Nothing is ever sent: the channel closes when the other end is dropped.
+    async fn gone(&self) {
+        let mut waits = self.0.clone();
+        while waits.changed().await.is_ok() {}
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+
+    async fn unless_gone<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.gone() => Err(given_up()),
+        }
+    }
+}
+
 impl Link {
     pub(crate) async fn batch(&self, text: &str) -> Result<()> {
         match self {
-            Self::Own(client) => client.batch_execute(text).await.sql(),
+            Self::Own(client, caller) => {
+                caller.unless_gone(async { client.batch_execute(text).await.sql() }).await
+            }
             Self::Lent(asking) => asking.ask(Ask::Batch(text.to_owned())).await.map(drop),
         }
     }
@@ -59,7 +85,7 @@ impl Link {
 impl Statements for Link {
     async fn rows(&self, text: &str, params: Params<'_>) -> Result<Vec<Row>> {
         match self {
-            Self::Own(client) => Object::rows(client, text, params).await,
+            Self::Own(client, caller) => caller.unless_gone(Object::rows(client, text, params)).await,
             Self::Lent(asking) => {
                 let statement = asking.prepared(text).await?;
                 let params = encoded(&statement, params)?;
@@ -73,7 +99,7 @@ impl Statements for Link {
 
     async fn run(&self, text: &str, params: Params<'_>) -> Result<u64> {
         match self {
-            Self::Own(client) => Object::run(client, text, params).await,
+            Self::Own(client, caller) => caller.unless_gone(Object::run(client, text, params)).await,
             Self::Lent(asking) => {
                 let statement = asking.prepared(text).await?;
                 let params = encoded(&statement, params)?;

@@ -116,7 +116,7 @@ impl Config {
         }
         config.source = Source { path: path.to_owned(), text };
         config.server.check()?;
-        config.scheduler.settings(false)?;
+        config.scheduler.settings(config.database.is_clustered())?;
         Ok(config)
     }
 

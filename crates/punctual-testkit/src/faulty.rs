@@ -25,6 +25,7 @@ type TellTime = Box<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct FaultyStore {
     inner: Arc<dyn JobStore>,
     broken: AtomicBool,
+    silent: AtomicBool,
     calls: AtomicU64,
     recoveries: AtomicU64,
     time: Option<TellTime>,
@@ -45,6 +46,7 @@ impl FaultyStore {
         Self {
             inner,
             broken: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             recoveries: AtomicU64::new(0),
             time: None,
@@ -98,13 +100,21 @@ impl FaultyStore {
         self.broken.store(broken, Ordering::SeqCst);
     }
 
+    /// Whether calls from now on never end, as through a network that is cut.
+    pub fn set_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
+    }
+
     /// How many calls there were, failed ones included.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::SeqCst)
     }
 
-    fn pass(&self) -> Result<&dyn JobStore, StoreError> {
+    async fn pass(&self) -> Result<&dyn JobStore, StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.silent.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
         if self.broken.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("the database cannot be reached".to_owned()));
         }
@@ -115,155 +125,155 @@ impl FaultyStore {
 #[async_trait]
 impl DefinitionStore for FaultyStore {
     async fn apply(&self, now: Timestamp, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
-        self.pass()?.apply(now, changes).await
+        self.pass().await?.apply(now, changes).await
     }
 
     async fn job(&self, key: &JobKey) -> Result<Option<StoredJob>, StoreError> {
-        self.pass()?.job(key).await
+        self.pass().await?.job(key).await
     }
 
     async fn jobs(&self, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
-        self.pass()?.jobs(query).await
+        self.pass().await?.jobs(query).await
     }
 
     async fn trigger(&self, key: &TriggerKey) -> Result<Option<StoredTrigger>, StoreError> {
-        self.pass()?.trigger(key).await
+        self.pass().await?.trigger(key).await
     }
 
     async fn triggers(&self, query: &TriggerQuery) -> Result<Page<StoredTrigger>, StoreError> {
-        self.pass()?.triggers(query).await
+        self.pass().await?.triggers(query).await
     }
 
     async fn open_in_lanes(&self, lanes: &[i64]) -> Result<Vec<(i64, u64)>, StoreError> {
-        self.pass()?.open_in_lanes(lanes).await
+        self.pass().await?.open_in_lanes(lanes).await
     }
 
     async fn calendars(&self) -> Result<Vec<StoredCalendar>, StoreError> {
-        self.pass()?.calendars().await
+        self.pass().await?.calendars().await
     }
 
     async fn calendar(&self, name: &str) -> Result<Option<StoredCalendar>, StoreError> {
-        self.pass()?.calendar(name).await
+        self.pass().await?.calendar(name).await
     }
 
     async fn paused_groups(&self) -> Result<Vec<String>, StoreError> {
-        self.pass()?.paused_groups().await
+        self.pass().await?.paused_groups().await
     }
 
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
-        self.pass()?.state_counts(now).await
+        self.pass().await?.state_counts(now).await
     }
 }
 
 #[async_trait]
 impl FiringStore for FaultyStore {
     async fn claim_due(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
-        self.pass()?.claim_due(claim).await
+        self.pass().await?.claim_due(claim).await
     }
 
     async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError> {
-        self.pass()?.complete(now, done).await
+        self.pass().await?.complete(now, done).await
     }
 
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
-        self.pass()?.release(now, term, fires).await
+        self.pass().await?.release(now, term, fires).await
     }
 
     async fn expire(&self, now: Timestamp, expiry: &Expiry) -> Result<Expired, StoreError> {
-        self.pass()?.expire(now, expiry).await
+        self.pass().await?.expire(now, expiry).await
     }
 
     async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {
-        self.pass()?.repair(now).await
+        self.pass().await?.repair(now).await
     }
 
     async fn due_by_kind(&self, now: Timestamp) -> Result<Vec<DueKind>, StoreError> {
-        self.pass()?.due_by_kind(now).await
+        self.pass().await?.due_by_kind(now).await
     }
 
     async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError> {
-        self.pass()?.request_cancel(id, reason).await
+        self.pass().await?.request_cancel(id, reason).await
     }
 }
 
 #[async_trait]
 impl HistoryStore for FaultyStore {
     async fn record(&self, rows: &[TaskRecord]) -> Result<Vec<FireId>, StoreError> {
-        self.pass()?.record(rows).await
+        self.pass().await?.record(rows).await
     }
 
     async fn end_tasks(&self, ends: &[TaskEnd]) -> Result<Vec<Completed>, StoreError> {
-        self.pass()?.end_tasks(ends).await
+        self.pass().await?.end_tasks(ends).await
     }
 
     async fn put_progress(&self, term: Term, rows: &[(FireId, Progress)]) -> Result<(), StoreError> {
-        self.pass()?.put_progress(term, rows).await
+        self.pass().await?.put_progress(term, rows).await
     }
 
     async fn open_run(&self, run: &NewTaskRun) -> Result<TaskRunId, StoreError> {
-        self.pass()?.open_run(run).await
+        self.pass().await?.open_run(run).await
     }
 
     async fn close_run(&self, now: Timestamp, id: TaskRunId) -> Result<Option<TaskRunStatus>, StoreError> {
-        self.pass()?.close_run(now, id).await
+        self.pass().await?.close_run(now, id).await
     }
 
     async fn runs(&self, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
-        self.pass()?.runs(query).await
+        self.pass().await?.runs(query).await
     }
 
     async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError> {
-        self.pass()?.run(id).await
+        self.pass().await?.run(id).await
     }
 
     async fn run_entities(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunEntity>, StoreError> {
-        self.pass()?.run_entities(query).await
+        self.pass().await?.run_entities(query).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
-        self.pass()?.history(query).await
+        self.pass().await?.history(query).await
     }
 
     async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {
-        self.pass()?.history_entry(id).await
+        self.pass().await?.history_entry(id).await
     }
 
     async fn unique_tasks(&self) -> Result<Vec<String>, StoreError> {
-        self.pass()?.unique_tasks().await
+        self.pass().await?.unique_tasks().await
     }
 
     async fn skipped(&self, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError> {
-        self.pass()?.skipped(query).await
+        self.pass().await?.skipped(query).await
     }
 
     async fn prune(&self, retention: &Retention) -> Result<u64, StoreError> {
-        self.pass()?.prune(retention).await
+        self.pass().await?.prune(retention).await
     }
 }
 
 #[async_trait]
 impl ClusterStore for FaultyStore {
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
-        let mut view = self.pass()?.heartbeat(beat).await?;
+        let mut view = self.pass().await?.heartbeat(beat).await?;
         view.store_now = self.time(view.store_now);
         Ok(view)
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
-        self.pass()?.nodes().await
+        self.pass().await?.nodes().await
     }
 
     async fn retire(&self, now: Timestamp, term: Term) -> Result<(), StoreError> {
-        self.pass()?.retire(now, term).await
+        self.pass().await?.retire(now, term).await
     }
 
     async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
         self.recoveries.fetch_add(1, Ordering::SeqCst);
-        self.pass()?.recover(now).await
+        self.pass().await?.recover(now).await
     }
 
     async fn store_now(&self) -> Result<Option<Timestamp>, StoreError> {
-        let inner = self.pass()?.store_now().await?;
+        let inner = self.pass().await?.store_now().await?;
         Ok(self.time(inner))
     }
 
@@ -283,19 +293,19 @@ impl ClusterStore for FaultyStore {
     }
 
     async fn lock(&self, request: &LockRequest) -> Result<LockAnswer, StoreError> {
-        self.pass()?.lock(request).await
+        self.pass().await?.lock(request).await
     }
 
     async fn renew_lock(&self, token: i64, now: Timestamp, lease_ms: u64) -> Result<bool, StoreError> {
-        self.pass()?.renew_lock(token, now, lease_ms).await
+        self.pass().await?.renew_lock(token, now, lease_ms).await
     }
 
     async fn unlock(&self, token: i64) -> Result<bool, StoreError> {
-        self.pass()?.unlock(token).await
+        self.pass().await?.unlock(token).await
     }
 
     async fn locks(&self, now: Timestamp) -> Result<Vec<HeldLock>, StoreError> {
-        self.pass()?.locks(now).await
+        self.pass().await?.locks(now).await
     }
 }
 
@@ -306,61 +316,61 @@ impl AccountStore for FaultyStore {
         now: Timestamp,
         changes: &[AccountChange],
     ) -> Result<Vec<i64>, StoreError> {
-        self.pass()?.apply_accounts(now, changes).await
+        self.pass().await?.apply_accounts(now, changes).await
     }
 
     async fn account(&self, user: i64) -> Result<Option<Account>, StoreError> {
-        self.pass()?.account(user).await
+        self.pass().await?.account(user).await
     }
 
     async fn account_by_name(&self, name: &str) -> Result<Option<Account>, StoreError> {
-        self.pass()?.account_by_name(name).await
+        self.pass().await?.account_by_name(name).await
     }
 
     async fn users(&self, paging: Paging) -> Result<Page<User>, StoreError> {
-        self.pass()?.users(paging).await
+        self.pass().await?.users(paging).await
     }
 
     async fn groups(&self) -> Result<Vec<Group>, StoreError> {
-        self.pass()?.groups().await
+        self.pass().await?.groups().await
     }
 
     async fn session(&self, hash: &SecretHash) -> Result<Option<(Session, Account)>, StoreError> {
-        self.pass()?.session(hash).await
+        self.pass().await?.session(hash).await
     }
 
     async fn sessions(&self, user: i64) -> Result<Vec<Session>, StoreError> {
-        self.pass()?.sessions(user).await
+        self.pass().await?.sessions(user).await
     }
 
     async fn token(&self, hash: &SecretHash) -> Result<Option<(ApiToken, Account)>, StoreError> {
-        self.pass()?.token(hash).await
+        self.pass().await?.token(hash).await
     }
 
     async fn tokens(&self, user: Option<i64>) -> Result<Vec<ApiToken>, StoreError> {
-        self.pass()?.tokens(user).await
+        self.pass().await?.tokens(user).await
     }
 
     async fn audit_log(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
-        self.pass()?.audit_log(query).await
+        self.pass().await?.audit_log(query).await
     }
 
     async fn prune_accounts(&self, retention: &AccountRetention) -> Result<PrunedAccounts, StoreError> {
-        self.pass()?.prune_accounts(retention).await
+        self.pass().await?.prune_accounts(retention).await
     }
 }
 
 #[async_trait]
 impl RequestStore for FaultyStore {
     async fn take_key(&self, request: &KeyedRequest) -> Result<Keyed, StoreError> {
-        self.pass()?.take_key(request).await
+        self.pass().await?.take_key(request).await
     }
 
     async fn answer_key(&self, key: &str, request: &str, answer: &str) -> Result<bool, StoreError> {
-        self.pass()?.answer_key(key, request, answer).await
+        self.pass().await?.answer_key(key, request, answer).await
     }
 
     async fn release_key(&self, key: &str, request: &str) -> Result<bool, StoreError> {
-        self.pass()?.release_key(key, request).await
+        self.pass().await?.release_key(key, request).await
     }
 }

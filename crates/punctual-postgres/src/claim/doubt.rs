@@ -4,7 +4,7 @@
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
-use punctual_core::{Claim, Claimed, StoreError, Term};
+use punctual_core::{Claim, Claimed, FireId, StoreError, Term};
 
 use crate::error::Sql;
 use crate::shared::{Shared, lock};
@@ -21,11 +21,19 @@ pub(crate) struct Doubt {
     claimed: Claimed,
 }
 
-/// Remembers a claim whose commit failed.
-pub(super) fn note(shared: &Shared, term: Term, now: Timestamp, claimed: Claimed) {
-    if !claimed.fires.is_empty() {
-        lock(&shared.doubts).push(Doubt { term, until: plus_millis(now, BUSY_MS), claimed });
-    }
+/// Remembers a claim whose commit is about to be sent: it may fail, or its caller may give it up halfway.
+pub(super) fn note(shared: &Shared, term: Term, now: Timestamp, claimed: Claimed) -> Option<FireId> {
+    let first = claimed.fires.first()?.id;
+    lock(&shared.doubts).push(Doubt { term, until: plus_millis(now, BUSY_MS), claimed });
+    Some(first)
+}
+
+/// The claim again, once it is known to be committed; `first` is what [`note`] returned.
+pub(super) fn dispelled(shared: &Shared, first: FireId) -> Option<Claimed> {
+    let mut doubts = lock(&shared.doubts);
+    let is_it = |doubt: &Doubt| doubt.claimed.fires.first().is_some_and(|fire| fire.id == first);
+    let place = doubts.iter().position(is_it)?;
+    Some(doubts.swap_remove(place).claimed)
 }
 
 /// What an earlier claim of this term turns out to have brought.

@@ -10,7 +10,7 @@ use crate::edit::cause;
 use crate::error::Sql;
 use crate::insert::{self, SkipRow};
 use crate::rows::{code, integer, json, millis};
-use crate::shared::{Owner, Shared, lock};
+use crate::shared::{Owner, Shared};
 use crate::sql;
 
 /// What is still to be written.
@@ -128,7 +128,6 @@ impl Taken {
             )
             .await
             .sql()?;
-        lock(&shared.open_fires).extend(self.fires.iter().map(|(fire, owner)| (fire.id.0, *owner)));
         Ok(())
     }
 }

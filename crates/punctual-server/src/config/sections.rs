@@ -75,6 +75,13 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Whether nodes share it.
+    pub(super) fn is_clustered(&self) -> bool {
+        self.url.as_ref().is_some_and(|url| url.starts_with("postgres"))
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Synchronous {
@@ -108,6 +115,8 @@ pub(crate) struct SchedulerSection {
     pub(crate) poll: Option<Span>,
     /// How long a cancelled job may take to stop.
     pub(crate) cancel_grace: Option<Span>,
+    /// How long to wait for an answer of the database; for PostgreSQL only.
+    pub(crate) store_timeout: Option<Span>,
     /// The node claims only while it knows the database's time within this.
     pub(crate) max_clock_uncertainty: Option<Span>,
     /// What becomes of due instants whose kind no live node can run, unless the job says it: `wait` or `skip`.
@@ -121,6 +130,9 @@ impl SchedulerSection {
     pub(crate) fn settings(&self, clustered: bool) -> anyhow::Result<Settings> {
         let defaults = if clustered { Settings::clustered() } else { Settings::default() };
         let millis = |span: &Option<Span>, default: u64| span.as_ref().map_or(default, Span::millis);
+        if !clustered && self.store_timeout.is_some() {
+            bail!("[scheduler]: store_timeout is for a postgresql:// url only: leave it out");
+        }
         let settings = Settings {
             slots: self.slots.unwrap_or(defaults.slots),
             heartbeat_ms: millis(&self.heartbeat, defaults.heartbeat_ms),
@@ -128,6 +140,7 @@ impl SchedulerSection {
             poll_ms: millis(&self.poll, defaults.poll_ms),
             cancel_grace_ms: millis(&self.cancel_grace, defaults.cancel_grace_ms),
             max_clock_uncertainty_ms: millis(&self.max_clock_uncertainty, defaults.max_clock_uncertainty_ms),
+            store_timeout_ms: millis(&self.store_timeout, defaults.store_timeout_ms),
             unknown_kind: self.unknown_kind.unwrap_or(defaults.unknown_kind),
             ..defaults
         };
