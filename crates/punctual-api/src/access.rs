@@ -5,14 +5,17 @@
 
 use std::convert::Infallible;
 
-use axum::extract::{FromRequestParts, MatchedPath, NestedPath, Request};
+use axum::extract::{FromRequestParts, MatchedPath, NestedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use punctual_core::{Permission, Permissions};
+use punctual_accounts::{Accounts, By, Caller};
+use punctual_core::{AuditEntry, Permission, Permissions};
 
-use crate::error::{method_not_allowed, problem};
+use crate::ApiState;
+use crate::error::{ApiError, method_not_allowed, problem};
+use crate::security::{Client, Credentials, is_foreign};
 
 /// What it takes to call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,17 +49,26 @@ impl Access {
 
 /// Every route, with what it takes to call it. `GET` stands for `HEAD`, too.
 pub const ROUTES: &[(Method, &str, Access)] = &[
+    (Method::POST, "/api/session", Access::Public),
+    (Method::DELETE, "/api/session", Access::Public),
     (Method::GET, "/api/task", Access::Monitoring),
     (Method::GET, "/api/task/", Access::Monitoring),
     (Method::GET, "/api/task/info", Access::Monitoring),
     (Method::GET, "/api/task/unique-tasks", Access::Monitoring),
     (Method::GET, "/api/task/{id}", Access::Monitoring),
-    (Method::GET, "/api/v1/events/stream", Access::Monitoring),
+    (Method::GET, "/api/v1/audit", Access::Superuser),
     (Method::GET, "/api/v1/calendars", Access::Monitoring),
     (Method::GET, "/api/v1/calendars/{name}", Access::Monitoring),
+    (Method::GET, "/api/v1/events/stream", Access::Monitoring),
+    (Method::GET, "/api/v1/groups", Access::Superuser),
+    (Method::POST, "/api/v1/groups", Access::Superuser),
+    (Method::PATCH, "/api/v1/groups/{id}", Access::Superuser),
+    (Method::DELETE, "/api/v1/groups/{id}", Access::Superuser),
     (Method::GET, "/api/v1/jobs", Access::Monitoring),
     (Method::GET, "/api/v1/jobs/{group}/{name}", Access::Monitoring),
     (Method::GET, "/api/v1/locks", Access::Monitoring),
+    (Method::GET, "/api/v1/me", Access::SignedIn),
+    (Method::PUT, "/api/v1/me/password", Access::SignedIn),
     (Method::GET, "/api/v1/nodes", Access::Monitoring),
     (Method::GET, "/api/v1/openapi.json", Access::Monitoring),
     (Method::GET, "/api/v1/paused-groups", Access::Monitoring),
@@ -64,9 +76,18 @@ pub const ROUTES: &[(Method, &str, Access)] = &[
     (Method::POST, "/api/v1/schedules/preview", Access::Monitoring),
     (Method::GET, "/api/v1/settings", Access::Superuser),
     (Method::GET, "/api/v1/skipped", Access::Monitoring),
+    (Method::GET, "/api/v1/tokens", Access::SignedIn),
+    (Method::POST, "/api/v1/tokens", Access::SignedIn),
+    (Method::DELETE, "/api/v1/tokens/{id}", Access::SignedIn),
     (Method::GET, "/api/v1/triggers", Access::Monitoring),
     (Method::GET, "/api/v1/triggers/{group}/{name}", Access::Monitoring),
     (Method::GET, "/api/v1/unassigned", Access::Monitoring),
+    (Method::GET, "/api/v1/users", Access::Superuser),
+    (Method::POST, "/api/v1/users", Access::Superuser),
+    (Method::GET, "/api/v1/users/{id}", Access::Superuser),
+    (Method::PATCH, "/api/v1/users/{id}", Access::Superuser),
+    (Method::DELETE, "/api/v1/users/{id}", Access::Superuser),
+    (Method::PUT, "/api/v1/users/{id}/password", Access::Superuser),
     (Method::GET, "/api/v1/why", Access::Monitoring),
     (Method::GET, "/health", Access::Public),
     (Method::GET, "/metrics", Access::Monitoring),
@@ -90,6 +111,20 @@ pub enum Who {
     Anonymous,
     /// Whoever reaches this machine's loopback address, where accounts are off.
     Local,
+    /// A user who has signed in.
+    User {
+        /// The user's number.
+        id: i64,
+        /// The session's number.
+        session: i64,
+    },
+    /// A program with a token.
+    Token {
+        /// The token's number.
+        id: i64,
+        /// The number of the user as whom it acts.
+        user: i64,
+    },
 }
 
 impl Identity {
@@ -108,7 +143,35 @@ impl Identity {
         match self.who {
             Who::Anonymous => "anonymous".to_owned(),
             Who::Local => "local".to_owned(),
+            Who::User { id, .. } => format!("user {id}"),
+            Who::Token { id, .. } => format!("token {id}"),
         }
+    }
+
+    /// Who has this session or token.
+    fn of(caller: Caller) -> Self {
+        let user = caller.account.user;
+        let (who, name) = match caller.by {
+            By::Session(session) => (Who::User { id: user.id, session }, user.name),
+            By::Token(id, token) => {
+                (Who::Token { id, user: user.id }, format!("{} (token {token})", user.name))
+            }
+        };
+        Self { who, name, permissions: caller.permissions }
+    }
+
+    /// The number of the user who calls, or as whom a token acts.
+    pub fn user(&self) -> Option<i64> {
+        match self.who {
+            Who::Anonymous | Who::Local => None,
+            Who::User { id, .. } => Some(id),
+            Who::Token { user, .. } => Some(user),
+        }
+    }
+
+    /// An entry of the log of changes that says that they did it; see [`punctual_core::Change::Audit`].
+    pub fn audit(&self, action: &str, subject: impl Into<String>) -> AuditEntry {
+        AuditEntry::new(&self.name, action, subject).by(self.user())
     }
 
     /// Whether they may do what takes this.
@@ -129,35 +192,102 @@ impl<S: Send + Sync> FromRequestParts<S> for Identity {
 }
 
 /// Lets a request through to its route when the table says that its identity may.
-pub(crate) async fn check(mut request: Request, next: Next) -> Response {
-    let identity = Identity::local();
+pub(crate) async fn check(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     // Without a matched path there is no route, and the answer is that there is none.
     let Some(path) = route_of(&request) else { return next.run(request).await };
+    let client = Client::of(&request, &state.security);
     let access = match wanted(&path, request.method()) {
+        Wanted::Access(_) if path == "/metrics" && state.security.shows_metrics_to(&client) => Access::Public,
         Wanted::Access(access) => access,
         Wanted::OtherMethod => {
             return method_not_allowed(request.method().clone(), request.uri().clone()).await;
         }
-        Wanted::Unlisted => return forbidden(&path, "this route is not open to anybody"),
+        Wanted::Unlisted => return forbidden(&path, "no-permission", "this route is not open to anybody"),
     };
-    if identity.may(access) {
-        request.extensions_mut().insert(identity);
+    let writes = ![Method::GET, Method::HEAD].contains(request.method());
+    let foreign = is_foreign(request.headers());
+    if writes && foreign == Some(true) {
+        return forbidden(&path, "cross-origin", "a page of another origin must not change anything here");
+    }
+    let credentials = Credentials::of(request.headers(), client.is_https);
+    if writes
+        && foreign.is_none()
+        && access != Access::Public
+        && matches!(credentials, Credentials::Cookie(_))
+    {
+        let detail =
+            "nothing says which page sent this: send the session in X-Punctual-Session instead of a cookie";
+        return forbidden(&path, "cross-origin", detail);
+    }
+    let found = match (&state.security.accounts, access) {
+        (None, _) => Ok(Found::new(Identity::local())),
+        (Some(_), Access::Public) => Ok(Found::new(Identity::anonymous())),
+        (Some(accounts), _) => identify(accounts, credentials).await,
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return error.into_response(),
+    };
+    if found.identity.may(access) {
+        request.extensions_mut().insert(client);
+        request.extensions_mut().insert(found.identity);
         return next.run(request).await;
     }
-    if identity.who == Who::Anonymous {
-        return problem(StatusCode::UNAUTHORIZED, "not-signed-in", "sign in first");
+    if found.identity.who == Who::Anonymous {
+        return not_signed_in(&path);
     }
-    forbidden(&path, NO_PERMISSION)
+    if found.must_change {
+        let detail = "choose a password of your own first: PUT /api/v1/me/password";
+        return forbidden(&path, "password-change-required", detail);
+    }
+    forbidden(&path, "no-permission", NO_PERMISSION)
+}
+
+struct Found {
+    identity: Identity,
+    must_change: bool,
+}
+
+impl Found {
+    fn new(identity: Identity) -> Self {
+        Self { identity, must_change: false }
+    }
+}
+
+async fn identify(accounts: &Accounts, credentials: Credentials) -> Result<Found, ApiError> {
+    let caller = match credentials {
+        Credentials::None => None,
+        Credentials::Token(token) => accounts.by_token(&token).await?,
+        Credentials::Session(id) | Credentials::Cookie(id) => accounts.by_session(&id).await?,
+    };
+    Ok(caller.map_or_else(
+        || Found::new(Identity::anonymous()),
+        |caller| Found { must_change: caller.account.user.must_change, identity: Identity::of(caller) },
+    ))
 }
 
 const NO_PERMISSION: &str = "You don't have permissions to do that.";
 
-fn forbidden(path: &str, detail: &str) -> Response {
-    // These answer in plain text, as those that call them expect.
-    if path.starts_with("/api/task") {
+/// These paths answer in plain text, as those that call them expect.
+fn is_plain(path: &str) -> bool {
+    path.starts_with("/api/task")
+}
+
+fn forbidden(path: &str, code: &'static str, detail: &str) -> Response {
+    if is_plain(path) {
         return (StatusCode::FORBIDDEN, detail.to_owned()).into_response();
     }
-    problem(StatusCode::FORBIDDEN, "no-permission", detail)
+    problem(StatusCode::FORBIDDEN, code, detail)
+}
+
+fn not_signed_in(path: &str) -> Response {
+    const DETAIL: &str = "You are not signed in.";
+    let mut response = match is_plain(path) {
+        true => (StatusCode::UNAUTHORIZED, DETAIL).into_response(),
+        false => problem(StatusCode::UNAUTHORIZED, "not-signed-in", DETAIL),
+    };
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
 }
 
 /// The pattern of the route that a request matches, as the table has it, also where the router is nested in another.

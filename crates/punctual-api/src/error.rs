@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::Request;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use punctual_accounts::AccountsError;
 use punctual_core::StoreError;
+use punctual_core::accounts::AccountError;
 use serde_json::{Map, Value, json};
 use tracing::error;
 
@@ -32,7 +34,49 @@ pub(crate) enum ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            StoreError::Account(error) => account_problem(&error).into(),
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// What accounts refuse.
+fn account_problem(error: &AccountError) -> Problem {
+    let (status, code) = match error {
+        AccountError::NameTaken(_) => (StatusCode::CONFLICT, "name-taken"),
+        AccountError::InvalidName(_) => (StatusCode::BAD_REQUEST, "invalid-name"),
+        AccountError::NoSuchUser(_) => (StatusCode::NOT_FOUND, "no-such-user"),
+        AccountError::NoSuchGroup(_) => (StatusCode::NOT_FOUND, "no-such-group"),
+        AccountError::NoSuchToken(_) => (StatusCode::NOT_FOUND, "no-such-token"),
+        AccountError::LastSuperuser(_) => (StatusCode::CONFLICT, "last-superuser"),
+        AccountError::SuperuserGroup => (StatusCode::BAD_REQUEST, "superuser-group"),
+        _ => (StatusCode::CONFLICT, "refused"),
+    };
+    Problem::new(status, code, error.to_string())
+}
+
+impl From<AccountsError> for ApiError {
+    fn from(error: AccountsError) -> Self {
+        let (status, code) = match &error {
+            AccountsError::Wrong => (StatusCode::UNAUTHORIZED, "wrong-credentials"),
+            AccountsError::Wait(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts"),
+            AccountsError::Weak(_) => (StatusCode::BAD_REQUEST, "weak-password"),
+            AccountsError::Machine(_) => (StatusCode::INTERNAL_SERVER_ERROR, "sign-in-failed"),
+            AccountsError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store-failed"),
+        };
+        let problem = Problem::new(status, code, error.to_string());
+        match error {
+            AccountsError::Store(error) => error.into(),
+            AccountsError::Wait(millis) => problem.with("retry_after_ms", json!(millis)).into(),
+            _ => problem.into(),
+        }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        account_problem(&error).into()
     }
 }
 
@@ -134,8 +178,14 @@ impl IntoResponse for Problem {
         ] {
             body.insert(name.to_owned(), value);
         }
+        let wait = body.get("retry_after_ms").and_then(Value::as_u64);
         let body = Value::Object(body).to_string();
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let mut response =
+            (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(wait) = wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.div_ceil(1_000)));
+        }
+        response
     }
 }
 

@@ -90,6 +90,21 @@ impl<S: Send + Sync> FromRequestParts<S> for RunPath {
     }
 }
 
+/// The number that is the only placeholder of a path.
+#[derive(Debug)]
+pub(crate) struct IdPath(pub(crate) i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Path::<i64>::from_request_parts(parts, &())
+            .await
+            .map(|Path(id)| Self(id))
+            .map_err(|_| ApiError::parameter("id", "must be a number"))
+    }
+}
+
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
 

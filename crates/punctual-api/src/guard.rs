@@ -1,36 +1,32 @@
 //! What surrounds every request.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::ApiState;
 use crate::error::problem;
 
-/// Refuses requests that name a host other than this machine's loopback names.
+/// Refuses requests that name a host other than this machine's loopback names and those that were given.
 ///
 /// A web page can make a browser resolve the page's own name to 127.0.0.1 and then read what listens there
 /// (DNS rebinding); such requests carry the page's name in `Host`. A request without any `Host` (HTTP/1.0) does not
 /// come from a browser.
-pub(crate) async fn refuse_foreign_hosts(request: Request, next: Next) -> Response {
+pub(crate) async fn refuse_foreign_hosts(
+    State(state): State<ApiState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let security = &state.security;
     let hosts = request.headers().get_all(header::HOST).iter().map(HeaderValue::to_str);
-    let all_local = hosts.into_iter().all(|host| host.is_ok_and(is_loopback));
-    let uri_local = request.uri().authority().is_none_or(|authority| is_loopback(authority.as_str()));
-    if all_local && uri_local {
+    let all_known = hosts.into_iter().all(|host| host.is_ok_and(|host| security.answers_to(host)));
+    let uri_known = request.uri().authority().is_none_or(|authority| security.answers_to(authority.as_str()));
+    if all_known && uri_known {
         return next.run(request).await;
     }
-    let detail = "the Host header names another host: use localhost, 127.0.0.1 or [::1]";
+    let detail = "the Host header names another host: use localhost, 127.0.0.1 or [::1], or add the name to server.hosts";
     problem(StatusCode::FORBIDDEN, "foreign-host", detail)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let (name, port) = match host.rsplit_once(':') {
-        // The colons within an IPv6 address are no port.
-        Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
-        _ => (host, None),
-    };
-    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok());
-    port_fits && (name.eq_ignore_ascii_case("localhost") || name == "127.0.0.1" || name == "[::1]")
 }
 
 /// Keeps answers out of frames, caches, and the hands of other pages.
@@ -47,29 +43,4 @@ pub(crate) async fn add_security_headers(mut response: Response) -> Response {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn only_loopback_names_are_local() {
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8080"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in [
-            "",
-            "example.com",
-            "localhost.example.com",
-            "127.0.0.1.example.com",
-            "127.0.0.1:80:80",
-            "[::2]:80",
-            "localhost:x",
-            "::1",
-            "evil@localhost",
-        ] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }

@@ -4,8 +4,9 @@
 //! `routes/<resource>/`; what goes over the wire has types of its own in `types`, so that the domain can change
 //! without the API.
 //!
-//! There are no accounts yet: serve it on a loopback address only. Requests whose `Host` is not a loopback name are
-//! refused, so that no web page can reach it by pointing its own name at 127.0.0.1.
+//! [`Security`] says who gets in. Without accounts everybody does: serve it on a loopback address only then. Requests whose
+//! `Host` is neither a loopback name nor one that was given are refused, so that no web page can reach it by pointing
+//! its own name here.
 
 mod access;
 mod definition;
@@ -17,6 +18,7 @@ mod live;
 mod openapi;
 mod params;
 mod routes;
+mod security;
 mod types;
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use punctual_metrics::Metrics;
 
 pub use access::{Access, Identity, ROUTES, Who};
 pub use live::{Live, LiveSettings};
+pub use security::{MetricsAccess, Network, Security};
 
 /// What the API answers about.
 #[derive(Clone)]
@@ -39,6 +42,8 @@ pub struct ApiState {
     pub metrics: Arc<Metrics>,
     /// What those hear who read the stream of live changes; it listens to the scheduler, too.
     pub live: Arc<Live>,
+    /// Who gets in.
+    pub security: Arc<Security>,
     /// What the operator decided.
     pub options: Arc<ApiOptions>,
 }
@@ -70,8 +75,8 @@ pub fn router(state: ApiState) -> Router {
         .layer(from_fn_with_state(state.clone(), idempotency::once))
         .layer(DefaultBodyLimit::max(extract::MAX_BODY))
         .layer(from_fn(error::keep_old_forms))
-        .layer(from_fn(access::check))
-        .layer(from_fn(guard::refuse_foreign_hosts))
+        .layer(from_fn_with_state(state.clone(), access::check))
+        .layer(from_fn_with_state(state.clone(), guard::refuse_foreign_hosts))
         .layer(map_response(guard::add_security_headers))
         .with_state(state)
 }

@@ -19,6 +19,8 @@ use crate::types::problem::Problem;
         (name = "runs", description = "What ran"),
         (name = "definitions", description = "Jobs, triggers, calendars"),
         (name = "cluster", description = "Nodes, and what they share"),
+        (name = "sign in", description = "Sessions, and whoever calls"),
+        (name = "accounts", description = "Users, groups, tokens, and the log of changes"),
         (name = "node", description = "The node that answers"),
     ),
     components(schemas(Problem))

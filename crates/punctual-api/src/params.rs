@@ -80,7 +80,7 @@ impl Params {
         })
     }
 
-    fn whole(&mut self, name: &'static str, least: u32, most: u32) -> Option<u32> {
+    pub(crate) fn whole(&mut self, name: &'static str, least: u32, most: u32) -> Option<u32> {
         self.read(name, |value| {
             let number = value.parse().ok().filter(|number| (least..=most).contains(number));
             number.ok_or_else(|| format!("must be a whole number from {least} to {most}, not {value:?}"))

@@ -1,22 +1,28 @@
 //! All paths. One file holds one operation, with its description for the OpenAPI document.
 //! [`crate::access::ROUTES`] says who may call them.
 
+mod audit;
 mod calendar;
 mod events;
 mod group;
 mod health;
 mod job;
 mod lock;
+mod me;
 mod metrics;
 mod node;
 mod openapi;
 mod run;
 mod schedule;
+mod session;
 mod settings;
 mod skipped;
 mod task;
+mod token;
 mod trigger;
 mod unassigned;
+mod user;
+mod user_group;
 mod why;
 
 use axum::Router;
@@ -33,6 +39,17 @@ use crate::access::ROUTES;
 
 pub(crate) fn all() -> Routes {
     Routes::new()
+        .add(routes!(session::create::handler, session::delete::handler))
+        .add(routes!(me::get::handler))
+        .add(routes!(me::password::handler))
+        .add(routes!(user::list::handler, user::create::handler))
+        .add(routes!(user::get::handler, user::edit::handler, user::delete::handler))
+        .add(routes!(user::password::handler))
+        .add(routes!(user_group::list::handler, user_group::create::handler))
+        .add(routes!(user_group::edit::handler, user_group::delete::handler))
+        .add(routes!(token::list::handler, token::create::handler))
+        .add(routes!(token::delete::handler))
+        .add(routes!(audit::list::handler))
         .add(routes!(task::list::handler))
         .undescribed(Method::GET, "/api/task/", task::list::handler)
         .add(routes!(task::info::handler))

@@ -1,5 +1,6 @@
 //! What goes over the wire.
 
+pub(crate) mod accounts;
 pub(crate) mod calendar;
 pub(crate) mod cluster;
 pub(crate) mod health;

@@ -75,6 +75,7 @@ async fn world() -> World {
         scheduler: manual.scheduler().clone(),
         metrics: Arc::default(),
         live: Arc::default(),
+        security: Arc::default(),
         options: Arc::default(),
     };
     let carried_out = Arc::new(AtomicU64::new(0));

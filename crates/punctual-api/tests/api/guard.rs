@@ -7,7 +7,7 @@ use axum::http::{Method, Request, StatusCode, header};
 
 use crate::support::{Answer, World};
 
-const METHODS: [&str; 4] = ["GET ", "PUT ", "POST ", "DELETE "];
+const METHODS: [&str; 5] = ["GET ", "PUT ", "POST ", "PATCH ", "DELETE "];
 
 const PATHS: [&str; 5] =
     ["/api/task/", "/api/task/info", "/api/task/unique-tasks", "/api/v1/skipped", "/health"];

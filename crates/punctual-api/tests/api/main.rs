@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod account;
+mod accounts;
 mod cluster;
 mod definitions;
 mod guard;
@@ -11,6 +12,8 @@ mod info;
 mod live;
 mod node;
 mod openapi;
+mod permissions;
 mod preview;
+mod security;
 mod support;
 mod tasks;

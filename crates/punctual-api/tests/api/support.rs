@@ -89,6 +89,7 @@ impl World {
             metrics,
             live: Arc::clone(&live),
             options: Arc::new(options()),
+            security: Arc::default(),
         });
         Self { manual, store, live, router }
     }

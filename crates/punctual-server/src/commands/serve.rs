@@ -117,7 +117,13 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let (api, options) = (scheduler.clone(), Arc::new(options));
-    let app = router(ApiState { scheduler: api, metrics, live: Arc::clone(&live), options });
+    let app = router(ApiState {
+        scheduler: api,
+        metrics,
+        live: Arc::clone(&live),
+        options,
+        security: Arc::default(),
+    });
     let server = tokio::spawn(async move {
         axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
     });

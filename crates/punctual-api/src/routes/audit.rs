@@ -1,0 +1,3 @@
+//! The log of changes.
+
+pub(crate) mod list;

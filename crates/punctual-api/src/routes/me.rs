@@ -1,0 +1,4 @@
+//! Whoever calls.
+
+pub(crate) mod get;
+pub(crate) mod password;
