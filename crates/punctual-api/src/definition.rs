@@ -1,10 +1,10 @@
 //! Reads the parts of definitions that have a JSON form of their own, and says precisely what is wrong with them.
 
 use axum::http::StatusCode;
-use punctual_core::Schedule;
 use punctual_core::schedule::{CronSchedule, RecurrenceRule, ScheduleError};
+use punctual_core::{Calendar, Data, Schedule};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Problem};
 
@@ -25,6 +25,14 @@ pub(crate) fn schedule(value: &Value) -> Result<Schedule, ApiError> {
             _ => None,
         }
     })
+}
+
+/// Reads a calendar.
+///
+/// # Errors
+/// 422 `invalid-calendar`.
+pub(crate) fn calendar(value: &Value) -> Result<Calendar, ApiError> {
+    read(value, "calendar", "invalid-calendar", |_| None)
 }
 
 fn read<T: DeserializeOwned>(
@@ -52,4 +60,23 @@ fn read<T: DeserializeOwned>(
 /// 422: what was sent can be read, and means nothing that could be stored.
 pub(crate) fn semantic(code: &'static str, detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+}
+
+/// Reads a member that has a JSON form of its own.
+///
+/// # Errors
+/// 400 `invalid-parameters`, naming the member.
+pub(crate) fn member<T: DeserializeOwned>(name: &str, value: &Value) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = match error.path().to_string() {
+            path if path == "." => name.to_owned(),
+            path => format!("{name}.{path}"),
+        };
+        ApiError::parameter(path, error.into_inner().to_string())
+    })
+}
+
+/// Reads arguments.
+pub(crate) fn data(value: Option<&Map<String, Value>>) -> Data {
+    value.map(Data::from_map).unwrap_or_default()
 }

@@ -100,6 +100,14 @@ impl ApiError {
         Problem::new(StatusCode::NOT_FOUND, code, format!("there is no {what} {name}")).into()
     }
 
+    /// A member beside those that every problem has.
+    pub(crate) fn with(self, name: &str, value: Value) -> Self {
+        match self {
+            Self::Problem(problem) => problem.with(name, value).into(),
+            other => other,
+        }
+    }
+
     /// 400: one parameter or member that cannot be used.
     pub(crate) fn parameter(name: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Parameters(Errors::from([(name.into(), message.into())]))

@@ -72,6 +72,21 @@ impl<S: Send + Sync> FromRequestParts<S> for NamePath {
     }
 }
 
+/// The trigger group that a path names.
+#[derive(Debug)]
+pub(crate) struct GroupPath(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for GroupPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let NamePath(group) = NamePath::from_request_parts(parts, state).await?;
+        // A key of this group could not be stored either.
+        TriggerKey::try_new(group.as_str(), "any").map_err(no_key("group"))?;
+        Ok(Self(group))
+    }
+}
+
 /// The run that a path names.
 #[derive(Debug)]
 pub(crate) struct RunPath(pub(crate) FireId);
@@ -130,6 +145,30 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             );
         }
         parse(&bytes).map(Self)
+    }
+}
+
+/// A JSON body that may be left out.
+pub(crate) struct OptionalBody<T>(pub(crate) T);
+
+impl<T> fmt::Debug for OptionalBody<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OptionalBody")
+    }
+}
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return Body::from_request(request, state).await.map(|Body(value)| Self(value));
+        }
+        if bytes(request, state).await?.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let detail = "send JSON with `Content-Type: application/json`, or no body";
+        Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail).into())
     }
 }
 

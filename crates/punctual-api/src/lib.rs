@@ -10,6 +10,7 @@
 
 mod access;
 mod definition;
+mod edit;
 mod error;
 mod extract;
 mod guard;
@@ -17,6 +18,7 @@ mod idempotency;
 mod live;
 mod openapi;
 mod params;
+mod refusal;
 mod routes;
 mod security;
 mod types;
@@ -53,6 +55,10 @@ pub struct ApiState {
 pub struct ApiOptions {
     /// What `/api/v1/settings` shows, without secrets.
     pub settings: serde_json::Value,
+    /// Whether the API may decide which commands run: create and change jobs of `command_kinds`, and override their data.
+    pub allow_commands: bool,
+    /// The kinds of jobs that run what their data says.
+    pub command_kinds: Vec<String>,
 }
 
 impl std::fmt::Debug for ApiState {

@@ -18,6 +18,7 @@ use crate::types::problem::Problem;
         (name = "live", description = "What happens now"),
         (name = "runs", description = "What ran"),
         (name = "definitions", description = "Jobs, triggers, calendars"),
+        (name = "operation", description = "Pause, resume, run, cancel"),
         (name = "cluster", description = "Nodes, and what they share"),
         (name = "sign in", description = "Sessions, and whoever calls"),
         (name = "accounts", description = "Users, groups, tokens, and the log of changes"),

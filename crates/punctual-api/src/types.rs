@@ -1,7 +1,9 @@
 //! What goes over the wire.
 
 pub(crate) mod accounts;
+pub(crate) mod backfill;
 pub(crate) mod calendar;
+pub(crate) mod changed;
 pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod info;
@@ -11,6 +13,7 @@ pub(crate) mod live;
 pub(crate) mod page;
 pub(crate) mod preview;
 pub(crate) mod problem;
+pub(crate) mod put;
 pub(crate) mod skipped;
 pub(crate) mod task;
 pub(crate) mod trigger;

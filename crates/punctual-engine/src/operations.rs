@@ -53,7 +53,8 @@ impl Scheduler {
         Ok(applied.into_iter().next().unwrap_or_default())
     }
 
-    fn fits(&self, job: &JobDetail, triggers: &[Trigger]) -> Result<()> {
+    /// Whether the data that the triggers give a job fits the job's kind, where this node knows the kind.
+    pub fn fits(&self, job: &JobDetail, triggers: &[Trigger]) -> Result<()> {
         self.check_data(job, triggers)
             .map_err(|problem| SchedulerError::Data { job: job.key.clone(), problem })
     }

@@ -20,6 +20,9 @@ use punctual_engine::JobRegistry;
 /// Every kind of this crate.
 pub const KINDS: [&str; 4] = ["command", "http", "history-cleanup", "noop"];
 
+/// The kinds that run what their data says.
+pub const COMMAND_KINDS: [&str; 1] = ["command"];
+
 /// Registers every kind of this crate. The clean-up gets its scheduler later, when that exists: see
 /// [`history_cleanup::SchedulerSlot`].
 pub fn register_all(registry: &mut JobRegistry, scheduler: &history_cleanup::SchedulerSlot) {

@@ -19,13 +19,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub(crate) use job::FILE_GROUP;
-pub(crate) use sections::{Database, History, Log, LogFormat, SchedulerSection, Server};
+pub(crate) use sections::{Api, Database, History, Log, LogFormat, SchedulerSection, Server};
 
 /// Everything that can be configured.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     pub(crate) server: Server,
+    pub(crate) api: Api,
     pub(crate) database: Database,
     pub(crate) scheduler: SchedulerSection,
     pub(crate) history: History,

@@ -1,3 +1,4 @@
 //! What happens.
 
+pub(super) mod emit;
 pub(super) mod stream;

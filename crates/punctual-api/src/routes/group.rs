@@ -1,3 +1,5 @@
 //! Trigger groups.
 
+pub(super) mod pause;
 pub(super) mod paused;
+pub(super) mod resume;

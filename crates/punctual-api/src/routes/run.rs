@@ -1,3 +1,5 @@
 //! Runs: the task history by number.
 
+pub(super) mod again;
+pub(super) mod cancel;
 pub(super) mod get;

@@ -1,11 +1,12 @@
 //! What a schedule would do.
 
-use punctual_core::{Schedule, Timestamp};
+use punctual_core::{JobKey, Schedule, Timestamp, TriggerKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Instant;
+use crate::error::ApiError;
 
 /// A schedule to look at.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -50,12 +51,28 @@ pub(crate) struct Against {
 }
 
 /// A key in a body.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyBody {
     /// `DEFAULT` unless given.
     pub(crate) group: Option<String>,
     pub(crate) name: String,
+}
+
+impl KeyBody {
+    fn group(&self) -> &str {
+        self.group.as_deref().unwrap_or(punctual_core::key::DEFAULT_GROUP)
+    }
+
+    pub(crate) fn job(&self) -> Result<JobKey, ApiError> {
+        JobKey::try_new(self.group(), self.name.as_str())
+            .map_err(|error| ApiError::parameter("job", error.to_string()))
+    }
+
+    pub(crate) fn trigger(&self) -> Result<TriggerKey, ApiError> {
+        TriggerKey::try_new(self.group(), self.name.as_str())
+            .map_err(|error| ApiError::parameter("trigger", error.to_string()))
+    }
 }
 
 /// What the schedule would do.

@@ -4,6 +4,7 @@
 
 mod account;
 mod accounts;
+mod changes;
 mod cluster;
 mod definitions;
 mod guard;
@@ -12,6 +13,7 @@ mod info;
 mod live;
 mod node;
 mod openapi;
+mod operation;
 mod permissions;
 mod preview;
 mod security;

@@ -8,7 +8,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use punctual_api::{ApiOptions, ApiState, Live, LiveSettings};
-use punctual_core::{JobDetail, Trigger};
+use punctual_core::accounts::{AuditQuery, AuditRow};
+use punctual_core::{AccountStore, JobDetail, Trigger};
 use punctual_engine::{Job, JobContext, JobError, JobResult, ManualScheduler};
 use punctual_memory::MemoryStore;
 use punctual_metrics::Metrics;
@@ -33,8 +34,12 @@ impl Job for ByName {
     }
 }
 
-fn options() -> ApiOptions {
-    ApiOptions { settings: json!({"scheduler": {"slots": 10}}) }
+fn options(allow_commands: bool) -> ApiOptions {
+    ApiOptions {
+        settings: json!({"scheduler": {"slots": 10}}),
+        allow_commands,
+        command_kinds: vec!["command".to_owned()],
+    }
 }
 
 pub(crate) struct World {
@@ -69,7 +74,16 @@ impl World {
         Self::listened(store, LiveSettings::default()).await
     }
 
+    /// One whose operator lets the API decide which commands run.
+    pub(crate) async fn with_commands() -> Self {
+        Self::with(FaultyStore::new(Arc::new(MemoryStore::new())), LiveSettings::default(), true).await
+    }
+
     pub(crate) async fn listened(store: FaultyStore, settings: LiveSettings) -> Self {
+        Self::with(store, settings, false).await
+    }
+
+    async fn with(store: FaultyStore, settings: LiveSettings, allow_commands: bool) -> Self {
         let metrics = Arc::new(Metrics::new());
         let live = Arc::new(Live::new(settings));
         let store = Arc::new(store);
@@ -88,7 +102,7 @@ impl World {
             scheduler: manual.scheduler().clone(),
             metrics,
             live: Arc::clone(&live),
-            options: Arc::new(options()),
+            options: Arc::new(options(allow_commands)),
             security: Arc::default(),
         });
         Self { manual, store, live, router }
@@ -101,6 +115,11 @@ impl World {
 
     pub(crate) async fn schedule(&self, job: JobDetail, trigger: Trigger) {
         self.manual.scheduler().schedule(job, vec![trigger]).await.unwrap();
+    }
+
+    /// The log of changes, newest first.
+    pub(crate) async fn audit(&self, query: AuditQuery) -> Vec<AuditRow> {
+        self.store.audit_log(&query).await.unwrap()
     }
 
     pub(crate) async fn tick(&self, seconds: u64) {

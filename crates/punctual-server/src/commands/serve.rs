@@ -9,6 +9,7 @@ use punctual_api::{ApiOptions, ApiState, Live, router};
 use punctual_core::schedule::{CronSchedule, Schedule};
 use punctual_core::{Change, JobQuery};
 use punctual_engine::{Entry, JobRegistry, Scheduler, SchedulerBuilder, Settings, disabled_by_env};
+use punctual_jobs::COMMAND_KINDS;
 use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
 use punctual_metrics::Metrics;
 use serde_json::json;
@@ -96,7 +97,11 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
     let live = Arc::new(Live::default());
     let (listener_metrics, listener_live) = (Arc::clone(&metrics), Arc::clone(&live));
     let settings = config.scheduler.settings(place.is_clustered())?;
-    let options = ApiOptions { settings: shown(&config, &place, &settings) };
+    let options = ApiOptions {
+        settings: shown(&config, &place, &settings),
+        allow_commands: config.api.allow_commands,
+        command_kinds: COMMAND_KINDS.map(str::to_owned).to_vec(),
+    };
     let builder = Scheduler::builder(store)
         .settings(settings)
         .node_name(config.scheduler.node_name.clone().unwrap_or_else(host_name))
@@ -222,6 +227,7 @@ fn shown(config: &Config, place: &Place, settings: &Settings) -> serde_json::Val
             "listen": config.server.listen,
             "shutdown_limit_ms": config.server.shutdown_limit.millis(),
         },
+        "api": { "allow_commands": config.api.allow_commands },
         "database": { "kind": if place.is_clustered() { "postgresql" } else { "sqlite" } },
         "scheduler": {
             "slots": settings.slots,

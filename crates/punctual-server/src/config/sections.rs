@@ -54,6 +54,14 @@ impl Server {
     }
 }
 
+/// `[api]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Api {
+    /// Whether calls may decide which commands run: create and change jobs of kind `command`, and override their data.
+    pub(crate) allow_commands: bool,
+}
+
 /// `[database]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

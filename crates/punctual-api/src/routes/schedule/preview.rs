@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use jiff::SignedDuration;
 use punctual_core::schedule::{Occurrences, Window};
-use punctual_core::{Calendar, Schedule, Timestamp, TriggerKey};
+use punctual_core::{Calendar, Schedule, Timestamp};
 
 use crate::ApiState;
 use crate::definition;
@@ -91,9 +91,7 @@ async fn difference(
     }
     match (&against.trigger, &against.schedule) {
         (Some(key), None) => {
-            let group = key.group.as_deref().unwrap_or(punctual_core::key::DEFAULT_GROUP);
-            let key = TriggerKey::try_new(group, key.name.as_str())
-                .map_err(|error| ApiError::parameter("against.trigger", error.to_string()))?;
+            let key = key.trigger()?;
             let stored = state.scheduler.store().trigger(&key).await?;
             let stored = stored.ok_or_else(|| ApiError::no_such("trigger", &key))?;
             let calendar = calendar(state, stored.definition.calendar.as_deref()).await?;

@@ -1,0 +1,68 @@
+//! `PUT /api/v1/calendars/{name}`: stores a calendar.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use punctual_core::{Change, Expected};
+use serde_json::json;
+
+use crate::edit::{self, Author};
+use crate::error::ApiError;
+use crate::extract::{Body, NamePath};
+use crate::params::Params;
+use crate::types::calendar::Calendar;
+use crate::types::put::CalendarBody;
+use crate::{ApiState, definition};
+
+/// Create or replace a calendar
+///
+/// Triggers that use it go on with what it includes from now on.
+#[utoipa::path(
+    put,
+    path = "/api/v1/calendars/{name}",
+    operation_id = "put_calendar",
+    tag = "definitions",
+    params(
+        ("name" = String, Path, description = "Its name"),
+        ("If-Match" = Option<String>, Header, description = "The version that was seen; the change is refused when there is another one by now"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none yet"),
+        ("X-Punctual-Note" = Option<String>, Header, description = "Why, for the log of changes"),
+    ),
+    request_body = CalendarBody,
+    responses(
+        (status = 200, description = "It was there; as it is now", body = Calendar),
+        (status = 201, description = "It is new", body = Calendar),
+    )
+)]
+pub(crate) async fn handler(
+    State(state): State<ApiState>,
+    NamePath(name): NamePath,
+    params: Params,
+    author: Author,
+    Body(body): Body<CalendarBody>,
+) -> Result<Response, ApiError> {
+    params.finish()?;
+    let calendar = definition::calendar(&body.calendar)?;
+    let old = state.scheduler.store().calendar(&name).await?;
+    let seen = author.seen(body.version.as_deref())?.expected();
+    let mut entry = author.entry("calendar.put", &name, body.note.clone()).after(json!(calendar));
+    if let Some(old) = &old {
+        entry = entry.before(json!(old.calendar));
+    }
+    let expect = seen.map(|seen| Change::Expect(Expected::Calendar(name.clone(), seen)));
+    let change = Change::PutCalendar { name: name.clone(), calendar };
+    let result = edit::apply(&state, expect.into_iter().chain([change]), entry).await;
+    let now = state.scheduler.store().calendar(&name).await?.map(Calendar::from);
+    match result {
+        Err(error) if edit::is_stale(&error) => {
+            Err(ApiError::from(error).with("current", json!(now)).with("sent", json!(body)))
+        }
+        Err(error) => Err(error.into()),
+        Ok(_) => {
+            let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+            let now = now.ok_or_else(|| ApiError::no_such("calendar", &name))?;
+            Ok((status, edit::tag(&now.version), Json(now)).into_response())
+        }
+    }
+}

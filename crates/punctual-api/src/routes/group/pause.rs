@@ -1,0 +1,39 @@
+//! `POST /api/v1/trigger-groups/{group}/pause`: pause all triggers of a trigger group, and those that join it later.
+
+use axum::Json;
+use axum::extract::State;
+use punctual_core::Change;
+
+use crate::ApiState;
+use crate::edit::{self, Author};
+use crate::error::ApiError;
+use crate::extract::{GroupPath, OptionalBody};
+use crate::params::Params;
+use crate::types::changed::Changed;
+use crate::types::put::Note;
+
+/// Pause all triggers of a trigger group, and those that join it later
+#[utoipa::path(
+    post,
+    path = "/api/v1/trigger-groups/{group}/pause",
+    operation_id = "pause_group",
+    tag = "operation",
+    params(
+        ("group" = String, Path, description = "The trigger group"),
+        ("X-Punctual-Note" = Option<String>, Header, description = "Why, for the log of changes"),
+    ),
+    request_body = Option<Note>,
+    responses((status = 200, description = "What became of it", body = Changed))
+)]
+pub(crate) async fn handler(
+    State(state): State<ApiState>,
+    GroupPath(group): GroupPath,
+    params: Params,
+    author: Author,
+    OptionalBody(body): OptionalBody<Note>,
+) -> Result<Json<Changed>, ApiError> {
+    params.finish()?;
+    let entry = author.entry("group.pause", &group, body.note);
+    let applied = edit::apply(&state, [Change::PauseGroup(group)], entry).await?;
+    Ok(Json(Changed::from(&applied)))
+}

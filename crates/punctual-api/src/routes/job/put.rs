@@ -1,0 +1,83 @@
+//! `PUT /api/v1/jobs/{group}/{name}`: stores a job, alone or with the whole set of its triggers.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use punctual_core::{Change, Expected, Trigger};
+use serde_json::json;
+
+use crate::ApiState;
+use crate::edit::{self, Author};
+use crate::error::ApiError;
+use crate::extract::{Body, JobPath};
+use crate::params::Params;
+use crate::types::job::JobWithTriggers;
+use crate::types::put::JobBody;
+
+/// Create or replace a job
+///
+/// With `triggers`, they become the whole set of its triggers; without, those that it has stay.
+#[utoipa::path(
+    put,
+    path = "/api/v1/jobs/{group}/{name}",
+    operation_id = "put_job",
+    tag = "definitions",
+    params(
+        ("group" = String, Path, description = "The group"),
+        ("name" = String, Path, description = "The name"),
+        ("If-Match" = Option<String>, Header, description = "The version that was seen; the change is refused when there is another one by now"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none yet"),
+        ("X-Punctual-Note" = Option<String>, Header, description = "Why, for the log of changes"),
+    ),
+    request_body = JobBody,
+    responses(
+        (status = 200, description = "It was there; as it is now", body = JobWithTriggers),
+        (status = 201, description = "It is new", body = JobWithTriggers),
+    )
+)]
+pub(crate) async fn handler(
+    State(state): State<ApiState>,
+    JobPath(key): JobPath,
+    params: Params,
+    author: Author,
+    Body(body): Body<JobBody>,
+) -> Result<Response, ApiError> {
+    params.finish()?;
+    let job = body.detail(key.clone())?;
+    let triggers: Option<Vec<Trigger>> = match &body.triggers {
+        None => None,
+        Some(triggers) => Some(triggers.iter().map(|one| one.of_job(&key)).collect::<Result<_, _>>()?),
+    };
+    let old = state.scheduler.job_info(&key).await?;
+    state.options.check_commands(&job.kind)?;
+    if let Some(old) = &old {
+        state.options.check_commands(&old.job.detail.kind)?;
+    }
+    state.scheduler.fits(&job, triggers.as_deref().unwrap_or_default())?;
+    let seen = author.seen(body.version.as_deref())?.expected();
+    let mut entry = author.entry("job.put", &key, body.note.clone());
+    entry = entry.after(json!({ "job": job, "triggers": triggers }));
+    if let Some(old) = &old {
+        let definitions: Vec<&Trigger> = old.triggers.iter().map(|info| &info.trigger.definition).collect();
+        entry = entry.before(json!({ "job": *old.job.detail, "triggers": definitions }));
+    }
+    let expect = seen.map(|seen| Change::Expect(Expected::Job(key.clone(), seen)));
+    let change = match triggers {
+        Some(triggers) => Change::Schedule { job, triggers },
+        None => Change::PutJob(job),
+    };
+    let result = edit::apply(&state, expect.into_iter().chain([change]), entry).await;
+    let now = state.scheduler.job_info(&key).await?.map(JobWithTriggers::from);
+    match result {
+        Err(error) if edit::is_stale(&error) => {
+            Err(ApiError::from(error).with("current", json!(now)).with("sent", json!(body)))
+        }
+        Err(error) => Err(error.into()),
+        Ok(_) => {
+            let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+            let now = now.ok_or_else(|| ApiError::no_such("job", &key))?;
+            Ok((status, edit::tag(&now.version), Json(now)).into_response())
+        }
+    }
+}

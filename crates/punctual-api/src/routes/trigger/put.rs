@@ -1,0 +1,80 @@
+//! `PUT /api/v1/triggers/{group}/{name}`: stores a trigger of a stored job.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use punctual_core::{Change, Data, Expected, TriggerKey};
+use serde_json::json;
+
+use crate::ApiState;
+use crate::edit::{self, Author};
+use crate::error::ApiError;
+use crate::extract::{Body, TriggerPath};
+use crate::params::Params;
+use crate::types::put::TriggerBody;
+use crate::types::trigger::Trigger;
+
+/// Create or replace a trigger
+#[utoipa::path(
+    put,
+    path = "/api/v1/triggers/{group}/{name}",
+    operation_id = "put_trigger",
+    tag = "definitions",
+    params(
+        ("group" = String, Path, description = "The group"),
+        ("name" = String, Path, description = "The name"),
+        ("If-Match" = Option<String>, Header, description = "The version that was seen; the change is refused when there is another one by now"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none yet"),
+        ("X-Punctual-Note" = Option<String>, Header, description = "Why, for the log of changes"),
+    ),
+    request_body = TriggerBody,
+    responses(
+        (status = 200, description = "It was there; as it is now", body = Trigger),
+        (status = 201, description = "It is new", body = Trigger),
+    )
+)]
+pub(crate) async fn handler(
+    State(state): State<ApiState>,
+    TriggerPath(key): TriggerPath,
+    params: Params,
+    author: Author,
+    Body(body): Body<TriggerBody>,
+) -> Result<Response, ApiError> {
+    params.finish()?;
+    let trigger = body.alone(key.clone())?;
+    let job = state.scheduler.store().job(&trigger.job).await?;
+    let job = job.ok_or_else(|| ApiError::no_such("job", &trigger.job))?;
+    let old = state.scheduler.store().trigger(&key).await?;
+    let old_data = old.as_ref().map_or_else(Data::empty, |old| old.definition.data.clone());
+    if trigger.data != old_data {
+        state.options.check_commands(&job.detail.kind)?;
+    }
+    state.scheduler.fits(&job.detail, std::slice::from_ref(&trigger))?;
+    let seen = author.seen(body.version.as_deref())?.expected();
+    let mut entry = author.entry("trigger.put", &key, body.note.clone()).after(json!(trigger));
+    if let Some(old) = &old {
+        entry = entry.before(json!(old.definition));
+    }
+    let expect = seen.map(|seen| Change::Expect(Expected::Trigger(key.clone(), seen)));
+    let result = edit::apply(&state, expect.into_iter().chain([Change::PutTrigger(trigger)]), entry).await;
+    let now = read(&state, &key).await?;
+    match result {
+        Err(error) if edit::is_stale(&error) => {
+            Err(ApiError::from(error).with("current", json!(now)).with("sent", json!(body)))
+        }
+        Err(error) => Err(error.into()),
+        Ok(_) => {
+            let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+            let now = now.ok_or_else(|| ApiError::no_such("trigger", &key))?;
+            Ok((status, edit::tag(&now.version), Json(now)).into_response())
+        }
+    }
+}
+
+/// A trigger as it is now.
+pub(crate) async fn read(state: &ApiState, key: &TriggerKey) -> Result<Option<Trigger>, ApiError> {
+    let stored = state.scheduler.store().trigger(key).await?;
+    let infos = state.scheduler.describe(stored.into_iter().collect()).await?;
+    Ok(infos.into_iter().next().map(Trigger::from))
+}
