@@ -27,6 +27,13 @@ pub enum Change {
     PutTrigger(Trigger),
     /// Stores a trigger of a stored job; refused when its key is taken.
     AddTrigger(Trigger),
+    /// Stores a job with triggers that go on where another scheduler left them; refused when one of the keys is taken.
+    Import {
+        /// The job.
+        job: JobDetail,
+        /// Its triggers.
+        triggers: Vec<Arrival>,
+    },
     /// Deletes a trigger, and its job when that was the last trigger of a job that is not durable.
     DeleteTrigger(TriggerKey),
     /// Deletes all triggers of a job, and the job when it is not durable.
@@ -87,6 +94,23 @@ pub enum Change {
     DeleteCalendar(String),
     /// Writes an entry of the log of changes, in the transaction of the edits beside it. It finds and changes nothing.
     Audit(AuditEntry),
+}
+
+/// A trigger that comes from another scheduler, and where it stood there ([`Change::Import`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrival {
+    /// The definition, with the start that it had there.
+    pub trigger: Trigger,
+    /// The first instant that has not been fired yet. The trigger goes on at the first instant of its schedule from there on;
+    /// one that has passed already is late, and its misfire policy decides.
+    pub next_fire_at: Timestamp,
+    /// The last instant that was fired.
+    pub previous_fire_at: Option<Timestamp>,
+    /// For a schedule that counts (`simple`, `daily_time_interval` with a number of repeats): how often it repeats after
+    /// `next_fire_at`. From there on it is followed as one that begins there.
+    pub repeats_left: Option<u32>,
+    /// Whether it is paused; it is, too, when its group is.
+    pub paused: bool,
 }
 
 /// A calendar as a store holds it.

@@ -15,6 +15,7 @@ use crate::{
 
 mod calendars;
 mod expect;
+mod import;
 mod repair;
 mod unknown;
 
@@ -105,6 +106,7 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
             Some(_) => Err(ChangeError::TriggerExists(trigger.key.clone()).into()),
             None => put_trigger(tx, now, trigger),
         },
+        Change::Import { job, triggers } => import::import(tx, now, job, triggers),
         Change::DeleteTrigger(key) => match tx.trigger(key)? {
             None => Ok(Applied::default()),
             Some(trigger) => {
@@ -287,7 +289,11 @@ fn lane_of(job_id: i64, job: &JobDetail, trigger: &Trigger) -> Result<Option<Lan
         .map_err(|problem| ChangeError::InvalidTrigger(trigger.key.clone(), problem))
 }
 
-fn put_trigger<T: DefinitionTx>(tx: &mut T, now: Timestamp, trigger: &Trigger) -> Result<Applied, T::Error> {
+/// Checks a definition; its job and its calendar, which have to be stored.
+fn checked<T: DefinitionTx>(
+    tx: &mut T,
+    trigger: &Trigger,
+) -> Result<(StoredJob, Option<Calendar>), T::Error> {
     let invalid = |problem: String| T::Error::from(ChangeError::InvalidTrigger(trigger.key.clone(), problem));
     if let (Some(start), Some(end)) = (trigger.start, trigger.end)
         && end < start
@@ -305,6 +311,11 @@ fn put_trigger<T: DefinitionTx>(tx: &mut T, now: Timestamp, trigger: &Trigger) -
     let Some(job) = tx.job(&trigger.job)? else {
         return Err(ChangeError::NoSuchJob(trigger.job.clone()).into());
     };
+    Ok((job, calendar))
+}
+
+fn put_trigger<T: DefinitionTx>(tx: &mut T, now: Timestamp, trigger: &Trigger) -> Result<Applied, T::Error> {
+    let (job, calendar) = checked(tx, trigger)?;
     let Some(old) = tx.trigger(&trigger.key)? else {
         return insert_trigger(tx, now, trigger, &job, calendar.as_ref());
     };
@@ -333,6 +344,24 @@ fn insert_trigger<T: DefinitionTx>(
     job: &StoredJob,
     calendar: Option<&Calendar>,
 ) -> Result<Applied, T::Error> {
+    let new = new_trigger(tx, now, trigger, job, calendar)?;
+    store_new(tx, &new)
+}
+
+fn store_new<T: DefinitionTx>(tx: &mut T, new: &StoredTrigger) -> Result<Applied, T::Error> {
+    tx.insert_trigger(new)?;
+    let next_due = new.next_fire_at.filter(|_| new.state == TriggerState::Waiting);
+    Ok(Applied { created: 1, next_due, ..Applied::default() })
+}
+
+/// A trigger that begins.
+fn new_trigger<T: DefinitionTx>(
+    tx: &mut T,
+    now: Timestamp,
+    trigger: &Trigger,
+    job: &StoredJob,
+    calendar: Option<&Calendar>,
+) -> Result<StoredTrigger, T::Error> {
     let anchor = whole_millis(trigger.start.unwrap_or(now));
     let window = Window { start: anchor, end: trigger.end };
     let first = Occurrences::new(&trigger.schedule, window).with_calendar(calendar).first();
@@ -340,7 +369,7 @@ fn insert_trigger<T: DefinitionTx>(
         return Err(ChangeError::NeverFires(trigger.key.clone()).into());
     }
     let paused = tx.group_paused(trigger.key.group())?;
-    tx.insert_trigger(&StoredTrigger {
+    Ok(StoredTrigger {
         id: 0,
         job_id: job.id,
         definition: trigger.clone(),
@@ -359,9 +388,7 @@ fn insert_trigger<T: DefinitionTx>(
         readable: true,
         created_at: now,
         updated_at: now,
-    })?;
-    let next_due = first.filter(|_| !paused);
-    Ok(Applied { created: 1, next_due, ..Applied::default() })
+    })
 }
 
 /// Replaces a definition. One whose fire times are the same goes on where it is; otherwise the overdue instants

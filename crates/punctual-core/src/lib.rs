@@ -50,7 +50,7 @@ pub use accounts::{
     Account, AccountChange, AccountError, AccountRetention, AccountStore, AuditEntry, AuditQuery, AuditRow,
     Permission, Permissions, PrunedAccounts,
 };
-pub use change::{Applied, Change, StoredCalendar};
+pub use change::{Applied, Arrival, Change, StoredCalendar};
 pub use clock::{Clock, SleepFuture};
 pub use data::Data;
 pub use error::{ChangeError, StoreError};

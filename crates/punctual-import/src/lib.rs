@@ -2,8 +2,12 @@
 //! what could not be carried over come out. Nothing is dropped without being listed.
 //!
 //! * [`crontab`]: crontabs of Vixie cron and its descendants.
+//! * [`quartz`]: the tables of Quartz.
+//! * [`java`]: what Java serialised, as far as it is plain data.
 
 pub mod crontab;
+pub mod java;
+pub mod quartz;
 
 use std::fmt;
 

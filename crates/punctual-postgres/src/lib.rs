@@ -276,6 +276,7 @@ fn apply_all(edit: &mut Edit, now: Timestamp, changes: &[Change]) -> Result<Vec<
 fn named_triggers(change: &Change) -> Vec<&TriggerKey> {
     match change {
         Change::Schedule { triggers, .. } => triggers.iter().map(|trigger| &trigger.key).collect(),
+        Change::Import { triggers, .. } => triggers.iter().map(|arrival| &arrival.trigger.key).collect(),
         Change::PutTrigger(trigger) | Change::AddTrigger(trigger) => vec![&trigger.key],
         _ => Vec::new(),
     }

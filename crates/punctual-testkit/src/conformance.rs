@@ -8,6 +8,7 @@ pub mod editing;
 pub mod events;
 pub mod firing;
 pub mod history;
+pub mod import;
 pub mod late;
 pub mod limits;
 pub mod locks;
@@ -53,6 +54,12 @@ macro_rules! conformance_cases {
             of_two_edits_of_one_version_one_wins,
             a_run_for_a_past_instant_carries_it_and_the_triggers_data,
             skipped_ranges_of_a_window_are_listed,
+        );
+        $crate::conformance_cases!(@area $make, import:
+            an_imported_trigger_goes_on_where_it_stood,
+            an_imported_count_goes_on,
+            imported_triggers_may_be_paused_or_late,
+            an_import_takes_no_key_that_is_taken,
         );
         $crate::conformance_cases!(@area $make, firing:
             nothing_is_due_before_its_time,
