@@ -100,6 +100,14 @@ pub fn read(tables: &Tables, mapping: &Mapping, tz: &str) -> Result<Import, Stri
     Ok(reader.import)
 }
 
+/// Reads a serialised calendar, as `CALENDARS` holds it; `tz` is the zone of one that names none.
+///
+/// # Errors
+/// Says what it is that cannot be read.
+pub fn read_calendar(bytes: &[u8], tz: &str) -> Result<Calendar, String> {
+    calendar::read(bytes, tz)
+}
+
 struct Reader<'a> {
     tables: &'a Tables,
     mapping: &'a Mapping,
@@ -245,15 +253,33 @@ impl Reader<'_> {
             "COMPLETE" => return Err("it has no further fire time".to_owned()),
             other => self.differs(&place, format!("its state {other:?} is unknown: it comes waiting")),
         }
-        if let Some(next) = self.goes_on_at(&arrival)
-            && next != arrival.next_fire_at
-        {
+        self.compare(&place, &mut arrival)?;
+        Ok(arrival)
+    }
+
+    /// Lets it go on at the very instant that Quartz has stored, where the schedule knows it.
+    fn compare(&mut self, place: &str, arrival: &mut Arrival) -> Result<(), String> {
+        let next = arrival.next_fire_at;
+        if trigger::may_drift(&arrival.trigger) && self.goes_on_at(arrival) != Some(next) {
+            // Quartz steps from firing to firing, so that a day that a month lacks is left for good.
+            arrival.trigger.start = Some(next);
+            self.differs(place, format!("Quartz has left the day of its start: its start is now {next}"));
+        }
+        if trigger::may_drift(&arrival.trigger) {
             self.differs(
-                &place,
-                format!("Quartz fires it next at {}, here it fires at {next}", arrival.next_fire_at),
+                place,
+                "its start is a day that not every month has: Quartz keeps the last day of a shorter month from then on, \
+                 here only that month differs",
             );
         }
-        Ok(arrival)
+        match self.goes_on_at(arrival) {
+            Some(here) if here == next => {}
+            Some(here) => {
+                self.differs(place, format!("Quartz fires it next at {next}, here it fires at {here}"))
+            }
+            None => return Err(format!("Quartz fires it next at {next}, here it would never fire again")),
+        }
+        Ok(())
     }
 
     /// When a trigger fires next here.

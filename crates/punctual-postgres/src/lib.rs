@@ -107,6 +107,15 @@ impl PostgresStore {
         Ok(Self::with(connections, target, &options))
     }
 
+    /// A connection to a database that need not hold a store, with all that a URL may say (TLS, files with keys): for reading
+    /// the tables of others. It is driven by a task of its own until the client is dropped.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`], apart from the server's version.
+    pub async fn connect(url: &str) -> Result<tokio_postgres::Client, StoreError> {
+        open::connect(&Target::of(url)?).await
+    }
+
     /// Whether a database holds the schema of a store, of whatever version.
     ///
     /// # Errors

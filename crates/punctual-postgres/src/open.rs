@@ -59,13 +59,15 @@ pub(crate) async fn open_read_only(target: &Target, options: &Options) -> Result
 
 /// Whether the tables of a store are in a schema.
 pub(crate) async fn is_made(target: &Target, schema: &str) -> Result<bool, StoreError> {
+    has_versions(&connect(target).await?, schema).await
+}
+
+/// A connection, driven by a task that ends with the client.
+pub(crate) async fn connect(target: &Target) -> Result<tokio_postgres::Client, StoreError> {
     let connected = target.config.connect(target.tls.clone()).await.sql();
     let (client, connection) = connected.map_err(|error| at(error, &target.address()))?;
-    let driving = tokio::spawn(connection);
-    let made = has_versions(&client, schema).await;
-    drop(client);
-    driving.abort();
-    made
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 pub(crate) async fn drop_schema(url: &str, schema: &str) -> Result<(), StoreError> {

@@ -135,6 +135,14 @@ fn daily(properties: &Properties, tz: &str) -> Result<(Schedule, Option<u32>), S
     Ok((schedule.into(), left))
 }
 
+/// Whether Quartz and Punctual may go different ways: steps of months and years from a day that some month lacks.
+pub(super) fn may_drift(trigger: &Trigger) -> bool {
+    let Schedule::CalendarInterval(interval) = &trigger.schedule else { return false };
+    let months = matches!(interval.unit(), IntervalUnit::Month | IntervalUnit::Year);
+    let day = trigger.start.map(|start| start.to_zoned(interval.time_zone().clone()).day());
+    months && day.is_some_and(|day| day > 28)
+}
+
 fn misfire(instruction: i16, schedule: &Schedule) -> Result<MisfirePolicy, String> {
     let simple = matches!(schedule, Schedule::Once | Schedule::Simple(_));
     Ok(match (instruction, simple) {

@@ -245,13 +245,34 @@ public class Fill {
             trigger.triggered(null);
         }
         // The store keeps the fire times and the count of what it is given; the scheduler would begin anew.
-        org.quartz.core.QuartzScheduler unused = null;
         java.lang.reflect.Field field = scheduler.getClass().getDeclaredField("sched");
         field.setAccessible(true);
         Object quartz = field.get(scheduler);
         java.lang.reflect.Field resources = org.quartz.core.QuartzScheduler.class.getDeclaredField("resources");
         resources.setAccessible(true);
         ((org.quartz.core.QuartzSchedulerResources) resources.get(quartz)).getJobStore().storeTrigger(trigger, false);
+    }
+
+    /** Writes down when Quartz would fire each trigger, from its next fire time on. */
+    static void expect(Scheduler scheduler, String url) throws Exception {
+        try (java.sql.Connection connection = java.sql.DriverManager.getConnection(url, "punctual", "")) {
+            connection.createStatement().execute("CREATE TABLE IF NOT EXISTS expected (scheduler text, key text, fires bigint[])");
+            java.sql.PreparedStatement insert = connection.prepareStatement("INSERT INTO expected VALUES (?, ?, ?)");
+            for (TriggerKey key : scheduler.getTriggerKeys(GroupMatcher.anyTriggerGroup())) {
+                OperableTrigger trigger = (OperableTrigger) scheduler.getTrigger(key);
+                org.quartz.Calendar calendar = trigger.getCalendarName() == null ? null : scheduler.getCalendar(trigger.getCalendarName());
+                List<Long> fires = new ArrayList<>();
+                // As the store does it: one firing after the other. (A hundred years ahead Quartz gives up, and steps no more.)
+                while (trigger.getNextFireTime() != null && fires.size() < 40 && trigger.getNextFireTime().before(at("2090-01-01T00:00:00Z"))) {
+                    fires.add(trigger.getNextFireTime().getTime());
+                    trigger.triggered(calendar);
+                }
+                insert.setString(1, scheduler.getSchedulerName());
+                insert.setString(2, key.getGroup() + "." + key.getName());
+                insert.setArray(3, connection.createArrayOf("bigint", fires.toArray()));
+                insert.executeUpdate();
+            }
+        }
     }
 
     public static void main(String[] args) throws Exception {
@@ -274,6 +295,7 @@ public class Fill {
         Scheduler scheduler = new StdSchedulerFactory(properties).getScheduler();
         calendars(scheduler);
         triggers(scheduler, useProperties);
+        expect(scheduler, args[0]);
         scheduler.shutdown(true);
         System.exit(0);
     }

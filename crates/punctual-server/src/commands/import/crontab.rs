@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use punctual_core::schedule::TimeZone;
 use punctual_core::{Change, Clock, JobKey, TriggerKey};
 use punctual_engine::{Entry, SystemClock};
 use punctual_import::crontab::{self, Crontab, Options};
 
-use super::report;
+use super::{machine_zone, report};
 use crate::commands::check;
 use crate::commands::plan::{open, runtime};
 use crate::config::Config;
@@ -91,14 +90,6 @@ fn text(file: &Path) -> anyhow::Result<String> {
         std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?
     };
     String::from_utf8(bytes).with_context(|| format!("{} is no UTF-8 text", file.display()))
-}
-
-fn machine_zone() -> anyhow::Result<String> {
-    let zone = TimeZone::system();
-    match zone.iana_name() {
-        Some(name) => Ok(name.to_owned()),
-        None => bail!("cannot tell the time zone of this machine: name the one in which cron ran (--tz)"),
-    }
 }
 
 fn show(crontab: &Crontab, config: &Config, entries: &[Entry]) {
