@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use punctual_schedule::Calendar;
 
-use crate::{AuditEntry, Data, Expected, JobDetail, JobKey, Trigger, TriggerKey};
+use crate::{AuditEntry, Data, Expected, JobDetail, JobKey, JobKind, Trigger, TriggerKey};
 
 /// One edit. A store applies a list of them in one transaction: all or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,15 @@ pub enum Change {
     },
     /// Stores a job, replacing one of the same key if it differs. It must be durable or have triggers.
     PutJob(JobDetail),
+    /// Lets a job run other code from now on, if it runs `from`; otherwise changes nothing. Its triggers go on where they are.
+    ChangeKind {
+        /// The job.
+        job: JobKey,
+        /// Its kind so far.
+        from: JobKind,
+        /// Its kind from now on.
+        to: JobKind,
+    },
     /// Stores a trigger of a stored job, replacing one of the same key and job if it differs.
     PutTrigger(Trigger),
     /// Stores a trigger of a stored job; refused when its key is taken.

@@ -101,6 +101,14 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
         Change::Expect(expected) => expect::expect(tx, expected),
         Change::Schedule { job, triggers } => schedule(tx, now, job, triggers),
         Change::PutJob(job) => put_job(tx, now, job, false),
+        Change::ChangeKind { job, from, to } => match tx.job(job)? {
+            Some(stored) if stored.detail.kind == *from => {
+                let detail = JobDetail { kind: to.clone(), ..(*stored.detail).clone() };
+                tx.update_job(&stored, &detail, now)?;
+                Ok(Applied { updated: 1, next_due: Some(now), ..Applied::default() })
+            }
+            _ => Ok(Applied::default()),
+        },
         Change::PutTrigger(trigger) => put_trigger(tx, now, trigger),
         Change::AddTrigger(trigger) => match tx.trigger(&trigger.key)? {
             Some(_) => Err(ChangeError::TriggerExists(trigger.key.clone()).into()),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::{Change, Fire, FireId, JobKey, NodeState, Recovered, Skip, TaskStatus, Term, TriggerKey};
+use crate::{
+    Change, Fire, FireId, JobKey, JobKind, NodeState, Recovered, Skip, TaskStatus, Term, TriggerKey,
+};
 
 /// Something that happened on a node.
 #[derive(Clone, Debug)]
@@ -49,6 +51,22 @@ pub enum Event {
     },
     /// The store tells the node of changes again.
     ChangesHeard,
+    /// A job was deleted, with its triggers, since its kind is on this node's list of retired kinds.
+    JobRetired {
+        /// The job.
+        job: JobKey,
+        /// Its kind.
+        kind: JobKind,
+    },
+    /// A job goes on under another kind, since this node's list of renamed kinds says so.
+    KindRenamed {
+        /// The job.
+        job: JobKey,
+        /// Its kind so far.
+        from: JobKind,
+        /// Its kind from now on.
+        to: JobKind,
+    },
     /// The node stopped.
     NodeStopped {
         /// Its name.

@@ -1,11 +1,13 @@
 //! Builds a [`Scheduler`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use punctual_core::{Calendar, Clock, JobDetail, JobStore, Trigger};
+use punctual_core::{Calendar, Clock, JobDetail, JobKind, JobStore, Trigger};
 
 use crate::clock::SystemClock;
 use crate::job::Job;
+use crate::kinds::Kinds;
 use crate::listen::{Listener, LogListener};
 use crate::node::Node;
 use crate::registry::JobRegistry;
@@ -46,6 +48,9 @@ pub enum BuildError {
     /// A setting is out of its range.
     #[error("a scheduler setting is wrong: {0}")]
     Settings(String),
+    /// The lists of retired and renamed kinds contradict each other, or the registered ones.
+    #[error("{0}")]
+    Kinds(String),
     /// The node's name cannot be used.
     #[error("the node name {0:?} is wrong: give 1 to 100 characters without control characters")]
     NodeName(String),
@@ -66,6 +71,8 @@ pub struct SchedulerBuilder {
     calendars: Vec<(String, Calendar)>,
     disabled: bool,
     log: bool,
+    retired: Vec<JobKind>,
+    renamed: BTreeMap<JobKind, JobKind>,
 }
 
 impl SchedulerBuilder {
@@ -83,6 +90,8 @@ impl SchedulerBuilder {
             calendars: Vec::new(),
             disabled: disabled_by_env(),
             log: true,
+            retired: Vec::new(),
+            renamed: BTreeMap::new(),
         }
     }
 
@@ -177,17 +186,36 @@ impl SchedulerBuilder {
         self
     }
 
+    /// Names a kind whose code is gone for good: its jobs are deleted with their triggers when the scheduler starts, each
+    /// with an entry in the log of changes ([`punctual_core::Event::JobRetired`]). Nothing else deletes jobs of unknown kinds.
+    pub fn retired_kind(mut self, kind: impl Into<JobKind>) -> Self {
+        self.retired.push(kind.into());
+        self
+    }
+
+    /// Names a kind that is called `new`, a registered kind, from now on. This node runs jobs of either name, within one
+    /// limit. Stored jobs get the new name at the start, or as soon as no live node knows the old name only.
+    pub fn renamed_kind(mut self, old: impl Into<JobKind>, new: impl Into<JobKind>) -> Self {
+        self.renamed.insert(old.into(), new.into());
+        self
+    }
+
     /// Stores and answers, but never fires; unless set, as `PUNCTUAL_DISABLE_SCHEDULER` says.
     pub fn disabled(mut self, disabled: bool) -> Self {
         self.disabled = disabled;
         self
     }
 
-    pub(crate) fn into_parts(self) -> Result<(Node, Contents, bool), BuildError> {
+    pub(crate) fn into_parts(mut self) -> Result<(Node, Contents, Kinds, bool), BuildError> {
         self.settings.check().map_err(BuildError::Settings)?;
         let characters = self.name.chars().count();
         if !(1..=100).contains(&characters) || self.name.chars().any(char::is_control) {
             return Err(BuildError::NodeName(self.name));
+        }
+        let kinds = Kinds::new(self.retired, self.renamed);
+        kinds.check(&self.registry.kinds()).map_err(BuildError::Kinds)?;
+        for (old, new) in &kinds.renamed {
+            self.registry.alias(old.clone(), new);
         }
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let mut node = Node::new(self.name, self.version, self.store, clock, self.settings, self.registry);
@@ -198,14 +226,15 @@ impl SchedulerBuilder {
         Ok((
             node,
             Contents { calendars: self.calendars, entries: self.entries, on_start: self.on_start },
+            kinds,
             self.disabled,
         ))
     }
 
     /// Builds the scheduler. Nothing is stored or fired before [`Scheduler::init`] or [`Scheduler::start`].
     pub fn build(self) -> Result<Scheduler, BuildError> {
-        let (node, contents, disabled) = self.into_parts()?;
-        Ok(Scheduler::assemble(node, contents, disabled))
+        let (node, contents, kinds, disabled) = self.into_parts()?;
+        Ok(Scheduler::assemble(node, contents, kinds, disabled))
     }
 }
 

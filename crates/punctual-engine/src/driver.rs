@@ -9,8 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
 use punctual_core::{Claimed, Event, Fire, KindSlots, NodeState, StoreError, Term};
+use tokio_util::sync::CancellationToken;
 
 use crate::execute::{Cancel, Ended, execute};
+use crate::kinds;
 use crate::scheduler::{Inner, lock};
 use crate::settings::Backoff;
 
@@ -53,7 +55,7 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
                 backoff.reset();
                 let pause = pause_after(&claimed, now, inner.poll_ms());
                 inner.cancel_runs(term, &claimed.cancelled);
-                start_runs(&inner, term, claimed.fires);
+                start_runs(&inner, term, claimed.fires).await;
                 if let Some(until) = pause {
                     sleep_or_wake(&inner, until).await;
                 }
@@ -137,19 +139,31 @@ fn pause_after(claimed: &Claimed, now: Timestamp, poll_ms: u64) -> Option<Timest
     }
 }
 
-fn start_runs(inner: &Arc<Inner>, term: Term, fires: Vec<Fire>) {
-    if fires.is_empty() {
-        return;
-    }
-    inner.running.fetch_add(fires.len(), Ordering::SeqCst);
+/// Starts runs; hands back what is beyond the limit of its kind.
+async fn start_runs(inner: &Arc<Inner>, term: Term, fires: Vec<Fire>) {
+    let mut surplus = Vec::new();
     let token = inner.run_token();
     for fire in fires {
-        if let Some(entry) = inner.node.registry.entry(&fire.job.kind) {
-            entry.begin();
+        match inner.node.registry.entry(&fire.job.kind) {
+            Some(entry) if !entry.try_begin() => surplus.push(fire),
+            _ => start_run(inner, term, fire, &token),
         }
-        let cancel = Cancel::new(token.clone(), Arc::clone(&inner.requests));
-        inner.tracker.spawn(run(Arc::clone(inner), term, fire, cancel));
     }
+    if !surplus.is_empty() && inner.node.release(inner.node.clock.now(), term, &surplus).await.is_err() {
+        // Beyond the limit is better than open for a node that does not run them.
+        for fire in surplus {
+            if let Some(entry) = inner.node.registry.entry(&fire.job.kind) {
+                entry.begin();
+            }
+            start_run(inner, term, fire, &token);
+        }
+    }
+}
+
+fn start_run(inner: &Arc<Inner>, term: Term, fire: Fire, token: &CancellationToken) {
+    inner.running.fetch_add(1, Ordering::SeqCst);
+    let cancel = Cancel::new(token.clone(), Arc::clone(&inner.requests));
+    inner.tracker.spawn(run(Arc::clone(inner), term, fire, cancel));
 }
 
 async fn run(inner: Arc<Inner>, term: Term, fire: Fire, cancel: Cancel) {
@@ -318,6 +332,7 @@ async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, 
     let nets = pulse.beats.is_multiple_of(NETS_EVERY);
     let recovered = (beat.lost || nets) && recover(inner, inner.node.clock.now()).await?;
     if nets {
+        kinds::settle(inner).await?;
         inner.node.expire(inner.node.clock.now()).await?;
     }
     let repaired = nets && !inner.node.repair(inner.node.clock.now()).await?.is_empty();

@@ -19,6 +19,7 @@ mod driver;
 mod execute;
 mod info;
 mod job;
+mod kinds;
 mod listen;
 mod lock;
 mod manual;

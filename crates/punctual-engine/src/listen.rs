@@ -75,6 +75,12 @@ impl Listener for LogListener {
                  every {poll_ms} ms instead"
             ),
             Event::ChangesHeard => info!("the database tells this node what other nodes change again"),
+            Event::JobRetired { job, kind } => {
+                warn!(job.key = %job, %kind, "job {job} was deleted: its kind {kind} is retired")
+            }
+            Event::KindRenamed { job, from, to } => {
+                info!(job.key = %job, %from, %to, "job {job} goes on under kind {to}, which was called {from}")
+            }
             Event::ClockMoved { by_ms } => warn!(
                 by_ms,
                 "this node's clock was moved by {by_ms} ms to follow the store's: either that was set, or this machine \

@@ -39,7 +39,6 @@ impl<J: Job> ErasedJob for Typed<J> {
 
 /// One registered kind.
 pub(crate) struct KindEntry {
-    kind: JobKind,
     job: Arc<dyn ErasedJob>,
     limit: Option<usize>,
     running: AtomicUsize,
@@ -48,6 +47,13 @@ pub(crate) struct KindEntry {
 impl KindEntry {
     pub(crate) fn start(&self, data: Data, run: Arc<Run>) -> RunFuture {
         Arc::clone(&self.job).start(data, run)
+    }
+
+    /// Whether there was room. There may be none for what two names of one kind were claimed by together.
+    pub(crate) fn try_begin(&self) -> bool {
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let one_more = |running| (running < limit).then_some(running + 1);
+        self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
     pub(crate) fn begin(&self) {
@@ -86,9 +92,16 @@ impl JobRegistry {
     fn insert<J: Job>(&mut self, job: J, limit: Option<usize>) -> &mut Self {
         let kind = JobKind::new(J::KIND);
         let job = Arc::new(Typed(job));
-        let entry = KindEntry { kind: kind.clone(), job, limit, running: AtomicUsize::new(0) };
+        let entry = KindEntry { job, limit, running: AtomicUsize::new(0) };
         self.entries.insert(kind, Arc::new(entry));
         self
+    }
+
+    /// Lets `new`, which is registered, be known as `old`, too; both count against one limit.
+    pub(crate) fn alias(&mut self, old: JobKind, new: &JobKind) {
+        if let Some(entry) = self.entries.get(new).map(Arc::clone) {
+            self.entries.insert(old, entry);
+        }
     }
 
     /// The registered kinds, ascending.
@@ -113,13 +126,13 @@ impl JobRegistry {
     /// How many more runs of each kind fit; kinds without room are left out.
     pub(crate) fn free(&self, slots: usize) -> Vec<KindSlots> {
         self.entries
-            .values()
-            .map(|entry| {
+            .iter()
+            .map(|(kind, entry)| {
                 let free = match entry.limit {
                     Some(limit) => slots.min(limit.saturating_sub(entry.running.load(Ordering::Relaxed))),
                     None => slots,
                 };
-                KindSlots { kind: entry.kind.clone(), free }
+                KindSlots { kind: kind.clone(), free }
             })
             .filter(|slots| slots.free > 0)
             .collect()

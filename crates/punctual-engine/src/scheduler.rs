@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::builder::{Contents, Entry, SchedulerBuilder};
 use crate::driver;
 use crate::execute::{Ended, Requests};
+use crate::kinds::{self, Kinds};
 use crate::node::{Node, Status};
 use crate::start::Refused;
 
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     /// How many start-up tasks have been seen to.
     start_tasks_done: tokio::sync::Mutex<usize>,
     disabled: bool,
+    pub(crate) kinds: Kinds,
     /// Wakes the claim loop: something may be due, a slot is free, or the phase changed.
     pub(crate) wake: Notify,
     /// Wakes the completion loop.
@@ -71,6 +73,11 @@ enum Lifecycle {
 pub struct InitReport {
     /// How many entries are stored as they say.
     pub registered: usize,
+    /// How many jobs were deleted because their kind is retired ([`SchedulerBuilder::retired_kind`]).
+    pub retired: usize,
+    /// How many jobs go on under another kind ([`SchedulerBuilder::renamed_kind`]); others follow when no live node is left
+    /// that knows the old name only.
+    pub renamed: usize,
     /// The entries that were refused, with the reason. The others are not affected.
     pub failed: Vec<(String, String)>,
     /// How many start-up tasks this start let run ([`crate::StartTask`]); those that are refused are in `failed`, too.
@@ -99,12 +106,13 @@ impl Scheduler {
         SchedulerBuilder::new(store)
     }
 
-    pub(crate) fn assemble(node: Node, contents: Contents, disabled: bool) -> Self {
+    pub(crate) fn assemble(node: Node, contents: Contents, kinds: Kinds, disabled: bool) -> Self {
         let inner = Inner {
             node,
             contents,
             start_tasks_done: tokio::sync::Mutex::new(0),
             disabled,
+            kinds,
             wake: Notify::new(),
             ended: Notify::new(),
             unlocked: Notify::new(),
@@ -158,7 +166,9 @@ impl Scheduler {
         }
         self.inner.node.heartbeat(self.now()).await?;
         self.inner.node.set_phase(NodeState::Standby, self.now());
-        let report = self.register_entries().await?;
+        let settled = kinds::settle(&self.inner).await?;
+        let mut report = self.register_entries().await?;
+        (report.retired, report.renamed) = (settled.retired, settled.renamed);
         let mut loops = lock(&self.inner.loops);
         loops.push(tokio::spawn(driver::heartbeat_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::completion_loop(Arc::clone(&self.inner))));

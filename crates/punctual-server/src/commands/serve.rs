@@ -111,7 +111,18 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
         .disabled(config.scheduler.disabled || disabled_by_env())
         .calendars(config.calendars().clone())
         .entries(entries.iter().cloned());
-    let scheduler = start_tasks.into_iter().fold(builder, SchedulerBuilder::on_start).build()?;
+    let lists = &config.scheduler;
+    let builder =
+        lists.retired_kinds.iter().fold(builder, |builder, kind| builder.retired_kind(kind.as_str()));
+    let builder = lists
+        .renamed_kinds
+        .iter()
+        .fold(builder, |builder, (old, new)| builder.renamed_kind(old.as_str(), new.as_str()));
+    let scheduler = start_tasks
+        .into_iter()
+        .fold(builder, SchedulerBuilder::on_start)
+        .build()
+        .context("[scheduler] of the configuration")?;
     slot.fill(scheduler.clone());
     let report = scheduler.start().await.context("cannot start the scheduler")?;
     if let Some((name, problem)) = report.failed.first() {

@@ -1,5 +1,6 @@
 //! The sections apart from jobs.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -129,6 +130,10 @@ pub(crate) struct SchedulerSection {
     pub(crate) max_clock_uncertainty: Option<Span>,
     /// What becomes of due instants whose kind no live node can run, unless the job says it: `wait` or `skip`.
     pub(crate) unknown_kind: Option<UnknownKind>,
+    /// Kinds whose jobs are deleted at the start.
+    pub(crate) retired_kinds: Vec<String>,
+    /// Kinds that are called otherwise now: `{ old = "new" }`.
+    pub(crate) renamed_kinds: BTreeMap<String, String>,
     /// Stores and answers, but fires nothing.
     pub(crate) disabled: bool,
 }

@@ -211,12 +211,15 @@ fn a_job_can_run_at_the_start_instead_of_by_a_schedule_or_besides() {
 
 #[test]
 fn the_scheduler_is_set_as_the_file_says() {
-    let text = "[scheduler]\nunknown_kind = 'skip'\nmax_clock_uncertainty = '250ms'\n[jobs.a]\nkind = 'noop'\nevery = '1m'\n\
+    let text = "[scheduler]\nunknown_kind = 'skip'\nmax_clock_uncertainty = '250ms'\n\
+                retired_kinds = ['fax']\nrenamed_kinds = { mail = 'http' }\n[jobs.a]\nkind = 'noop'\nevery = '1m'\n\
                 unknown_kind = 'wait'";
     let config = Config::from_text(Path::new("jobs.toml"), text.to_owned(), std::iter::empty()).unwrap();
     let settings = config.scheduler.settings(true).unwrap();
     assert_eq!(settings.unknown_kind, punctual_core::UnknownKind::Skip);
     assert_eq!(settings.max_clock_uncertainty_ms, 250);
+    assert_eq!(config.scheduler.retired_kinds, ["fax"]);
+    assert_eq!(config.scheduler.renamed_kinds["mail"], "http");
     assert_eq!(config.entries().unwrap()[0].job.unknown_kind, Some(punctual_core::UnknownKind::Wait));
     let error = refused("[scheduler]\nunknown_kind = 'drop'");
     assert!(error.contains("wait") && error.contains("skip"), "{error}");
