@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Concurrency, Data, JobKey, RetryPolicy};
+use crate::{Concurrency, Data, JobHistory, JobKey, KeepRows, RetryPolicy};
 
 /// The name under which nodes register the code of a job.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -124,9 +124,9 @@ pub struct JobDetail {
     /// After how many milliseconds a run is cancelled and counts as failed; `None` for no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Whether runs stay in the task history after they end.
-    #[serde(default = "yes")]
-    pub history: bool,
+    /// Which runs stay in the task history after they end, and for how long.
+    #[serde(default)]
+    pub history: JobHistory,
     /// What becomes of due instants while no live node can run the kind; unless set, what the node that notices is set to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_kind: Option<UnknownKind>,
@@ -151,7 +151,7 @@ impl JobDetail {
             overlap: Overlap::Queue,
             retry: RetryPolicy::None,
             timeout_ms: None,
-            history: true,
+            history: JobHistory::default(),
             unknown_kind: None,
         }
     }
@@ -223,7 +223,13 @@ impl JobDetail {
 
     /// Keeps no history row once a run has ended.
     pub fn without_history(mut self) -> Self {
-        self.history = false;
+        self.history.keep = KeepRows::None;
+        self
+    }
+
+    /// Sets which runs stay in the task history, and for how long.
+    pub fn history(mut self, history: JobHistory) -> Self {
+        self.history = history;
         self
     }
 }

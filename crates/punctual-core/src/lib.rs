@@ -30,6 +30,7 @@ pub mod firing;
 pub mod history;
 pub mod idempotency;
 pub mod job;
+pub mod job_history;
 pub mod key;
 pub mod lane;
 pub mod limits;
@@ -65,6 +66,7 @@ pub use history::{Retention, SkippedRange, TaskHistory, TaskStatus};
 pub use idempotency::{Keyed, KeyedRequest, LAPSED_CHUNK, RequestStore, TakenKey};
 pub use jiff::Timestamp;
 pub use job::{JobDetail, JobKind, Overlap, StoredJob, UnknownKind};
+pub use job_history::{JobHistory, KeepRows};
 pub use key::{JobKey, KeyError, TriggerKey};
 pub use lane::{Concurrency, Lane};
 pub use lock::{

@@ -13,7 +13,7 @@ pub const MAX_DETAILS: usize = 64 * 1_024;
 /// The longest message of a failure, in characters.
 pub const MAX_FAILURE_MESSAGE: usize = 4_000;
 /// The longest output that a run reports as such, in bytes.
-pub const MAX_OUTPUT: usize = 64 * 1_024;
+pub const MAX_OUTPUT: usize = 1_024 * 1_024;
 
 const ELLIPSIS: &str = "...";
 
@@ -28,6 +28,16 @@ pub fn shorten(mut text: String, most: usize) -> String {
     text.truncate(at);
     text.push_str(ELLIPSIS);
     text
+}
+
+/// The end of a long text, at most [`MAX_OUTPUT`] bytes: what went wrong mostly stands there.
+pub fn tail(text: String) -> String {
+    let Some(mut at) = text.len().checked_sub(MAX_OUTPUT).filter(|at| *at > 0) else { return text };
+    at += ELLIPSIS.len();
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    format!("{ELLIPSIS}{}", &text[at..])
 }
 
 /// The first lines, each cut.
@@ -93,6 +103,16 @@ mod tests {
         assert_eq!(cut["exact"].as_str().unwrap().len(), 250);
         assert_eq!(cut["in"]["list"].as_array().unwrap().len(), 50);
         assert_eq!(cut["n"], 1);
+    }
+
+    #[test]
+    fn of_outputs_the_end_is_kept() {
+        let long = format!("{}the end", "é".repeat(600_000));
+        let kept = tail(long);
+        assert!(kept.len() <= MAX_OUTPUT && kept.len() > MAX_OUTPUT - 4, "{}", kept.len());
+        assert!(kept.starts_with("...é") && kept.ends_with("the end"));
+        assert_eq!(tail("short".to_owned()), "short");
+        assert_eq!(tail("x".repeat(MAX_OUTPUT)).len(), MAX_OUTPUT);
     }
 
     #[test]

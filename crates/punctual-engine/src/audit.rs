@@ -257,8 +257,10 @@ impl Audit<'_> {
     /// Which rows of a job must be there. It may have kept no history before its definition changed.
     fn kept_of(&self, job: &JobKey) -> Kept {
         match (self.jobs.get(job), self.kept) {
-            (Some(job), Kept::From(kept)) if job.detail.history => Kept::From(kept.max(job.updated_at)),
-            (Some(job), Kept::All) if job.detail.history => Kept::All,
+            (Some(job), Kept::From(kept)) if job.detail.history.is_whole() => {
+                Kept::From(kept.max(job.updated_at))
+            }
+            (Some(job), Kept::All) if job.detail.history.is_whole() => Kept::All,
             _ => Kept::Nothing,
         }
     }

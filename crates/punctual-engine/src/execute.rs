@@ -12,14 +12,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use punctual_core::time::{millis_between, plus_millis};
 use punctual_core::{Clock, Completion, Event, Fire, FireId, Outcome, Retry, Term};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::job::{JobError, JobResult, Run};
+use crate::capture::span_of;
+use crate::job::{JobError, JobResult, Report, Run};
 use crate::node::Node;
 use crate::registry::RunFuture;
+use crate::sheet::{Scope, Sheet};
 
 /// A run that has ended, with what the store is to be told.
 #[derive(Clone, Debug)]
@@ -193,30 +195,40 @@ async fn supervise(
 /// excepted).
 pub(crate) async fn execute(node: &Node, term: Term, fire: Fire, cancel: Cancel) -> Ended {
     let fire = Arc::new(fire);
+    let recorder = node.recorder();
+    let row = Some((fire.id, term));
+    let sheet = Arc::new(Sheet::new(row, Arc::clone(&node.clock), Arc::clone(&node.outbox)));
     let run = Arc::new(Run {
         fire: Arc::clone(&fire),
+        term,
+        recorder,
+        sheet: Arc::clone(&sheet),
         cancel: CancellationToken::new(),
         clock: Arc::clone(&node.clock),
-        details: Mutex::default(),
+        reported: Mutex::default(),
     });
-    let span = tracing::info_span!(
-        "job",
-        job.key = %fire.job.key,
-        trigger.key = %fire.trigger,
-        fire.id = fire.id.0,
-        attempt = fire.attempt,
-    );
+    let span = span_of(&sheet, || {
+        tracing::info_span!(
+            "job",
+            job.key = %fire.job.key,
+            trigger.key = %fire.trigger,
+            fire.id = fire.id.0,
+            attempt = fire.attempt,
+        )
+    });
+    let scope = Scope { sheet: Some(Arc::clone(&sheet)), run: None };
     let started = node.clock.monotonic();
     node.listeners.emit_with(|| Event::JobStarted { fire: Arc::clone(&fire) });
     let result = match start(node, &fire, &run) {
         Ok(job) => {
             let grace = node.settings.cancel_grace_ms;
-            supervise(CatchPanic(job), &run, fire.job.timeout_ms, &cancel, grace).instrument(span).await
+            let driven = supervise(CatchPanic(job), &run, fire.job.timeout_ms, &cancel, grace);
+            scope.enter(driven).instrument(span).await
         }
         Err(error) => Err(error),
     };
     let duration = node.clock.monotonic().saturating_sub(started);
-    let ended = conclude(fire, term, result, run.take_details(), node.clock.now(), duration);
+    let ended = conclude(fire, term, result, run.take_report(), node.clock.now(), duration);
     node.listeners.emit_with(|| Event::JobFinished {
         fire: Arc::clone(&ended.fire),
         duration_ms: ended.completion.duration_ms,
@@ -258,14 +270,14 @@ pub(crate) fn conclude(
     fire: Arc<Fire>,
     term: Term,
     result: JobResult,
-    details: Map<String, Value>,
+    report: Report,
     ended_at: Timestamp,
     duration: Duration,
 ) -> Ended {
     let mut retry = None;
     let mut message = None;
     let outcome = match result {
-        Ok(()) => Outcome::Success((!details.is_empty()).then_some(Value::Object(details))),
+        Ok(()) => Outcome::Success((!report.details.is_empty()).then_some(Value::Object(report.details))),
         Err(error) => {
             if error.is_retryable() {
                 retry = fire
@@ -276,7 +288,7 @@ pub(crate) fn conclude(
                     .map(|at| Retry { at, data: fire.trigger_data.clone() });
             }
             message = Some(error.to_string());
-            Outcome::Failed(error.details(details))
+            Outcome::Failed(error.details(report.details))
         }
     };
     let completion = Completion {
@@ -286,9 +298,9 @@ pub(crate) fn conclude(
         ended_at,
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         retry,
-        keep: fire.job.history,
-        logs: Vec::new(),
-        progress: None,
+        keep: fire.job.history.keeps(message.is_some()),
+        logs: report.logs,
+        progress: report.progress,
         then: fire.then,
     };
     Ended { fire, completion, error: message }

@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use punctual_core::{Clock, Fire, FireId, JobKey, TriggerKey};
+use punctual_core::limits::{self, bounded};
+use punctual_core::{Clock, Fire, FireId, JobKey, LogEntry, LogLevel, Progress, Term, TriggerKey};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::recording::{Recorder, Recording};
+use crate::sheet::{Sheet, TaskHandle};
 
 /// How a run ends.
 pub type JobResult = Result<(), JobError>;
@@ -40,12 +44,39 @@ pub(crate) struct Run {
     pub(crate) fire: Arc<Fire>,
     pub(crate) cancel: CancellationToken,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) details: Mutex<Map<String, Value>>,
+    pub(crate) term: Term,
+    pub(crate) recorder: Recorder,
+    pub(crate) sheet: Arc<Sheet>,
+    pub(crate) reported: Mutex<Reported>,
+}
+
+/// What a run has reported so far.
+#[derive(Default)]
+pub(crate) struct Reported {
+    details: Map<String, Value>,
+    outputs: Map<String, Value>,
+}
+
+/// All that a run reported, within the limits of the task history.
+pub(crate) struct Report {
+    pub(crate) details: Map<String, Value>,
+    pub(crate) logs: Vec<LogEntry>,
+    pub(crate) progress: Option<Progress>,
 }
 
 impl Run {
-    pub(crate) fn take_details(&self) -> Map<String, Value> {
-        std::mem::take(&mut *self.details.lock().unwrap_or_else(PoisonError::into_inner))
+    fn reported(&self) -> MutexGuard<'_, Reported> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn take_report(&self) -> Report {
+        let reported = std::mem::take(&mut *self.reported());
+        let mut details = match bounded(Value::Object(reported.details)) {
+            Value::Object(details) => details,
+            _ => Map::new(),
+        };
+        details.extend(reported.outputs);
+        Report { details, logs: self.sheet.take_logs(), progress: self.sheet.last_progress() }
     }
 }
 
@@ -110,11 +141,51 @@ impl<D> JobContext<D> {
         &self.run.cancel
     }
 
-    /// Adds a member to the details in the task history. Does nothing when `value` cannot be serialised.
+    /// Adds a member to the details in the task history. Texts are cut to 250 characters and lists to 50 items there. Does
+    /// nothing when `value` cannot be serialised.
     pub fn detail(&self, name: impl Into<String>, value: impl serde::Serialize) {
         if let Ok(value) = serde_json::to_value(value) {
-            self.run.details.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), value);
+            self.run.reported().details.insert(name.into(), value);
         }
+    }
+
+    /// Adds a long text to the details, such as what a program printed: up to 1 MiB (1,048,576 bytes), of longer ones
+    /// the end.
+    pub fn output(&self, name: impl Into<String>, text: impl Into<String>) {
+        self.run.reported().outputs.insert(name.into(), Value::String(limits::tail(text.into())));
+    }
+
+    /// Keeps a message with the run in the task history, the newest 100. Only there: the macros of `tracing` log as
+    /// always, and where [`crate::capture_layer`] is installed what they log is kept here too.
+    pub fn log(&self, level: LogLevel, message: impl Into<String>) {
+        self.run.sheet.log(level, self.run.fire.job.kind.as_str(), message.into(), Vec::new());
+    }
+
+    /// Says how far the run has come, in a unit of its own; `total` is `None` while nobody knows. It is seen while the run
+    /// goes on, about a second later, and the last one is kept.
+    pub fn progress(&self, done: u64, total: Option<u64>, message: Option<&str>) {
+        self.run.sheet.progress(done, total, message.map(str::to_owned));
+    }
+
+    /// Runs a part of this run and records it as a child in the task history: see
+    /// [`Scheduler::record`](crate::Scheduler::record). Where the job keeps no history, it is only run.
+    pub async fn task<T, E: fmt::Display>(
+        &self,
+        task: impl Into<Recording<T, E>>,
+        details: impl serde::Serialize,
+        body: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        if !self.run.fire.job.history.is_kept() {
+            return body.await;
+        }
+        let details = serde_json::to_value(details).unwrap_or_default();
+        let task = task.into().child_of(self.run.fire.id);
+        self.run.recorder.record(Some(self.run.term), task, details, body).await
+    }
+
+    /// This run as a handle that can be sent elsewhere.
+    pub fn handle(&self) -> TaskHandle {
+        TaskHandle(Arc::clone(&self.run.sheet))
     }
 }
 
@@ -154,7 +225,7 @@ impl JobError {
     fn from_boxed(error: Box<dyn std::error::Error + Send + Sync>, kind: String, retryable: bool) -> Self {
         let mut chain = Vec::new();
         let mut source = error.source();
-        while let Some(cause) = source {
+        while let Some(cause) = source.filter(|_| chain.len() < limits::MAX_LIST) {
             chain.push(cause.to_string());
             source = cause.source();
         }
@@ -183,27 +254,17 @@ impl JobError {
         &self.message
     }
 
-    /// The failure shape of the task history.
+    /// The failure shape of the task history. `reported` is within its limits already.
     pub(crate) fn details(self, reported: Map<String, Value>) -> Value {
         json!({
             "status": "failed",
-            "exception": self.kind,
-            "message": elide(self.message),
-            "stacktrace": self.chain.into_iter().take(50).map(elide).collect::<Vec<_>>(),
-            "ex-data": self.data,
+            "exception": limits::shorten(self.kind, limits::MAX_TEXT),
+            "message": limits::shorten(self.message, limits::MAX_FAILURE_MESSAGE),
+            "stacktrace": limits::lines(self.chain, limits::MAX_LIST, 500),
+            "ex-data": self.data.map(limits::bounded),
             "retryable": self.retryable,
             "original-info": reported,
         })
-    }
-}
-
-/// Longest message in the history, in characters.
-const MAX_MESSAGE: usize = 4_000;
-
-fn elide(text: String) -> String {
-    match text.char_indices().nth(MAX_MESSAGE) {
-        Some((at, _)) => format!("{}...", &text[..at]),
-        None => text,
     }
 }
 

@@ -29,6 +29,8 @@ use punctual_core::{
 use crate::clock::{ClockQuality, StoreClock};
 use crate::execute::Ended;
 use crate::listen::Listeners;
+use crate::recorder::Outbox;
+use crate::recording::Recorder;
 use crate::registry::JobRegistry;
 use crate::settings::Settings;
 
@@ -43,6 +45,9 @@ pub struct Node {
     pub(crate) settings: Settings,
     pub(crate) registry: JobRegistry,
     pub(crate) listeners: Listeners,
+    /// What work says about itself, on its way to the store.
+    pub(crate) outbox: Arc<Outbox>,
+    short_name: Arc<str>,
     standing: Mutex<Standing>,
     executed: AtomicU64,
 }
@@ -138,6 +143,7 @@ impl Node {
         };
         let store_clock = StoreClock::new(clock);
         Self {
+            short_name: name.as_str().into(),
             name,
             version,
             store,
@@ -146,6 +152,7 @@ impl Node {
             settings,
             registry,
             listeners: Listeners::default(),
+            outbox: Arc::default(),
             standing: Mutex::new(standing),
             executed: AtomicU64::new(0),
         }
@@ -158,6 +165,15 @@ impl Node {
     /// The clock that the node goes by: it follows the store's. Steps are to be told its time.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    pub(crate) fn recorder(&self) -> Recorder {
+        Recorder {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            outbox: Arc::clone(&self.outbox),
+            node: Arc::clone(&self.short_name),
+        }
     }
 
     /// How well the node knows the store's time.

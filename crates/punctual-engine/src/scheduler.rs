@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use punctual_core::{
-    CancelledFire, Change, Clock, Event, Fire, JobStore, NodeState, Retention, StoreError, StoredJob, Term,
-    Trigger,
+    CancelledFire, Change, Clock, Event, Fire, JobStore, NodeState, StoreError, StoredJob, Term, Trigger,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -20,6 +19,7 @@ use crate::driver;
 use crate::execute::{Ended, Requests};
 use crate::kinds::{self, Kinds};
 use crate::node::{Node, Status};
+use crate::recorder;
 use crate::start::Refused;
 
 /// A node's scheduler. Cheap to clone: all clones are one scheduler.
@@ -174,6 +174,7 @@ impl Scheduler {
         loops.push(tokio::spawn(driver::completion_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::claim_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::changed_loop(Arc::clone(&self.inner))));
+        loops.push(tokio::spawn(recorder::report_loop(Arc::clone(&self.inner))));
         *lifecycle = Lifecycle::Initialised;
         Ok(report)
     }
@@ -307,22 +308,6 @@ impl Scheduler {
         key: &punctual_core::JobKey,
     ) -> Result<Option<StoredJob>, StoreError> {
         self.inner.node.store.job(key).await
-    }
-
-    /// Deletes history beyond the retention, chunk by chunk; returns how many rows.
-    pub async fn prune_history(&self, retention: &Retention) -> Result<u64, StoreError> {
-        let mut rows = 0;
-        loop {
-            let deleted = self.inner.node.store.prune(retention).await?;
-            rows += deleted;
-            if deleted == 0 {
-                break;
-            }
-        }
-        if rows > 0 {
-            self.inner.node.listeners.emit(&Event::HistoryPruned { rows });
-        }
-        Ok(rows)
     }
 
     /// Ends the node: stops claiming, lets what runs go on for at most `limit`, hands back what was claimed and

@@ -48,7 +48,7 @@ impl World {
             ended_at: after(seconds),
             duration_ms: 5,
             retry,
-            keep: fire.job.history,
+            keep: fire.job.history.is_kept(),
             logs: Vec::new(),
             progress: None,
             then: fire.then,

@@ -135,7 +135,7 @@ impl Job for Command {
         for (name, reader) in [("stdout", stdout), ("stderr", stderr)] {
             let text = read_until(&ctx, reader, until).await;
             if !text.is_empty() {
-                ctx.detail(name, text);
+                ctx.output(name, text);
             }
         }
         group.done();

@@ -56,7 +56,7 @@ impl Job for HistoryCleanup {
         let oldest = ctx.data().keep_days.map(|days| plus_millis(ctx.now(), -i64::from(days) * DAY_MS));
         let retention =
             Retention { job: None, max_rows: ctx.data().keep_rows, ended_before: oldest, chunk: 1_000 };
-        let rows = scheduler.prune_history(&retention).await.map_err(JobError::from)?;
+        let rows = scheduler.clean_history(&retention).await.map_err(JobError::from)?;
         ctx.detail("deleted_rows", rows);
         Ok(())
     }

@@ -192,7 +192,7 @@ async fn call(ctx: &JobContext<HttpData>, request: reqwest::RequestBuilder) -> J
     }
     body.truncate(limit);
     if !body.is_empty() {
-        ctx.detail("body", String::from_utf8_lossy(&body));
+        ctx.output("body", String::from_utf8_lossy(&body));
     }
     if data.expects(status) {
         return Ok(());

@@ -280,7 +280,7 @@ fn fire(
         writer.write_skip(&step.key, &job.detail.key, skip, taken.now, *into)?;
         claimed.skipped.push((step.key.clone(), *skip));
     }
-    if job.detail.history && step.fire.is_some() {
+    if job.detail.history.is_kept() && step.fire.is_some() {
         writer.note_task_name(job.detail.key.name())?;
     }
     claimed.fires.extend(step.fire.clone());

@@ -103,7 +103,7 @@ impl Hand {
             ended_at: now,
             duration_ms: 5,
             retry: None,
-            keep: fire.job.history,
+            keep: fire.job.history.is_kept(),
             logs: Vec::new(),
             progress: None,
             then: fire.then,

@@ -379,7 +379,7 @@ impl World {
             ended_at: now,
             duration_ms: 1,
             retry,
-            keep: fire.job.history,
+            keep: fire.job.history.is_kept(),
             logs: Vec::new(),
             progress: None,
             then: fire.then,

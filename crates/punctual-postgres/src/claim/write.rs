@@ -94,8 +94,11 @@ impl Taken {
         if self.fires.is_empty() {
             return Ok(());
         }
-        let kept =
-            self.fires.iter().filter(|(fire, _)| fire.job.history).map(|(fire, _)| fire.job.key.name());
+        let kept = self
+            .fires
+            .iter()
+            .filter(|(fire, _)| fire.job.history.is_kept())
+            .map(|(fire, _)| fire.job.key.name());
         let names = shared.new_task_names(kept);
         if !names.is_empty() {
             let statement = client.prepare_cached(sql::TASK_NAMES_INSERT).await.sql()?;

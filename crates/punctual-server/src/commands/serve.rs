@@ -17,6 +17,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Config, FILE_GROUP, LogFormat};
 use crate::database::Place;
@@ -69,12 +72,14 @@ fn start_log(format: LogFormat, level: Option<&str>) -> anyhow::Result<()> {
     let filter = level.unwrap_or("info");
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|error| anyhow!("log level {filter:?}: {error}; give error, warn, info, debug or trace"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The filter is the output's own: the task history keeps what runs log whatever is printed.
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(punctual_engine::capture_layer());
     match format {
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_filter(filter)).init(),
         LogFormat::Text => {
             let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            builder.with_ansi(terminal).with_target(false).init();
+            registry.with(lines.with_ansi(terminal).with_target(false).with_filter(filter)).init();
         }
     }
     Ok(())

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use punctual_core::schedule::DstPolicy;
 use punctual_core::{
-    Concurrency, Data, JobDetail, JobKey, MisfirePolicy, Overlap, RetryPolicy, Trigger, UnknownKind,
+    Concurrency, Data, JobDetail, JobHistory, JobKey, MisfirePolicy, Overlap, RetryPolicy, Trigger,
+    UnknownKind,
 };
 use punctual_engine::{Entry, StartTask};
 use punctual_jobs::command::CommandData;
@@ -35,8 +36,8 @@ pub(super) struct Job {
     concurrency: Option<Concurrency>,
     retry: Option<Spanned<Retry>>,
     timeout: Option<Span>,
-    #[serde(default = "yes")]
-    history: bool,
+    #[serde(default)]
+    history: JobHistory,
     unknown_kind: Option<UnknownKind>,
     #[serde(default)]
     triggers: Vec<Spanned<When>>,
