@@ -9,6 +9,7 @@
 //! its own name here.
 
 mod access;
+mod date_filter;
 mod definition;
 mod edit;
 mod error;

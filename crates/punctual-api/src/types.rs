@@ -16,6 +16,7 @@ pub(crate) mod problem;
 pub(crate) mod put;
 pub(crate) mod skipped;
 pub(crate) mod task;
+pub(crate) mod task_run;
 pub(crate) mod trigger;
 pub(crate) mod why;
 

@@ -145,7 +145,8 @@ impl Scheduler {
         &self.inner.node
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// The present instant by the clock that the node goes by.
+    pub fn now(&self) -> Timestamp {
         self.inner.node.clock.now()
     }
 

@@ -1,5 +1,7 @@
 //! Recorded work: rows beside the runs of jobs, children, task runs, logs, progress, and limits.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::sync::Arc;

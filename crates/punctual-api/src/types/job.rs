@@ -39,8 +39,9 @@ pub(crate) struct Job {
     retry: Value,
     /// After how long a run is cancelled.
     timeout_ms: Option<u64>,
-    /// Whether runs stay in the history after they end.
-    history: bool,
+    /// Which runs stay in the history after they end: `true` (all), `false` (none), `"failures"`, or an object of `keep`
+    /// (`all`, `failures`, `none`), `rows` (at most so many) and `days` (at most so long).
+    history: Value,
     created_at: Instant,
     updated_at: Instant,
 }
@@ -62,7 +63,7 @@ impl From<StoredJob> for Job {
             overlap: super::json(&detail.overlap),
             retry: super::json(&detail.retry),
             timeout_ms: detail.timeout_ms,
-            history: detail.history,
+            history: super::json(&detail.history),
             created_at: stored.created_at.into(),
             updated_at: stored.updated_at.into(),
         }

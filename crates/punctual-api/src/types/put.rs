@@ -46,9 +46,10 @@ pub(crate) struct JobBody {
     /// After how long a run is cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_ms: Option<u64>,
-    /// Whether runs stay in the history after they end; `true` unless given.
+    /// Which runs stay in the history after they end: `true` (all, unless given), `false` (none), `"failures"`, or an object
+    /// of `keep` (`all`, `failures`, `none`), `rows` (at most so many) and `days` (at most so long).
     #[serde(skip_serializing_if = "Option::is_none")]
-    history: Option<bool>,
+    history: Option<Value>,
     /// All its triggers: those that are missing here are deleted. Left out, the triggers stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) triggers: Option<Vec<TriggerBody>>,
@@ -73,7 +74,9 @@ impl JobBody {
         detail.requests_recovery = self.requests_recovery;
         detail.concurrent = self.concurrent.unwrap_or(true);
         detail.timeout_ms = self.timeout_ms;
-        detail.history = self.history.unwrap_or(true);
+        if let Some(history) = &self.history {
+            detail.history = definition::member("history", history)?;
+        }
         detail.concurrency =
             self.concurrency.as_ref().map(|value| definition::member("concurrency", value)).transpose()?;
         if let Some(overlap) = &self.overlap {

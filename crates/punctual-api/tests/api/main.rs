@@ -18,4 +18,5 @@ mod permissions;
 mod preview;
 mod security;
 mod support;
+mod task_runs;
 mod tasks;

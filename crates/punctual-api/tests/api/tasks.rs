@@ -102,7 +102,7 @@ async fn every_wrong_parameter_is_told_with_what_would_be_right() {
     says("offset", "from 0 to");
     says("status", "one of started, success, failed, unknown, not \"\"");
     says("task", "blank");
-    says("sort_column", "one of started_at, ended_at, duration, not \"color\"");
+    says("sort_column", "one of started_at, ended_at, duration, task, status, not \"color\"");
     says("sort_direction", "asc, desc");
     says("stauts", "limit, offset, status, task, sort_column, sort_direction");
     assert_eq!(errors.as_object().unwrap().len(), 7);
@@ -141,6 +141,10 @@ async fn a_row_has_the_known_members_first_and_then_the_account() {
         "attempt": 1,
         "origin": id,
         "cause": "schedule",
+        "parent_id": null,
+        "run_id": null,
+        "logs": [],
+        "progress": null,
     });
     assert_eq!(row, expected);
     assert!(answer.text.starts_with(&format!(r#"{{"id":{id},"task":"bad","db_id":null,"started_at":"#)));

@@ -10,10 +10,12 @@ use crate::params::{PAGE, Params, page};
 use crate::types::page::{self, Listing};
 use crate::types::task::Task;
 
-const SORTS: [(&str, HistorySort); 3] = [
+const SORTS: [(&str, HistorySort); 5] = [
     ("started_at", HistorySort::StartedAt),
     ("ended_at", HistorySort::EndedAt),
     ("duration", HistorySort::Duration),
+    ("task", HistorySort::Task),
+    ("status", HistorySort::Status),
 ];
 
 /// Rows of the task history
@@ -27,7 +29,7 @@ const SORTS: [(&str, HistorySort); 3] = [
         ("offset" = Option<u32>, Query, description = "Leave out so many rows first"),
         ("status" = Option<String>, Query, description = "`started`, `success`, `failed` or `unknown`"),
         ("task" = Option<String>, Query, description = "The whole name of a task"),
-        ("sort_column" = Option<String>, Query, description = "`started_at` (unless given), `ended_at` or `duration`"),
+        ("sort_column" = Option<String>, Query, description = "`started_at` (unless given), `ended_at`, `duration`, `task` or `status`"),
         ("sort_direction" = Option<String>, Query, description = "`asc` or `desc` (unless given)"),
     ),
     responses((status = 200, description = "Rows", body = Listing<Task>))

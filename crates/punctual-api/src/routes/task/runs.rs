@@ -1,0 +1,70 @@
+//! `GET /api/task/runs`: task runs.
+
+use axum::extract::State;
+use axum::response::Response;
+use punctual_core::{TaskRunQuery, TaskRunSort, TaskRunStatus, Timestamp};
+
+use crate::ApiState;
+use crate::date_filter::DateFilter;
+use crate::error::ApiError;
+use crate::params::{PAGE, Params, page};
+use crate::types::page::{self, Listing};
+use crate::types::task_run::TaskRun;
+
+const SORTS: [(&str, TaskRunSort); 6] = [
+    ("started_at", TaskRunSort::StartedAt),
+    ("ended_at", TaskRunSort::EndedAt),
+    ("run_type", TaskRunSort::RunType),
+    ("status", TaskRunSort::Status),
+    ("entity_name", TaskRunSort::EntityName),
+    ("task_count", TaskRunSort::TaskCount),
+];
+
+/// The date filter `started-at`, if it is given.
+pub(super) fn started(params: &mut Params, now: Timestamp) -> Option<DateFilter> {
+    params.read("started-at", |value| DateFilter::parse(value, now))
+}
+
+/// Task runs
+#[utoipa::path(
+    get,
+    path = "/api/task/runs",
+    operation_id = "list_task_runs",
+    tag = "task history",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, description = "At most so many; all unless `limit` or `offset` is given"),
+        ("offset" = Option<u32>, Query, description = "Leave out so many first"),
+        ("run-type" = Option<String>, Query, description = "Only of this type"),
+        ("entity-type" = Option<String>, Query, description = "Only for this kind of thing"),
+        ("entity-id" = Option<i64>, Query, minimum = 1, description = "Only for the thing of this number"),
+        ("status" = Option<String>, Query, description = "`started`, `success`, `failed` or `abandoned`"),
+        ("started-at" = Option<String>, Query, description = "A date filter such as `past7days~` or `2026-01-01~2026-01-31`; days are those of UTC"),
+        ("sort_column" = Option<String>, Query, description = "`started_at` (unless given), `ended_at`, `run_type`, `status`, `entity_name` or `task_count`"),
+        ("sort_direction" = Option<String>, Query, description = "`asc` or `desc` (unless given)"),
+    ),
+    responses((status = 200, description = "Task runs", body = Listing<TaskRun>))
+)]
+pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -> Result<Response, ApiError> {
+    let (limit, offset) = match params.paging(u32::MAX) {
+        (None, None) => (None, None),
+        (limit, offset) => (Some(limit.unwrap_or(PAGE)), Some(offset.unwrap_or(0))),
+    };
+    let started = started(&mut params, state.scheduler.now()).unwrap_or_default();
+    let query = TaskRunQuery {
+        run_type: params.text("run-type"),
+        entity_type: params.text("entity-type"),
+        entity_id: params.read("entity-id", |value| {
+            let number = value.parse().ok().filter(|number| *number > 0);
+            number.ok_or_else(|| format!("must be a whole number above 0, not {value:?}"))
+        }),
+        status: params.word("status", &TaskRunStatus::ALL.map(|status| (status.as_str(), status))),
+        started_from: started.from,
+        started_before: started.before,
+        sort: params.word("sort_column", &SORTS).unwrap_or_default(),
+        descending: params.word("sort_direction", &[("asc", false), ("desc", true)]).unwrap_or(true),
+        paging: page(limit, offset),
+    };
+    params.finish()?;
+    let runs = state.scheduler.store().runs(&query).await?;
+    Ok(page::respond::<_, TaskRun>(runs, limit, offset).await)
+}
