@@ -5,6 +5,7 @@
 
 mod call;
 mod connection;
+mod credentials;
 mod failure;
 mod follow;
 mod format;
@@ -12,6 +13,7 @@ mod instant;
 mod key;
 mod options;
 mod pages;
+mod prompt;
 mod session;
 mod style;
 mod table;
@@ -23,6 +25,7 @@ pub(crate) use format::Format;
 pub(crate) use instant::When;
 pub(crate) use key::Key;
 pub(crate) use options::Options;
+pub(crate) use prompt::{Prompt, Question};
 pub(crate) use session::{Remote, run};
 pub(crate) use style::{Style, plain};
 pub(crate) use table::{Column, column};

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Column, Style};
+use super::{Column, Prompt, Style};
 
 /// What a command does.
 pub(crate) enum Step {
@@ -11,12 +11,17 @@ pub(crate) enum Step {
     Ask(Call),
     /// Asks for what the question needs first.
     After(Request, Box<Next>),
+    /// Asks whoever sits at the terminal first.
+    Prompt(Prompt, Box<Answered>),
     /// Listens until it is stopped.
     Follow(Follow),
 }
 
-/// What is asked after a first answer.
-pub(crate) type Next = dyn FnOnce(&Value) -> anyhow::Result<Call>;
+/// What is done after a first answer of the server.
+pub(crate) type Next = dyn FnOnce(&Value) -> anyhow::Result<Step>;
+
+/// What is done with the answers of people.
+pub(crate) type Answered = dyn FnOnce(Vec<String>) -> anyhow::Result<Step>;
 
 /// A stream of server-sent events.
 pub(crate) struct Follow {
@@ -29,9 +34,11 @@ impl Step {
     /// What it asks first, if it asks anything.
     #[cfg(test)]
     pub(crate) fn route(&self) -> Option<(&Method, &'static str)> {
-        let (Self::Ask(Call { request, .. })
-        | Self::After(request, _)
-        | Self::Follow(Follow { request, .. })) = self;
+        let request = match self {
+            Self::Ask(Call { request, .. }) | Self::After(request, _) => request,
+            Self::Follow(follow) => &follow.request,
+            Self::Prompt(..) => return None,
+        };
         Some((&request.method, request.route))
     }
 }
@@ -53,6 +60,12 @@ pub(super) enum Shown {
     Rows(&'static [Column], Pages),
     /// One object: these members first, then all others.
     Record(&'static [Column]),
+    /// The session is kept.
+    SignedIn,
+    /// The session is forgotten.
+    SignedOut,
+    /// A sentence, whatever the answer holds.
+    Done(String),
     /// In words of its own; whether the answer is yes.
     Words(fn(&Value, &Style) -> (String, bool)),
 }
@@ -70,6 +83,8 @@ pub(super) enum By {
     Offset,
     /// `limit` and the `next` of the page before.
     Cursor,
+    /// `limit` and, as `before`, the `next` of the page before.
+    Before,
     /// At once.
     Whole,
 }
@@ -124,6 +139,18 @@ impl Request {
         Self::new(Method::GET, route)
     }
 
+    pub(crate) fn put(route: &'static str) -> Self {
+        Self::new(Method::PUT, route)
+    }
+
+    pub(crate) fn patch(route: &'static str) -> Self {
+        Self::new(Method::PATCH, route)
+    }
+
+    pub(crate) fn delete(route: &'static str) -> Self {
+        Self::new(Method::DELETE, route)
+    }
+
     pub(crate) fn post(route: &'static str) -> Self {
         Self::new(Method::POST, route)
     }
@@ -156,6 +183,11 @@ impl Request {
         self.list(columns, By::Cursor, extent.clone())
     }
 
+    /// Shows the rows of a list as a table; its pages go on `before` a row.
+    pub(crate) fn pages_before(self, columns: &'static [Column], extent: &Extent) -> Call {
+        self.list(columns, By::Before, extent.clone())
+    }
+
     /// Shows the rows of a list as a table; it has no pages.
     pub(crate) fn whole(self, columns: &'static [Column], lines: &Lines) -> Call {
         self.list(columns, By::Whole, Extent { limit: None, all: true, jsonl: lines.jsonl })
@@ -168,6 +200,21 @@ impl Request {
     /// Shows the one object of the answer: these members first.
     pub(crate) fn record(self, columns: &'static [Column]) -> Call {
         Call { request: self, shown: Shown::Record(columns) }
+    }
+
+    /// Says this once it is done.
+    pub(crate) fn done(self, said: String) -> Call {
+        Call { request: self, shown: Shown::Done(said) }
+    }
+
+    /// Keeps the session of the answer.
+    pub(crate) fn signs_in(self) -> Call {
+        Call { request: self, shown: Shown::SignedIn }
+    }
+
+    /// Forgets the session.
+    pub(crate) fn signs_out(self) -> Call {
+        Call { request: self, shown: Shown::SignedOut }
     }
 
     /// Shows the answer in words of its own.

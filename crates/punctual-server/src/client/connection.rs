@@ -4,14 +4,18 @@ use std::error::Error;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
 
+use super::credentials::Credentials;
 use super::{Failure, Options, Request};
 
 /// How long a connection and each part of an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The header of a session.
+const SESSION: HeaderName = HeaderName::from_static("x-punctual-session");
 
 /// A server, and whom it takes us for.
 #[derive(Debug)]
@@ -28,9 +32,14 @@ impl Connection {
             .read_timeout(PATIENCE)
             // The token is for this server alone.
             .redirect(Policy::none());
-        if let Some(token) = options.token()? {
-            builder = builder.default_headers(bearer(&token)?);
-        }
+        let headers = match options.token()? {
+            Some(token) => secret_header(AUTHORIZATION, &format!("Bearer {token}"))?,
+            None => match Credentials::session(server.as_str())? {
+                Some(session) => secret_header(SESSION, &session.id)?,
+                None => HeaderMap::new(),
+            },
+        };
+        builder = builder.default_headers(headers);
         builder = match &options.ca_file {
             Some(path) => {
                 let named = || format!("--ca-file {}", path.display());
@@ -43,6 +52,11 @@ impl Connection {
         };
         let client = builder.build().context("cannot make a connection")?;
         Ok(Self { client, server })
+    }
+
+    /// The server's address, in one form however it was written.
+    pub(super) fn server(&self) -> &str {
+        self.server.as_str()
     }
 
     /// The text of a good answer.
@@ -124,12 +138,12 @@ fn address(text: &str) -> anyhow::Result<Url> {
     Ok(url)
 }
 
-fn bearer(token: &str) -> anyhow::Result<HeaderMap> {
-    // The message must not repeat the token.
-    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+fn secret_header(name: HeaderName, value: &str) -> anyhow::Result<HeaderMap> {
+    // The message must not repeat the value.
+    let mut value = HeaderValue::from_str(value)
         .map_err(|_| anyhow!("the token has characters that a token cannot have"))?;
     value.set_sensitive(true);
-    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+    Ok(HeaderMap::from_iter([(name, value)]))
 }
 
 #[cfg(test)]
@@ -153,8 +167,8 @@ mod tests {
 
     #[test]
     fn a_token_is_not_repeated() {
-        let error = bearer("hush\n").unwrap_err().to_string();
+        let error = secret_header(AUTHORIZATION, "hush\n").unwrap_err().to_string();
         assert!(!error.contains("hush"), "{error}");
-        assert!(!format!("{:?}", bearer("hush").unwrap()).contains("hush"));
+        assert!(!format!("{:?}", secret_header(SESSION, "hush").unwrap()).contains("hush"));
     }
 }

@@ -19,6 +19,11 @@ impl Failure {
         Self { status: None, code: None, detail }
     }
 
+    /// There is no such record, as the server's lists say.
+    pub(crate) fn missing(detail: String) -> Self {
+        Self { status: Some(404), code: Some("not-found".to_owned()), detail }
+    }
+
     /// What the body of a failure says: a problem (RFC 9457), the older form of `/api/task`, or plain text.
     pub(crate) fn answered(status: u16, body: &str) -> Self {
         let problem: Value = serde_json::from_str(body).unwrap_or_default();
@@ -61,7 +66,9 @@ impl fmt::Display for Failure {
             (None, None) => {}
         }
         match (self.status, self.code.as_deref()) {
-            (Some(401), _) => f.write_str("; give --token or PUNCTUAL_TOKEN"),
+            (Some(401), _) => {
+                f.write_str("; `punctual login` signs in, or give PUNCTUAL_TOKEN or --token-file")
+            }
             (_, Some("no-such-route")) => f.write_str("; is the server older than this program?"),
             _ => Ok(()),
         }
@@ -110,7 +117,7 @@ mod tests {
                 false,
             ),
             (502, "<html>Bad gateway</html>", "the server answered with status 502 (status 502)", false),
-            (401, "", "the server answered with status 401 (status 401); give --token", false),
+            (401, "", "the server answered with status 401 (status 401); `punctual login`", false),
         ] {
             let failure = Failure::answered(status, body);
             assert!(failure.to_string().starts_with(said), "{failure}");

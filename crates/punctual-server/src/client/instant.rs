@@ -5,14 +5,14 @@ use std::str::FromStr;
 use anyhow::{Context, anyhow};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
+use jiff::{Span, Timestamp, Zoned};
 
-/// An instant, a local time, or how long ago.
+/// An instant, a local time, or how long ago (or ahead).
 #[derive(Clone, Debug)]
 pub(crate) enum When {
     At(Timestamp),
     Local(DateTime),
-    Ago(Span),
+    Span(Span),
 }
 
 const FORMS: &str = "give an instant such as 2026-11-21T05:00:00Z, a local time such as 2026-11-21T06:00, or how long ago, such as 2h";
@@ -28,21 +28,35 @@ impl FromStr for When {
             return Ok(Self::Local(local));
         }
         let span: Span = text.parse().map_err(|_| anyhow!(FORMS))?;
-        if span.is_negative() { Err(anyhow!(FORMS)) } else { Ok(Self::Ago(span)) }
+        if span.is_negative() { Err(anyhow!(FORMS)) } else { Ok(Self::Span(span)) }
     }
 }
 
 impl When {
     /// The instant that is meant, in the form that the API takes.
     pub(crate) fn resolve(&self, now: Timestamp, zone: &TimeZone) -> anyhow::Result<String> {
+        self.instant(now, zone, |then, span| then.checked_sub(span))
+    }
+
+    /// The same where a span says how long from now.
+    pub(crate) fn resolve_ahead(&self, now: Timestamp, zone: &TimeZone) -> anyhow::Result<String> {
+        self.instant(now, zone, |then, span| then.checked_add(span))
+    }
+
+    fn instant(
+        &self,
+        now: Timestamp,
+        zone: &TimeZone,
+        moved: fn(&Zoned, Span) -> Result<Zoned, jiff::Error>,
+    ) -> anyhow::Result<String> {
         let at = match self {
             Self::At(at) => *at,
             Self::Local(local) => zone.to_ambiguous_timestamp(*local).unambiguous().with_context(|| {
                 format!("{local} does not exist or occurs twice here: give it in UTC, with Z")
             })?,
-            Self::Ago(span) => {
-                let then = now.to_zoned(zone.clone()).checked_sub(*span);
-                then.context("that is too long ago")?.timestamp()
+            Self::Span(span) => {
+                let then = moved(&now.to_zoned(zone.clone()), *span);
+                then.context("no calendar reaches that far")?.timestamp()
             }
         };
         Ok(format!("{at:.3}"))
@@ -73,6 +87,8 @@ mod tests {
             let error = text.parse::<When>().unwrap_err().to_string();
             assert!(error.contains("2h"), "{error}");
         }
+        let ahead: When = "1d".parse().unwrap();
+        assert_eq!(ahead.resolve_ahead(now, &berlin).unwrap(), "2026-03-31T10:00:00.000Z");
         let twice: When = "2026-10-25T02:30".parse().unwrap();
         let error = twice.resolve(now, &berlin).unwrap_err().to_string();
         assert!(error.contains("with Z"), "{error}");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::call::{By, Pages};
@@ -41,7 +42,11 @@ impl Page {
 
     /// Where the next page begins.
     fn next(&self) -> Option<String> {
-        self.around.get("next").and_then(|next| serde_json::from_str(next.get()).ok()).flatten()
+        match serde_json::from_str(self.around.get("next")?.get()).ok()? {
+            Value::String(next) => Some(next),
+            Value::Number(next) => Some(next.to_string()),
+            _ => None,
+        }
     }
 }
 
@@ -68,6 +73,7 @@ pub(super) async fn show(
                 request.clone().query("limit", Some(asked)).query("offset", (seen > 0).then_some(seen))
             }
             By::Cursor => request.clone().query("limit", Some(asked)).query("cursor", cursor),
+            By::Before => request.clone().query("limit", Some(asked)).query("before", cursor),
         };
         let page = Page::read(connection.send(&part).await?)?;
         seen += page.rows.len();
@@ -75,7 +81,7 @@ pub(super) async fn show(
         let goes_on = match pages.by {
             By::Whole => false,
             By::Offset => page.rows.len() >= asked as usize && page.total().is_none_or(|total| total > seen),
-            By::Cursor => cursor.is_some(),
+            By::Cursor | By::Before => cursor.is_some(),
         };
         if options.json {
             whole = Some(joined(whole, page));
@@ -107,7 +113,7 @@ fn write_rows(
     for row in rows {
         // A line is a row, also where the server breaks lines.
         let line = if row.get().contains('\n') {
-            serde_json::from_str::<serde_json::Value>(row.get())?.to_string()
+            serde_json::from_str::<Value>(row.get())?.to_string()
         } else {
             row.get().to_owned()
         };

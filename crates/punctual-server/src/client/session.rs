@@ -9,6 +9,7 @@ use punctual_engine::SystemClock;
 use serde_json::Value;
 
 use super::call::Shown;
+use super::credentials::Credentials;
 use super::{Call, Connection, Options, Step, Style, follow, outcome, pages, table};
 
 /// A command, or a group of commands, that talks to a server.
@@ -24,15 +25,18 @@ pub(crate) fn run(command: &dyn Remote, options: &Options) -> anyhow::Result<boo
 }
 
 async fn act(command: &dyn Remote, options: &Options) -> anyhow::Result<bool> {
-    let step = command.step(SystemClock::new().now(), &Style::of_stdout(options.utc))?;
+    let mut step = command.step(SystemClock::new().now(), &Style::of_stdout(options.utc))?;
+    while let Step::Prompt(prompt, next) = step {
+        step = next(prompt.ask()?)?;
+    }
     let connection = Connection::open(options)?;
-    match step {
-        Step::Ask(call) => ask(&connection, &call, options).await,
-        Step::After(request, next) => {
-            let first = read(&connection.send(&request).await?)?;
-            ask(&connection, &next(&first)?, options).await
+    loop {
+        match step {
+            Step::Ask(call) => return ask(&connection, &call, options).await,
+            Step::Follow(what) => return follow::listen(&connection, &what, options).await,
+            Step::After(request, next) => step = next(&read(&connection.send(&request).await?)?)?,
+            Step::Prompt(prompt, next) => step = next(prompt.ask()?)?,
         }
-        Step::Follow(what) => follow::listen(&connection, &what, options).await,
     }
 }
 
@@ -45,22 +49,38 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
     let text = connection.send(&call.request).await?;
     let value = read(&text)?;
     let style = Style::of_stdout(options.utc);
-    let said = match &call.shown {
-        Shown::Words(words) => Some(words(&value, &style)),
-        _ => None,
+    let (said, is_yes) = match &call.shown {
+        Shown::Words(words) => words(&value, &style),
+        Shown::Done(said) => (said.clone(), true),
+        Shown::SignedIn => (signed_in(connection, &value)?, true),
+        Shown::SignedOut => {
+            Credentials::forget(connection.server())?;
+            (format!("Signed out of {}.", connection.server()), true)
+        }
+        Shown::Record(_) | Shown::Rows(..) => (String::new(), true),
     };
-    if options.json {
-        if !value.is_null() {
-            writeln!(out, "{}", text.trim_end())?;
+    // The id of a session is for the file alone.
+    let is_secret = matches!(call.shown, Shown::SignedIn);
+    match &call.shown {
+        _ if options.json && !is_secret => {
+            if !value.is_null() {
+                writeln!(out, "{}", text.trim_end())?;
+            }
         }
-    } else {
-        match (&call.shown, &said) {
-            (_, Some((said, _))) => writeln!(out, "{said}")?,
-            (Shown::Record(columns), _) => table::record(&value, columns, &style, &mut out)?,
-            (Shown::Rows(..) | Shown::Words(_), _) => {}
-        }
+        Shown::Record(columns) => table::record(&value, columns, &style, &mut out)?,
+        _ => writeln!(out, "{said}")?,
     }
-    Ok(said.is_none_or(|(_, is_yes)| is_yes))
+    Ok(is_yes)
+}
+
+fn signed_in(connection: &Connection, answer: &Value) -> anyhow::Result<String> {
+    let id = answer.get("id").and_then(Value::as_str).context("the server's answer holds no session")?;
+    let path = Credentials::keep(connection.server(), id.to_owned())?;
+    let mut said = format!("Signed in; the session is kept in {}.", path.display());
+    if answer.get("must_change_password").and_then(Value::as_bool) == Some(true) {
+        said.push_str("\nThe password has to be changed first: punctual password");
+    }
+    Ok(said)
 }
 
 fn read(text: &str) -> anyhow::Result<Value> {

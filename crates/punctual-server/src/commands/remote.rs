@@ -1,12 +1,17 @@
 //! The commands that ask a running server, one file for each group.
 
+mod audit_log;
 mod calendars;
 mod cluster;
 mod events;
+mod groups;
 mod history;
 mod jobs;
+mod session;
 mod skipped;
+mod tokens;
 mod triggers;
+mod users;
 mod why;
 
 use clap::Subcommand;
@@ -54,6 +59,23 @@ pub(crate) enum Command {
     Locks(Group<cluster::Locks>),
     /// How a node is set up.
     Settings(Group<cluster::Settings>),
+    /// Users.
+    Users(Group<users::Command>),
+    /// Groups of users, and what they may do.
+    Groups(Group<groups::Command>),
+    /// Tokens, with which programs sign in.
+    Tokens(Group<tokens::Command>),
+    /// Who changed what.
+    AuditLog(Group<audit_log::Command>),
+    /// Sign in, and keep the session for the commands that follow.
+    Login(Single<session::Login>),
+    /// End the session.
+    Logout(Single<session::Logout>),
+    /// Say as whom the server takes you, and what you may do.
+    #[command(name = "whoami")]
+    WhoAmI(Single<session::WhoAmI>),
+    /// Change your password.
+    Password(Single<session::Password>),
 }
 
 impl Command {
@@ -69,6 +91,14 @@ impl Command {
             Self::Nodes(group) => (&group.command, &group.options),
             Self::Locks(group) => (&group.command, &group.options),
             Self::Settings(group) => (&group.command, &group.options),
+            Self::Users(group) => (&group.command, &group.options),
+            Self::Groups(group) => (&group.command, &group.options),
+            Self::Tokens(group) => (&group.command, &group.options),
+            Self::AuditLog(group) => (&group.command, &group.options),
+            Self::Login(single) => (&single.args, &single.options),
+            Self::Logout(single) => (&single.args, &single.options),
+            Self::WhoAmI(single) => (&single.args, &single.options),
+            Self::Password(single) => (&single.args, &single.options),
         }
     }
 }

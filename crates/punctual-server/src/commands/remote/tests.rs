@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::Command;
 use crate::Cli;
-use crate::client::Style;
+use crate::client::{Step, Style};
 
 /// At least one line for each command.
 const EXAMPLES: &[&str] = &[
@@ -27,6 +27,27 @@ const EXAMPLES: &[&str] = &[
     "nodes unassigned",
     "locks list",
     "settings show",
+    "users list --all",
+    "users show ann",
+    "users create ann --superuser",
+    "users enable ann",
+    "users disable ann",
+    "users reset-password ann --password-stdin",
+    "users delete 7",
+    "groups list",
+    "groups create operators --permission monitoring --permission operate",
+    "groups edit operators --name staff",
+    "groups add operators ann",
+    "groups remove operators ann",
+    "groups delete operators",
+    "tokens list --all-users",
+    "tokens create deploys --scope edit --expires 30d",
+    "tokens revoke 3",
+    "audit-log list --actor ann --action user. --since 2d --limit 10",
+    "login --username ann",
+    "logout",
+    "whoami",
+    "password",
     "history list --task nightly --status failed --all",
     "history show 7",
     "history tasks",
@@ -62,7 +83,10 @@ fn every_command_has_an_example_that_asks_a_route_of_the_api() {
         without.retain(|name| *example != name && !example.starts_with(&format!("{name} ")));
         let style = Style::of_stdout(true);
         assert_eq!(*style.zone(), TimeZone::UTC);
-        let step = command.parts().0.step(Timestamp::UNIX_EPOCH, &style).unwrap();
+        let mut step = command.parts().0.step(Timestamp::UNIX_EPOCH, &style).unwrap();
+        while let Step::Prompt(prompt, next) = step {
+            step = next(vec!["answer".to_owned(); prompt.questions.len()]).unwrap();
+        }
         let Some((method, route)) = step.route() else { continue };
         let is_listed = punctual_api::ROUTES.iter().any(|(of, path, _)| (of, *path) == (method, route));
         assert!(is_listed, "{example}: the API has no {method} {route}");

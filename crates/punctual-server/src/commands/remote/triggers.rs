@@ -78,7 +78,7 @@ impl Remote for Command {
                 let count = next.count;
                 return Ok(Step::After(
                     one(&next.key),
-                    Box::new(move |trigger| Ok(upcoming(trigger, count))),
+                    Box::new(move |trigger| Ok(upcoming(trigger, count).into())),
                 ));
             }
             Self::PausedGroups(lines) => Request::get("/api/v1/paused-groups").whole(GROUPS, lines),
