@@ -6,6 +6,7 @@
 mod call;
 mod connection;
 mod credentials;
+mod definition;
 mod failure;
 mod follow;
 mod format;
@@ -18,8 +19,9 @@ mod session;
 mod style;
 mod table;
 
-pub(crate) use call::{Call, Extent, Follow, Lines, Request, Step};
+pub(crate) use call::{Call, Extent, Follow, Lines, Note, Request, Step};
 pub(crate) use connection::Connection;
+pub(crate) use definition::{File, object};
 pub(crate) use failure::{Failure, outcome};
 pub(crate) use format::Format;
 pub(crate) use instant::When;

@@ -97,6 +97,22 @@ pub(crate) struct Lines {
     jsonl: bool,
 }
 
+/// Why something is done.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Note {
+    /// Why, for the log of changes.
+    #[arg(long, value_name = "TEXT", value_parser = one_line)]
+    note: Option<String>,
+}
+
+fn one_line(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        Err("give one line of text".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
 /// How much of a list is wanted.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Extent {
@@ -120,6 +136,7 @@ pub(crate) struct Request {
     pub(super) parts: Vec<(&'static str, String)>,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Body>,
+    pub(super) note: Option<String>,
 }
 
 /// What a request carries.
@@ -132,7 +149,7 @@ pub(crate) struct Body {
 
 impl Request {
     fn new(method: Method, route: &'static str) -> Self {
-        Self { method, route, parts: Vec::new(), query: Vec::new(), body: None }
+        Self { method, route, parts: Vec::new(), query: Vec::new(), body: None, note: None }
     }
 
     pub(crate) fn get(route: &'static str) -> Self {
@@ -158,6 +175,12 @@ impl Request {
     /// The body.
     pub(crate) fn json(mut self, body: &Value) -> Self {
         self.body = Some(Body { kind: "application/json", text: body.to_string() });
+        self
+    }
+
+    /// Why, for the log of changes.
+    pub(crate) fn note(mut self, note: &Note) -> Self {
+        self.note.clone_from(&note.note);
         self
     }
 

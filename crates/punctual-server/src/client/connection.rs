@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The header of a session.
 const SESSION: HeaderName = HeaderName::from_static("x-punctual-session");
 
+/// The header that says why.
+const NOTE: HeaderName = HeaderName::from_static("x-punctual-note");
+
 /// A server, and whom it takes us for.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -104,7 +107,10 @@ impl Connection {
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
-        let builder = self.client.request(request.method.clone(), url);
+        let mut builder = self.client.request(request.method.clone(), url);
+        if let Some(note) = &request.note {
+            builder = builder.header(NOTE, note.as_bytes());
+        }
         match &request.body {
             Some(body) => builder.header("content-type", body.kind).body(body.text.clone()),
             None => builder,

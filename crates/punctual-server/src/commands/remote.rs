@@ -1,6 +1,7 @@
 //! The commands that ask a running server, one file for each group.
 
 mod audit_log;
+mod backfill;
 mod calendars;
 mod cluster;
 mod events;
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Skipped(Group<skipped::Command>),
     /// Say what became of one instant of a trigger.
     Why(Single<why::Args>),
+    /// Run past instants of a trigger again.
+    Backfill(Single<backfill::Args>),
     /// What happens on all nodes.
     Events(Group<events::Command>),
     /// The nodes of the cluster.
@@ -87,6 +90,7 @@ impl Command {
             Self::History(group) => (&group.command, &group.options),
             Self::Skipped(group) => (&group.command, &group.options),
             Self::Why(single) => (&single.args, &single.options),
+            Self::Backfill(single) => (&single.args, &single.options),
             Self::Events(group) => (&group.command, &group.options),
             Self::Nodes(group) => (&group.command, &group.options),
             Self::Locks(group) => (&group.command, &group.options),

@@ -3,7 +3,8 @@
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use crate::client::{Column, Format, Lines, Remote, Request, Step, Style, column};
+use super::jobs::Put;
+use crate::client::{Column, Format, Lines, Note, Remote, Request, Step, Style, column, plain};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -13,6 +14,15 @@ pub(crate) enum Command {
     Show {
         /// The name of the calendar.
         name: String,
+    },
+    /// Store a calendar, new or changed: an object with its name and, as calendar, what it excludes.
+    Put(Put),
+    /// Delete a calendar that no trigger uses.
+    Delete {
+        /// The name of the calendar.
+        name: String,
+        #[command(flatten)]
+        note: Note,
     },
 }
 
@@ -27,6 +37,15 @@ impl Remote for Command {
         let call = match self {
             Self::List(lines) => Request::get("/api/v1/calendars").whole(COLUMNS, lines),
             Self::Show { name } => Request::get("/api/v1/calendars/{name}").at("name", name).record(COLUMNS),
+            Self::Put(put) => {
+                let mut file = put.file.read()?;
+                let request = Request::put("/api/v1/calendars/{name}").at("name", file.take_name()?);
+                request.json(&file.calendar()).note(&put.note).record(COLUMNS)
+            }
+            Self::Delete { name, note } => {
+                let request = Request::delete("/api/v1/calendars/{name}").at("name", name).note(note);
+                request.done(format!("Calendar {} is deleted.", plain(name)))
+            }
         };
         Ok(call.into())
     }

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::events::Runs;
-use crate::client::{Column, Extent, Format, Remote, Request, Step, Style, column, plain};
+use super::jobs::{Data, stored};
+use crate::client::{Column, Extent, Format, Note, Remote, Request, Step, Style, column, plain};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -16,6 +17,24 @@ pub(crate) enum Command {
         /// The number of the run.
         #[arg(value_parser = clap::value_parser!(i64).range(0..))]
         id: i64,
+    },
+    /// Ask a run to stop.
+    Cancel {
+        /// The number of the run.
+        #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+        id: i64,
+        #[command(flatten)]
+        note: Note,
+    },
+    /// Run again what a run did, for the same instant.
+    Rerun {
+        /// The number of the run.
+        #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+        id: i64,
+        #[command(flatten)]
+        data: Data,
+        #[command(flatten)]
+        note: Note,
     },
     /// Print the starts and ends of runs from now on, until interrupted. With --json, each is a line.
     Follow(Runs),
@@ -55,6 +74,14 @@ impl Remote for Command {
                 .query("status", list.status.as_ref())
                 .rows(COLUMNS, &list.extent),
             Self::Show { id } => Request::get("/api/task/{id}").at("id", id).record(COLUMNS),
+            Self::Cancel { id, note } => {
+                let request = Request::post("/api/v1/runs/{id}/cancel").at("id", id).note(note);
+                request.done(format!("Run {id} is asked to stop."))
+            }
+            Self::Rerun { id, data, note } => {
+                let request = Request::post("/api/v1/runs/{id}/run-again").at("id", id).note(note);
+                request.json(&data.body()?).words(stored)
+            }
             Self::Follow(runs) => return Ok(runs.follow()),
             Self::Tasks => Request::get("/api/task/unique-tasks").words(names),
         };

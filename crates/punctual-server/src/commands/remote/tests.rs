@@ -15,6 +15,24 @@ use crate::client::{Step, Style};
 const EXAMPLES: &[&str] = &[
     "jobs list --group reports --kind command --search daily --all",
     "jobs show reports.daily",
+    "jobs run reports.daily --data {\"day\":1} --note asked",
+    "jobs pause reports.daily",
+    "jobs resume reports.daily",
+    "jobs put {file}",
+    "jobs delete reports.daily --note obsolete",
+    "triggers pause reports.daily",
+    "triggers resume reports.daily",
+    "triggers reset reports.daily",
+    "triggers put {file} --force",
+    "triggers delete reports.daily",
+    "triggers pause-group reports",
+    "triggers resume-group reports",
+    "calendars put {file}",
+    "calendars delete holidays",
+    "history cancel 7",
+    "history rerun 7",
+    "events emit file-arrived --payload {\"file\":\"a.csv\"}",
+    "backfill reports.daily 2026-11-01 2026-11-03 --dry-run",
     "triggers list --state error --job reports.daily --limit 5",
     "triggers show daily.eu --group a.b",
     "triggers next reports.daily -n 5",
@@ -76,8 +94,11 @@ fn leaves() -> Vec<(String, Clap)> {
 #[test]
 fn every_command_has_an_example_that_asks_a_route_of_the_api() {
     let mut without: BTreeSet<String> = leaves().into_iter().map(|(name, _)| name).collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), r#"{"name": "n"}"#).unwrap();
     for example in EXAMPLES {
-        let words = ["punctual"].into_iter().chain(example.split(' '));
+        let line = example.replace("{file}", file.path().to_str().unwrap());
+        let words = ["punctual"].into_iter().chain(line.split(' '));
         let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
         let crate::Command::Remote(command) = cli.command else { panic!("{example} asks no server") };
         without.retain(|name| *example != name && !example.starts_with(&format!("{name} ")));

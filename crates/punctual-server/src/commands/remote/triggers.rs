@@ -4,7 +4,10 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::client::{Call, Column, Extent, Format, Key, Lines, Remote, Request, Step, Style, column, plain};
+use super::jobs::{Edit, Put};
+use crate::client::{
+    Call, Column, Extent, Format, Key, Lines, Note, Remote, Request, Step, Style, column, plain,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -14,8 +17,37 @@ pub(crate) enum Command {
     Show(Key),
     /// Print the fire times that follow.
     Next(Next),
+    /// Pause a trigger.
+    Pause(Edit),
+    /// Let a paused trigger go on.
+    Resume(Edit),
+    /// Let a trigger in the state error try again.
+    Reset(Edit),
+    /// Store a trigger, new or changed.
+    Put(Put),
+    /// Delete a trigger.
+    Delete(Edit),
     /// List the groups of triggers that are paused.
     PausedGroups(Lines),
+    /// Pause all triggers of a group, and those that join it.
+    PauseGroup(OfGroup),
+    /// Let the triggers of a group go on.
+    ResumeGroup(OfGroup),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct OfGroup {
+    /// The group.
+    group: String,
+    #[command(flatten)]
+    note: Note,
+}
+
+impl OfGroup {
+    fn call(&self, request: Request, done: &str) -> Call {
+        let said = format!("The triggers of group {} are {done}.", plain(&self.group));
+        request.at("group", &self.group).note(&self.note).done(said)
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,6 +112,25 @@ impl Remote for Command {
                     one(&next.key),
                     Box::new(move |trigger| Ok(upcoming(trigger, count).into())),
                 ));
+            }
+            Self::Pause(edit) => edit.call(Request::post("/api/v1/triggers/{group}/{name}/pause"), "paused"),
+            Self::Resume(edit) => {
+                edit.call(Request::post("/api/v1/triggers/{group}/{name}/resume"), "resumed")
+            }
+            Self::Reset(edit) => edit.call(Request::post("/api/v1/triggers/{group}/{name}/reset"), "reset"),
+            Self::Delete(edit) => edit.call(Request::delete("/api/v1/triggers/{group}/{name}"), "deleted"),
+            Self::Put(put) => {
+                let mut file = put.file.read()?;
+                let (group, name) = file.take_key()?;
+                let request =
+                    Request::put("/api/v1/triggers/{group}/{name}").at("group", group).at("name", name);
+                request.json(&file.trigger()).note(&put.note).record(COLUMNS)
+            }
+            Self::PauseGroup(group) => {
+                group.call(Request::post("/api/v1/trigger-groups/{group}/pause"), "paused")
+            }
+            Self::ResumeGroup(group) => {
+                group.call(Request::post("/api/v1/trigger-groups/{group}/resume"), "resumed")
             }
             Self::PausedGroups(lines) => Request::get("/api/v1/paused-groups").whole(GROUPS, lines),
         };
