@@ -6,6 +6,8 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -28,13 +30,24 @@ impl Done {
 
 fn at(address: &str, args: &[&str]) -> Done {
     let home = tempfile::tempdir().unwrap();
-    let output = punctual(args)
+    typed(address, home.path(), args, "")
+}
+
+/// The command with this home and this standard input.
+fn typed(address: &str, home: &Path, args: &[&str], input: &str) -> Done {
+    let mut child = punctual(args)
         .env("PUNCTUAL_SERVER", address)
-        .env("XDG_CONFIG_HOME", home.path())
+        .env("XDG_CONFIG_HOME", home)
         .env("TZ", "Europe/Berlin")
         .env_remove("PUNCTUAL_TOKEN")
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    // A command that reads nothing may have ended.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Done { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
@@ -173,17 +186,22 @@ fn the_exit_code_tells_no_from_failed() {
 }
 
 /// Answers each request with the next of these, and says what the requests were.
-fn answer(answers: Vec<&'static str>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+fn answer<T: AsRef<str> + Send + 'static>(answers: Vec<T>) -> (String, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let one = move |answer: &str| {
+    let one = move |answer: T| {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = Vec::new();
         let mut byte = [0];
         while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
             request.push(byte[0]);
         }
-        stream.write_all(answer.as_bytes()).unwrap();
+        let head = String::from_utf8_lossy(&request).to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        stream.read_exact(&mut body).unwrap();
+        request.extend(body);
+        stream.write_all(answer.as_ref().as_bytes()).unwrap();
         String::from_utf8(request).unwrap()
     };
     (address, std::thread::spawn(move || answers.into_iter().map(one).collect()))
@@ -202,6 +220,103 @@ fn the_token_goes_to_this_server_alone() {
     let asked = asked.join().unwrap().remove(0);
     assert!(asked.starts_with("GET /api/v1/skipped?limit=50 HTTP/1.1\r\n"), "{asked}");
     assert!(asked.contains("authorization: Bearer pun_secret\r\n"), "{asked}");
+}
+
+const CALENDAR: &str = "name = 'closed'\n[calendar]\ntype = 'holiday'\ntz = 'UTC'\ndays = [2026-12-25]\n";
+const JOB: &str = r#"{
+    "group": "reports", "name": "daily", "kind": "noop",
+    "triggers": [{"group": "reports", "name": "noon", "calendar": "closed",
+        "schedule": {"type": "cron", "expr": "0 0 12 * * ?", "tz": "Europe/Berlin"}}]
+}"#;
+
+#[test]
+fn definitions_are_stored_changed_and_deleted() {
+    let server = Server::start("");
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (calendar, job) = (file("closed.toml", CALENDAR), file("daily.json", JOB));
+    let done = |args: &[&str], said: &str| {
+        let done = server.run(args);
+        assert!(done.code == 0 && done.out.contains(said), "{args:?}: {done:?}");
+    };
+    done(&["calendars", "put", &calendar, "--note", "the office is closed"], "name: closed");
+    done(&["jobs", "put", &job], "key: reports.daily");
+
+    // What is shown can be stored again, unless somebody else has changed it meanwhile.
+    let shown = server.run(&["jobs", "show", "reports.daily", "--json"]);
+    let old = file("old.json", &shown.out);
+    let new = file("new.json", &shown.out.replace("0 0 12", "0 30 12"));
+    done(&["jobs", "put", &new], "12:30");
+    let stale = server.run(&["jobs", "put", &old]);
+    assert!(stale.code == 1 && stale.err.contains("punctual: "), "{stale:?}");
+    done(&["jobs", "put", &old, "--force"], "12:00");
+    let trigger = server.run(&["triggers", "show", "reports.noon", "--json"]);
+    done(&["triggers", "put", &file("trigger.json", &trigger.out.replace("12 * *", "13 * *"))], "13:00");
+
+    done(&["jobs", "pause", "reports.daily"], "reports.daily is paused.");
+    done(&["triggers", "list", "--state", "paused"], "reports.noon");
+    done(&["jobs", "resume", "reports.daily"], "reports.daily is resumed.");
+    done(&["triggers", "pause-group", "reports"], "paused");
+    done(&["triggers", "paused-groups"], "reports");
+    done(&["triggers", "resume-group", "reports"], "resumed");
+    done(&["triggers", "reset", "reports.noon"], "reset");
+    done(&["backfill", "reports.noon", "2026-10-01", "2026-10-03", "--dry-run"], "runs stored: 0");
+    done(&["events", "emit", "nobody-waits", "--payload", "{}"], "0");
+    let used = server.run(&["calendars", "delete", "closed"]);
+    assert_eq!(used.code, 1, "{used:?}");
+    done(&["triggers", "delete", "reports.noon"], "deleted");
+    assert_eq!(server.run(&["jobs", "show", "reports.daily"]).code, 1, "it went with its last trigger");
+    done(&["calendars", "delete", "closed"], "deleted");
+}
+
+#[test]
+fn runs_are_asked_for_and_again() {
+    let server = Server::start("[jobs.often]\nkind = 'noop'\nevery = '7h'\n");
+    let done = server.run(&["jobs", "run", "config.often", "--data", "{\"n\":1}"]);
+    assert!(done.code == 0 && done.out.contains("The run is stored"), "{done:?}");
+    let manual = eventually("the run", || {
+        let rows = server.run(&["history", "list", "--task=often", "--status=success", "--jsonl"]).out;
+        let rows = rows.lines().map(|row| serde_json::from_str::<Value>(row).unwrap());
+        rows.into_iter().find(|row| row["cause"] == "manual")
+    });
+    let id = manual["id"].to_string();
+    let ended = server.run(&["history", "cancel", &id]);
+    assert!(ended.code == 1 && ended.err.contains("not-running"), "{ended:?}");
+    assert!(server.run(&["history", "rerun", &id]).out.contains("The run is stored"));
+    let wrong = server.run(&["jobs", "run", "config.often", "--data", "7"]);
+    assert!(wrong.code == 2 && wrong.err.contains("--data"), "{wrong:?}");
+}
+
+#[test]
+fn a_session_is_kept_for_its_server_until_the_end() {
+    const OK: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ";
+    let session = format!("{OK}44\r\n\r\n{}", r#"{"id":"ps_hush","must_change_password":true}"#);
+    let me = format!("{OK}14\r\n\r\n{}", r#"{"name":"ann"}"#);
+    let gone = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+    let (address, asked) = self::answer(vec![session, me, gone.to_owned()]);
+    let home = tempfile::tempdir().unwrap();
+    let run = |args: &[&str], input: &str| typed(&address, home.path(), args, input);
+
+    let login = run(&["login", "--username", "ann", "--password-stdin"], "pass word\n");
+    assert!(login.code == 0 && login.out.contains("punctual password"), "{login:?}");
+    assert!(!login.out.contains("ps_hush"), "{login:?}");
+    let file = home.path().join("punctual/credentials");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(run(&["whoami"], "").out, "name: ann\n");
+    assert_eq!(run(&["logout"], "").code, 0);
+    assert!(!std::fs::read_to_string(&file).unwrap().contains("ps_hush"));
+    let refused = run(&["login"], "ann\n");
+    assert!(refused.code == 2 && refused.err.contains("--password-stdin"), "{refused:?}");
+
+    let asked = asked.join().unwrap();
+    assert!(asked[0].ends_with(r#"{"password":"pass word","username":"ann"}"#), "{asked:?}");
+    assert!(!asked[0].contains("x-punctual-session"), "{asked:?}");
+    assert!(asked[1].contains("x-punctual-session: ps_hush\r\n"), "{asked:?}");
+    assert!(asked[2].starts_with("DELETE /api/session HTTP/1.1\r\n"), "{asked:?}");
 }
 
 #[test]
