@@ -93,7 +93,7 @@ pub(super) enum By {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Lines {
     /// Print each row as a line of JSON.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, help_heading = "Output", conflicts_with = "json")]
     jsonl: bool,
 }
 
@@ -117,13 +117,13 @@ fn one_line(text: &str) -> Result<String, String> {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Extent {
     /// At most so many rows; 50 unless given.
-    #[arg(long, value_name = "N", conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", help_heading = "Output", conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: Option<u32>,
     /// All rows.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub(super) all: bool,
     /// Print each row as a line of JSON.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, help_heading = "Output", conflicts_with = "json")]
     pub(super) jsonl: bool,
 }
 

@@ -143,7 +143,11 @@ fn reference() -> String {
         let arguments: String =
             command.get_positionals().map(|arg| format!(" {}", placeholder(arg))).collect();
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        let options: Vec<String> = command.get_opts().filter(|arg| !is_common(arg)).map(option).collect();
+        let options: Vec<String> = command
+            .get_arguments()
+            .filter(|arg| !arg.is_positional() && !is_common(arg))
+            .map(option)
+            .collect();
         let options = if options.is_empty() { String::new() } else { format!("<br>{}", options.join(" ")) };
         writeln!(text, "| `{name}{arguments}` | {about}{options} |").unwrap();
     }
@@ -153,7 +157,7 @@ fn reference() -> String {
 
 /// What every command has is described once.
 fn is_common(arg: &Arg) -> bool {
-    arg.get_help_heading().is_some() || ["help", "limit", "all", "jsonl"].contains(&arg.get_id().as_str())
+    arg.get_help_heading().is_some() || arg.get_id() == "help"
 }
 
 fn placeholder(arg: &Arg) -> String {
