@@ -28,7 +28,7 @@ pub struct Options {
     pub synchronous: Synchronous,
 }
 
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_lanes_and_calendars.sql"),
     include_str!("../migrations/0003_node_clock.sql"),

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
-use punctual_core::{ClusterStore, LockAnswer, LockHolder, LockMode, LockRequest, LockSet};
+use punctual_core::{
+    ClusterStore, FireId, HistoryStore, LockAnswer, LockHolder, LockMode, LockRequest, LockSet, TaskRunQuery,
+    TaskStatus,
+};
 use rusqlite::Connection;
 
 use crate::{Options, SqliteStore, open, sql};
@@ -221,4 +224,26 @@ async fn an_unreadable_trigger_is_kept_as_it_is_until_it_is_understood() {
     let trigger = store.trigger(&key).await.unwrap().unwrap();
     assert_eq!((trigger.state, trigger.next_fire_at), (TriggerState::Waiting, Some(at(30))));
     punctual_testkit::account::assert_all(&store).await;
+}
+
+#[tokio::test]
+async fn rows_of_an_older_version_are_kept_and_have_no_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let old = Connection::open(&path).unwrap();
+    for text in &open::MIGRATIONS[..6] {
+        old.execute_batch(text).unwrap();
+    }
+    old.pragma_update(None, "user_version", 6).unwrap();
+    old.execute_batch(
+        "INSERT INTO task_history (id, task, status, started_at, ended_at, job_id, trigger_id, term, node, attempt, origin, cause)
+         VALUES (5, 'old', 1, 1000, 2000, 0, 0, 0, 'n', 1, 5, 1)",
+    )
+    .unwrap();
+    drop(old);
+    let store = SqliteStore::open(&path, Options::default()).unwrap();
+    let row = store.history_entry(FireId(5)).await.unwrap().unwrap();
+    assert_eq!((row.task.as_str(), row.status), ("old", TaskStatus::Success));
+    assert_eq!((row.logs, row.progress, row.parent, row.run), (None, None, None, None));
+    assert_eq!(store.runs(&TaskRunQuery::default()).await.unwrap().total, 0);
 }
