@@ -45,6 +45,50 @@ CREATE TABLE gates (
 
 CREATE INDEX gates_due ON gates (kind_id, next_fire_at, priority_rank);
 
+CREATE TABLE history_fences (
+    sort   INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    value  INTEGER NOT NULL,
+    id     INTEGER NOT NULL,
+    rows   INTEGER NOT NULL,
+    PRIMARY KEY (sort, status, series, value, id)
+) WITHOUT ROWID;
+
+CREATE TABLE history_noted (
+    id    INTEGER PRIMARY KEY,
+    rows  INTEGER NOT NULL,
+    noted BLOB NOT NULL
+);
+
+CREATE TABLE history_places (
+    sort   INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    value  INTEGER NOT NULL,
+    id     INTEGER NOT NULL,
+    PRIMARY KEY (sort, status, series, value, id)
+) WITHOUT ROWID;
+
+CREATE TABLE history_rollups (
+    level     INTEGER NOT NULL,
+    series    INTEGER NOT NULL,
+    bucket    INTEGER NOT NULL,
+    success   INTEGER NOT NULL,
+    failed    INTEGER NOT NULL,
+    unknown   INTEGER NOT NULL,
+    total_ms  INTEGER NOT NULL,
+    durations TEXT NOT NULL,     -- CLASS:ROWS, with commas between
+    PRIMARY KEY (level, series, bucket)
+) WITHOUT ROWID;
+
+CREATE TABLE history_series (
+    id        INTEGER PRIMARY KEY,
+    task      TEXT NOT NULL,
+    job_group TEXT NOT NULL,
+    UNIQUE (task, job_group)
+);
+
 CREATE TABLE jobs (
     id            INTEGER PRIMARY KEY,
     job_group     TEXT NOT NULL,

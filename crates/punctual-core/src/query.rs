@@ -2,7 +2,15 @@
 
 use jiff::Timestamp;
 
-use crate::{Cause, FireId, JobKey, JobKind, SkipReason, TaskRunId, TaskStatus, TriggerKey, TriggerState};
+use crate::insights::Series;
+use crate::ranking::{Part, Place};
+use crate::time::to_millis;
+use crate::{
+    Cause, FireId, JobKey, JobKind, SkipReason, TaskHistory, TaskRunId, TaskStatus, TriggerKey, TriggerState,
+};
+
+/// Longer pages are read by sorting all rows that match.
+const LONGEST_PAGE: u64 = 10_000;
 
 /// Which part of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +92,36 @@ pub enum HistorySort {
     Status,
 }
 
+impl HistorySort {
+    /// The orders in which any page is found quickly ([`crate::ranking`]), in the order of their codes.
+    pub const RANKED: [Self; 3] = [Self::StartedAt, Self::EndedAt, Self::Duration];
+
+    /// The number in stores.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::StartedAt => 0,
+            Self::EndedAt => 1,
+            Self::Duration => 2,
+            Self::Task => 3,
+            Self::Status => 4,
+        }
+    }
+
+    /// Where a row stands in this order. In that by task, which is no number, only rows of one task can be compared.
+    pub fn place(self, row: &TaskHistory) -> Place {
+        let value = match self {
+            Self::StartedAt => to_millis(row.started_at),
+            Self::EndedAt => row.ended_at.map_or(i64::MAX, to_millis),
+            Self::Duration => row.duration_ms.map_or(i64::MAX, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+            Self::Task => 0,
+            // In the order of the words: failed, started, success, unknown.
+            Self::Status if row.status == TaskStatus::Failed => -1,
+            Self::Status => row.status.code(),
+        };
+        Place { value, id: row.id.0 }
+    }
+}
+
 /// Which rows of the history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryQuery {
@@ -111,8 +149,59 @@ pub struct HistoryQuery {
     pub sort: HistorySort,
     /// Latest or longest first.
     pub descending: bool,
+    /// Only rows that come after this place in the order ([`HistorySort::place`] of the last row of the page before): so
+    /// rows that are added or deleted meanwhile neither repeat nor hide others. The total counts all rows. Not in the
+    /// order by task.
+    pub after: Option<Place>,
     /// Which part.
     pub paging: Paging,
+}
+
+impl HistoryQuery {
+    /// What a store answers that is asked for rows after a place in the order by task.
+    pub const NO_PLACE: &str =
+        "rows in the order by task can be skipped by their number only: give an offset";
+
+    /// The part of the order that is asked for.
+    pub fn part(&self) -> Part {
+        Part { descending: self.descending, after: self.after, paging: self.paging }
+    }
+
+    /// Whether task, job and status are all that it filters by, and the page is so short that it is worth looking for its
+    /// place ([`crate::ranking`]).
+    pub fn is_ranked(&self) -> bool {
+        let plain = Self {
+            task: self.task.clone(),
+            status: self.status,
+            job: self.job.clone(),
+            sort: self.sort,
+            descending: self.descending,
+            after: self.after,
+            paging: self.paging,
+            ..Self::default()
+        };
+        *self == plain
+            && HistorySort::RANKED.contains(&self.sort)
+            && self.paging.limit.is_some_and(|limit| limit <= LONGEST_PAGE)
+    }
+
+    /// The statuses of ended rows that it matches.
+    pub fn ended_statuses(&self) -> impl Iterator<Item = TaskStatus> + use<> {
+        let wanted = self.status;
+        let ended = [TaskStatus::Success, TaskStatus::Failed, TaskStatus::Unknown];
+        ended.into_iter().filter(move |status| wanted.is_none_or(|wanted| wanted == *status))
+    }
+
+    /// Whether it matches open rows.
+    pub fn wants_open(&self) -> bool {
+        self.status.is_none_or(|status| status == TaskStatus::Started)
+    }
+
+    /// Whether it matches a series.
+    pub fn wants(&self, series: &Series) -> bool {
+        self.task.as_ref().is_none_or(|task| *task == series.task)
+            && self.job.as_ref().is_none_or(|job| series.job.as_ref() == Some(job))
+    }
 }
 
 impl Default for HistoryQuery {
@@ -130,6 +219,7 @@ impl Default for HistoryQuery {
             run: None,
             sort: HistorySort::StartedAt,
             descending: true,
+            after: None,
             paging: Paging::ALL,
         }
     }

@@ -16,10 +16,10 @@ use crate::definition::{Expired, Expiry, Repair};
 use crate::idempotency::RequestStore;
 use crate::{
     AccountStore, Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, DueKind, Fire, FireId,
-    Heartbeat, HeldLock, HistoryQuery, JobKey, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page,
-    Progress, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar,
-    StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId,
-    TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery,
+    Heartbeat, HeldLock, HistoryQuery, Insight, InsightsQuery, JobKey, JobQuery, LockAnswer, LockRequest,
+    NewTaskRun, Node, Page, Progress, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
+    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun,
+    TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery,
 };
 
 /// The connections of a store to its database.
@@ -144,6 +144,15 @@ pub trait HistoryStore: Send + Sync {
 
     /// One row.
     async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError>;
+
+    /// How runs went, by task, job and period: the ended runs that started in it. From roll-ups, so that it takes no
+    /// longer for a long history.
+    async fn insights(&self, query: &InsightsQuery) -> Result<Vec<Insight>, StoreError>;
+
+    /// Brings up to `at_most` rows (about) that ended or were deleted into the orders and roll-ups of the history; returns
+    /// how many are left. Lists and insights are right without it, and faster after it. Call it now and then, until few
+    /// are left.
+    async fn arrange(&self, at_most: u64) -> Result<u64, StoreError>;
 
     /// The distinct task names, ascending.
     async fn unique_tasks(&self) -> Result<Vec<String>, StoreError>;

@@ -318,6 +318,39 @@ pub(crate) async fn heartbeat_loop(inner: Arc<Inner>) {
     }
 }
 
+/// How many rows of the history are arranged in one transaction: few enough that a claim does not wait long for it.
+const ARRANGED: u64 = 1_000;
+/// After so many ends of runs the history is arranged with the next heartbeat,
+const ARRANGE_AFTER: u64 = 500;
+/// and anyway every so many heartbeats, for what was recorded or deleted.
+const ARRANGE_ANYWAY: u64 = 12;
+
+/// Brings what has ended into the orders of the history, beside the work and in small steps. A failure is no harm: lists
+/// are right without it, and a store that is gone is told of by the heartbeat.
+pub(crate) async fn arrange_loop(inner: Arc<Inner>) {
+    let heartbeat_ms = inner.node.settings.heartbeat_ms;
+    let (mut arranged, mut beats) = (0, 0_u64);
+    loop {
+        let next = later(inner.node.clock.now(), heartbeat_ms);
+        tokio::select! {
+            biased;
+            () = inner.stop.cancelled() => return,
+            () = inner.node.clock.sleep_until(next) => {}
+        }
+        beats += 1;
+        let executed = inner.node.executed();
+        if executed < arranged + ARRANGE_AFTER && !beats.is_multiple_of(ARRANGE_ANYWAY) {
+            continue;
+        }
+        arranged = executed;
+        while let Ok(ARRANGED..) = inner.node.store.arrange(ARRANGED).await {
+            if inner.stop.is_cancelled() {
+                return;
+            }
+        }
+    }
+}
+
 /// One heartbeat and what follows from it. Returns whether something may be due because of it.
 async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, StoreError> {
     let trusted = inner.node.trusts_lease(now);

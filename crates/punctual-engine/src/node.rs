@@ -213,6 +213,11 @@ impl Node {
         self.standing().trusted_until.is_some_and(|until| now < until)
     }
 
+    /// How many runs it has ended.
+    pub(crate) fn executed(&self) -> u64 {
+        self.executed.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn status(&self, now: Timestamp, running: usize) -> Status {
         let standing = self.standing().clone();
         Status {

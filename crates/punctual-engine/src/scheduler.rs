@@ -172,6 +172,7 @@ impl Scheduler {
         (report.retired, report.renamed) = (settled.retired, settled.renamed);
         let mut loops = lock(&self.inner.loops);
         loops.push(tokio::spawn(driver::heartbeat_loop(Arc::clone(&self.inner))));
+        loops.push(tokio::spawn(driver::arrange_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::completion_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::claim_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::changed_loop(Arc::clone(&self.inner))));

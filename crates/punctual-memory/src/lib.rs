@@ -19,11 +19,11 @@ use punctual_core::definition::{Expired, Expiry, Repair};
 use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
-    DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery,
-    LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered, Retention, SkippedQuery,
-    SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory,
-    TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey,
-    TriggerQuery, definition,
+    DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, Insight,
+    InsightsQuery, JobKey, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered,
+    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger,
+    TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term,
+    TriggerKey, TriggerQuery, definition,
 };
 
 use crate::state::State;
@@ -191,6 +191,14 @@ impl HistoryStore for MemoryStore {
 
     async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {
         Ok(self.state().history.get(&id).map(|row| row.entry.clone()))
+    }
+
+    async fn insights(&self, query: &InsightsQuery) -> Result<Vec<Insight>, StoreError> {
+        Ok(queries::insights(&self.state(), query))
+    }
+
+    async fn arrange(&self, _at_most: u64) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn unique_tasks(&self) -> Result<Vec<String>, StoreError> {

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use punctual_core::insights::{Collector, Series};
+use punctual_core::ranking::Noted;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    Cause, HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange,
-    StateCounts, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort,
-    TriggerQuery, TriggerState,
+    Cause, HistoryQuery, HistorySort, Insight, InsightsQuery, JobKind, JobQuery, Page, Paging, SkippedQuery,
+    SkippedRange, StateCounts, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery,
+    TaskRunSort, TaskStatus, TriggerQuery, TriggerState,
 };
 
 use crate::state::State;
@@ -100,22 +102,44 @@ pub(crate) fn history(state: &State, query: &HistoryQuery) -> Page<TaskHistory> 
         })
         .cloned()
         .collect();
-    rows.sort_by_key(|row| {
-        let (value, text) = match query.sort {
-            HistorySort::StartedAt => (to_millis(row.started_at), String::new()),
-            HistorySort::EndedAt => (row.ended_at.map_or(i64::MAX, to_millis), String::new()),
-            HistorySort::Duration => {
-                (row.duration_ms.map_or(i64::MAX, |ms| i64::try_from(ms).unwrap_or(i64::MAX)), String::new())
-            }
-            HistorySort::Task => (0, row.task.clone()),
-            HistorySort::Status => (0, row.status.to_string()),
-        };
-        (value, text, row.id)
+    rows.sort_by_cached_key(|row| {
+        let task = if query.sort == HistorySort::Task { row.task.clone() } else { String::new() };
+        (task, query.sort.place(row))
     });
     if query.descending {
         rows.reverse();
     }
-    page(rows, query.paging)
+    let total = rows.len() as u64;
+    if let Some(after) = query.after {
+        let comes_after = |row: &TaskHistory| match query.descending {
+            true => query.sort.place(row) < after,
+            false => query.sort.place(row) > after,
+        };
+        rows.retain(comes_after);
+    }
+    Page { total, ..page(rows, query.paging) }
+}
+
+/// Counted from the rows themselves: a store in memory is small.
+pub(crate) fn insights(state: &State, query: &InsightsQuery) -> Vec<Insight> {
+    let mut collector = Collector::new(query);
+    for row in state.history.values().map(|row| &row.entry) {
+        let series = Series { task: row.task.clone(), job: row.job.clone() };
+        if row.status == TaskStatus::Started || !Collector::wants(query, &series) {
+            continue;
+        }
+        let noted = Noted {
+            id: row.id.0,
+            series: 0,
+            status: row.status,
+            started_at: to_millis(row.started_at),
+            ended_at: row.ended_at.map(to_millis),
+            duration_ms: row.duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+            gone: false,
+        };
+        collector.note(&series, &noted);
+    }
+    collector.finish()
 }
 
 pub(crate) fn unique_tasks(state: &State) -> Vec<String> {

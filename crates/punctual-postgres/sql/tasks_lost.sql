@@ -5,3 +5,4 @@ WHERE id IN (
     WHERE h.status = 0 AND h.term IS NOT NULL
       AND NOT EXISTS (SELECT FROM nodes n WHERE n.term = h.term AND n.lease_until > $1)
     FOR UPDATE SKIP LOCKED)
+RETURNING id, task, coalesce(job_group, ''), status, started_at, ended_at, duration_ms

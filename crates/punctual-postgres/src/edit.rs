@@ -26,6 +26,7 @@ use tokio_postgres::Row;
 use crate::insert;
 use crate::link::{Asking, Caller, Link, Params, Statements};
 use crate::pool::Loan;
+use crate::ranked;
 use crate::rows::{self, code, integer, json, millis};
 use crate::shared::Shared;
 use crate::sql;
@@ -218,6 +219,17 @@ impl Edit {
         let id = id.ok_or_else(|| StoreError::Other("no number of the kind came".to_owned()))?;
         self.kinds.insert(kind.clone(), id);
         Ok(id)
+    }
+
+    /// Notes rows that a statement ended.
+    pub(crate) fn note_rows(&self, rows: &[Row]) -> Result<()> {
+        self.runtime.block_on(ranked::note_rows(&self.link, &self.shared, rows, false))
+    }
+
+    /// The numbers of the series of jobs.
+    pub(crate) fn series(&self, jobs: &[&JobKey]) -> Result<Vec<i64>> {
+        let names: Vec<(&str, &str)> = jobs.iter().map(|job| (job.name(), job.group())).collect();
+        self.runtime.block_on(ranked::series(&self.link, &self.shared, &names))
     }
 
     /// The number of the kind of a trigger's job.

@@ -17,6 +17,7 @@ use tokio_postgres::Row;
 use crate::claim::delete;
 use crate::edit::{EDIT_LOCK_SHARED, Edit};
 use crate::error::Sql;
+use crate::ranked;
 use crate::records::{self, logs_text, progress_text};
 use crate::rows::{code, instant, integer};
 use crate::shared::{Owner, Shared, lock};
@@ -72,6 +73,7 @@ struct Ends<'a> {
     keep: Vec<bool>,
     logs: Vec<Option<String>>,
     progress: Vec<Option<String>>,
+    series: Vec<i64>,
     done: &'a [Completion],
 }
 
@@ -93,6 +95,7 @@ impl<'a> Ends<'a> {
             keep: done.iter().map(|one| one.keep).collect(),
             logs: done.iter().map(|one| Some(logs_text(&one.logs))).collect(),
             progress: done.iter().map(|one| progress_text(one.progress.as_ref())).collect(),
+            series: vec![0; done.len()],
             done,
         }
     }
@@ -133,7 +136,9 @@ pub(crate) async fn complete_plain(
     }
     let jobs: BTreeSet<i64> =
         owners.iter().filter(|owner| !owner.durable).map(|owner| owner.job_id).collect();
-    let ends = Ends::of(done);
+    let mut ends = Ends::of(done);
+    let job_ids: Vec<i64> = owners.iter().map(|owner| owner.job_id).collect();
+    ends.series = ranked::series_of_jobs(client, shared, &ends.ids, &job_ids).await?;
     let close = client.prepare_cached(sql::RUNNING_CLOSE).await.sql()?;
     let (_, _, row, ()) = futures_util::try_join!(
         async { client.batch_execute("BEGIN").await.sql() },
@@ -152,6 +157,7 @@ pub(crate) async fn complete_plain(
                         &ends.keep,
                         &ends.logs,
                         &ends.progress,
+                        &ends.series,
                     ],
                 )
                 .await
@@ -222,7 +228,7 @@ pub(crate) fn complete(
 ) -> Result<Vec<Completed>, StoreError> {
     edit.wake = done.iter().any(|one| one.retry.is_some() || one.then == Then::MayAwait);
     let now = whole_millis(now);
-    let ends = Ends::of(done);
+    let mut ends = Ends::of(done);
     let open: Vec<Open> = edit.query(sql::RUNNING_READ, &[&ends.ids])?.iter().map(read_open).collect();
     let open_of = |one: &Completion| open.iter().find(|open| open.fire.id == one.id && open.term == one.term);
     for one in done {
@@ -231,6 +237,11 @@ pub(crate) fn complete(
         let Some(job) = edit.job_by_id(open.job_id)? else { continue };
         let again = pending::retried(&open.fire, &job, retry.data.clone(), retry.at, now);
         edit.insert_trigger(&again)?;
+    }
+    let jobs: Vec<&JobKey> = open.iter().map(|open| &open.job).collect();
+    let series = edit.series(&jobs)?;
+    for (number, one) in ends.series.iter_mut().zip(done) {
+        *number = open.iter().zip(&series).find(|(open, _)| open.fire.id == one.id).map_or(0, |(_, id)| *id);
     }
     let rows = edit.query(
         sql::RUNNING_CLOSE,
@@ -244,6 +255,7 @@ pub(crate) fn complete(
             &ends.keep,
             &ends.logs,
             &ends.progress,
+            &ends.series,
         ],
     )?;
     let answers = ends.answers(rows.first().and_then(|row| row.get(0)));
@@ -320,6 +332,7 @@ pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>,
                 &vec![true],
                 &vec![None::<String>],
                 &vec![None::<String>],
+                &edit.series(&[&open.job])?,
             ],
         )?;
         edit.run_statement(sql::TRIGGERS_DELETE_COMPLETE, &[&&[open.trigger_id][..]])?;

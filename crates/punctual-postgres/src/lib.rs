@@ -29,6 +29,7 @@ mod migrate;
 mod nodes;
 mod open;
 mod pool;
+mod ranked;
 mod records;
 mod requests;
 mod rows;
@@ -47,11 +48,11 @@ use punctual_core::definition::{Expired, Expiry, Repair};
 use punctual_core::time::to_millis;
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
-    DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobKind,
-    JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, PoolStatus, Progress, Recovered, Retention,
-    SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd,
-    TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term,
-    TriggerKey, TriggerQuery, definition, lock,
+    DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, Insight,
+    InsightsQuery, JobKey, JobKind, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, PoolStatus,
+    Progress, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar,
+    StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId,
+    TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery, definition, lock,
 };
 use tokio::runtime::Handle;
 use tokio_postgres::types::ToSql;
@@ -149,6 +150,23 @@ impl PostgresStore {
             wal_bytes: rows::count(row.get(1)),
         };
         Ok(self.one(sql::SERVER_TOTALS, &[], read).await?.unwrap_or_default())
+    }
+
+    /// Writes rows that ended elsewhere or earlier, in one transaction: under new ids, and each as the first attempt of a
+    /// fire of its own. Open ones are left out.
+    pub async fn put_history(&self, rows: Vec<TaskHistory>) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        let result = ranked::put::rows(&client, &self.shared, &rows).await;
+        client.after_transaction(result).await
+    }
+
+    /// Vacuums the tables of the history, as the server does on its own some time after they have grown.
+    pub async fn vacuum_history(&self) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        let tables =
+            "VACUUM (ANALYZE) task_history, history_places, history_fences, history_noted, history_rollups";
+        let result = client.batch_execute(tables).await.sql();
+        client.after(result)
     }
 
     async fn client(&self) -> Result<Loan, StoreError> {
@@ -370,8 +388,8 @@ impl HistoryStore for PostgresStore {
 
     async fn end_tasks(&self, ends: &[TaskEnd]) -> Result<Vec<Completed>, StoreError> {
         let client = self.client().await?;
-        let result = records::end_tasks(&client, ends).await;
-        client.after(result)
+        let result = records::end_tasks(&client, &self.shared, ends).await;
+        client.after_transaction(result).await
     }
 
     async fn put_progress(&self, term: Term, rows: &[(FireId, Progress)]) -> Result<(), StoreError> {
@@ -416,12 +434,28 @@ impl HistoryStore for PostgresStore {
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
         let client = self.client().await?;
+        if query.is_ranked() {
+            let result = ranked::read::history(&client, query).await;
+            return client.after_transaction(result).await;
+        }
         let result = lists::history(&client, query).await;
         client.after(result)
     }
 
     async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {
         self.one(sql::HISTORY_ENTRY, &[&id.0], rows::history).await
+    }
+
+    async fn insights(&self, query: &InsightsQuery) -> Result<Vec<Insight>, StoreError> {
+        let client = self.client().await?;
+        let result = ranked::read::insights(&client, query).await;
+        client.after_transaction(result).await
+    }
+
+    async fn arrange(&self, at_most: u64) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        let result = ranked::arrange(&client, at_most).await;
+        client.after_transaction(result).await
     }
 
     async fn unique_tasks(&self) -> Result<Vec<String>, StoreError> {
@@ -438,7 +472,7 @@ impl HistoryStore for PostgresStore {
         let client = self.client().await?;
         client.batch_execute("BEGIN").await.sql()?;
         let result = async {
-            let rows = records::prune(&client, retention).await?;
+            let rows = records::prune(&client, &self.shared, retention).await?;
             client.batch_execute("COMMIT").await.sql()?;
             Ok(rows)
         };

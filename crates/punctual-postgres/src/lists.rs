@@ -22,6 +22,8 @@ type Value = Box<dyn ToSql + Sync + Send>;
 struct Filter {
     conditions: String,
     values: Vec<Value>,
+    /// What the rows have to fulfil in addition, without being counted otherwise.
+    beyond: Option<(String, [i64; 2])>,
 }
 
 impl Filter {
@@ -61,6 +63,10 @@ impl Filter {
         let total = format!("SELECT count(*) FROM {from}{conditions}");
         let total = client.prepare_cached(&total).await.sql()?;
         let total: i64 = client.query_one(&total, &params(&self.values)).await.sql()?.get(0);
+        if let Some((condition, [value, id])) = self.beyond.take() {
+            self.push(&condition, vec![Box::new(value), Box::new(id)]);
+        }
+        let conditions = &self.conditions;
         let mut text = format!("SELECT {columns} FROM {from}{conditions} ORDER BY {order}");
         if let Some(limit) = paging.limit {
             self.values.push(Box::new(integer(limit)));
@@ -158,6 +164,17 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
         (HistorySort::Status, true) => "(CASE status WHEN 2 THEN -1 ELSE status END) DESC, id DESC",
         (HistorySort::Status, false) => "(CASE status WHEN 2 THEN -1 ELSE status END), id",
     };
+    if let Some(after) = query.after {
+        let value = match query.sort {
+            HistorySort::StartedAt => "started_at",
+            HistorySort::EndedAt => "coalesce(ended_at, 9223372036854775807)",
+            HistorySort::Duration => "coalesce(duration_ms, 9223372036854775807)",
+            HistorySort::Status => "CASE status WHEN 2 THEN -1 ELSE status END",
+            HistorySort::Task => return Err(StoreError::Other(HistoryQuery::NO_PLACE.to_owned())),
+        };
+        let side = if query.descending { '<' } else { '>' };
+        filter.beyond = Some((format!("({value}, id) {side} (?, ?)"), [after.value, after.id]));
+    }
     let columns = "id, task, status, started_at, ended_at, duration_ms, details, db_id, job_group, job_name, \
                    trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause, term, \
                    parent_id, run_id, logs, progress";

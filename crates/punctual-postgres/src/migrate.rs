@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_records.sql"),
     include_str!("../migrations/0005_request_keys.sql"),
     include_str!("../migrations/0006_nodes.sql"),
+    include_str!("../migrations/0007_ranked_history.sql"),
 ];
 
 /// The oldest server that has what the statements use.

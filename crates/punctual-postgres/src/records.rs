@@ -2,15 +2,17 @@
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
+use punctual_core::ranking::Noted;
 use punctual_core::time::to_millis;
 use punctual_core::{
     Completed, FireId, LogEntry, NewTaskRun, Progress, Retention, StoreError, TaskCounts, TaskEnd,
-    TaskRecord, TaskRunId, TaskRunStatus,
+    TaskRecord, TaskRunId, TaskRunStatus, TaskStatus,
 };
 use tokio_postgres::types::ToSql;
 
 use crate::edit::Edit;
 use crate::error::Sql;
+use crate::ranked;
 use crate::rows::{code, count, integer, millis};
 use crate::shared::Shared;
 use crate::sql;
@@ -61,12 +63,41 @@ pub(crate) async fn record(
             .await
             .sql()?;
     }
+    note_recorded(client, shared, rows, &ids).await?;
     client.batch_execute("COMMIT").await.sql()?;
     shared.remember_task_names(&names);
     Ok(ids.into_iter().map(FireId).collect())
 }
 
-pub(crate) async fn end_tasks(client: &Object, ends: &[TaskEnd]) -> Result<Vec<Completed>, StoreError> {
+/// Notes the rows that were recorded as ended.
+async fn note_recorded(
+    client: &Object,
+    shared: &Shared,
+    rows: &[TaskRecord],
+    ids: &[i64],
+) -> Result<(), StoreError> {
+    let ended: Vec<(&TaskRecord, i64)> =
+        rows.iter().zip(ids.iter().copied()).filter(|(row, _)| row.status != TaskStatus::Started).collect();
+    let names: Vec<(&str, &str)> = ended.iter().map(|(row, _)| (row.task.as_str(), "")).collect();
+    let series = ranked::series(client, shared, &names).await?;
+    let noted = ended.into_iter().zip(series).map(|((row, id), series)| Noted {
+        id,
+        series,
+        status: row.status,
+        started_at: to_millis(row.started_at),
+        ended_at: millis(row.ended_at),
+        duration_ms: row.duration_ms.map(integer),
+        gone: false,
+    });
+    ranked::note(client, &noted.collect::<Vec<_>>()).await
+}
+
+pub(crate) async fn end_tasks(
+    client: &Object,
+    shared: &Shared,
+    ends: &[TaskEnd],
+) -> Result<Vec<Completed>, StoreError> {
+    client.batch_execute("BEGIN").await.sql()?;
     let statement = client.prepare_cached(sql::TASKS_END).await.sql()?;
     let rows = client
         .query(
@@ -87,7 +118,9 @@ pub(crate) async fn end_tasks(client: &Object, ends: &[TaskEnd]) -> Result<Vec<C
         )
         .await
         .sql()?;
-    let closed: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    ranked::note_rows(client, shared, &rows, false).await?;
+    client.batch_execute("COMMIT").await.sql()?;
+    let closed: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(7))).collect();
     let answer = |end: &TaskEnd| match closed.contains(&(end.id.0, end.term.0)) {
         true => Completed::Closed,
         false => Completed::Superseded,
@@ -147,7 +180,8 @@ pub(crate) async fn close_run(
 
 /// Closes recorded work and task runs whose node is gone.
 pub(crate) fn close_lost(edit: &Edit, now: Timestamp) -> Result<(), StoreError> {
-    edit.run_statement(sql::TASKS_LOST, &[&to_millis(now)])?;
+    let lost = edit.query(sql::TASKS_LOST, &[&to_millis(now)])?;
+    edit.note_rows(&lost)?;
     edit.run_statement(sql::RUNS_LOST, &[&to_millis(now)])?;
     Ok(())
 }
@@ -163,38 +197,45 @@ impl Gone {
     async fn delete(
         &mut self,
         client: &Object,
+        shared: &Shared,
         text: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<(), StoreError> {
         let statement = client.prepare_cached(text).await.sql()?;
-        for row in client.query(&statement, params).await.sql()? {
+        let rows = client.query(&statement, params).await.sql()?;
+        for row in &rows {
             self.ids.push(row.get(0));
-            self.newest = self.newest.max(Some(row.get(1)));
+            self.newest = self.newest.max(Some(row.get(4)));
         }
+        ranked::note_rows(client, shared, &rows, true).await?;
         Ok(())
     }
 }
 
 /// Deletes one chunk, inside the caller's transaction.
-pub(crate) async fn prune(client: &Object, retention: &Retention) -> Result<u64, StoreError> {
+pub(crate) async fn prune(
+    client: &Object,
+    shared: &Shared,
+    retention: &Retention,
+) -> Result<u64, StoreError> {
     let chunk = integer(retention.chunk);
     let mut gone = Gone::default();
     if let Some(keep) = retention.max_rows.map(integer) {
         match &retention.job {
-            None => gone.delete(client, sql::PRUNE_SURPLUS, &[&keep, &chunk]).await?,
+            None => gone.delete(client, shared, sql::PRUNE_SURPLUS, &[&keep, &chunk]).await?,
             Some(job) => {
                 let params: [&(dyn ToSql + Sync); 4] = [&keep, &chunk, &job.group(), &job.name()];
-                gone.delete(client, sql::PRUNE_JOB_SURPLUS, &params).await?;
+                gone.delete(client, shared, sql::PRUNE_JOB_SURPLUS, &params).await?;
             }
         }
     }
     let left = chunk.saturating_sub(integer(gone.ids.len() as u64));
     if let Some(limit) = retention.ended_before.filter(|_| left > 0).map(to_millis) {
         match &retention.job {
-            None => gone.delete(client, sql::PRUNE_OLD, &[&limit, &left]).await?,
+            None => gone.delete(client, shared, sql::PRUNE_OLD, &[&limit, &left]).await?,
             Some(job) => {
                 let params: [&(dyn ToSql + Sync); 4] = [&limit, &left, &job.group(), &job.name()];
-                gone.delete(client, sql::PRUNE_JOB_OLD, &params).await?;
+                gone.delete(client, shared, sql::PRUNE_JOB_OLD, &params).await?;
             }
         }
     }
@@ -203,7 +244,7 @@ pub(crate) async fn prune(client: &Object, retention: &Retention) -> Result<u64,
     while !gone.ids.is_empty() {
         rows += gone.ids.len() as u64;
         let parents = std::mem::take(&mut gone.ids);
-        gone.delete(client, sql::PRUNE_CHILDREN, &[&parents]).await?;
+        gone.delete(client, shared, sql::PRUNE_CHILDREN, &[&parents]).await?;
     }
     if let Some(newest) = newest.filter(|_| retention.job.is_none()) {
         let statement = client.prepare_cached(sql::PRUNE_RUNS).await.sql()?;

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) open_fires: Mutex<HashMap<i64, Owner>>,
     /// Claims of this process that may or may not have been committed.
     pub(crate) doubts: Mutex<Vec<Doubt>>,
+    /// Numbers of series by task and group, and by job; only ones that are committed.
+    pub(crate) series: Mutex<crate::ranked::KnownSeries>,
     /// Jobs that are to be deleted if nothing is left of them.
     ended_jobs: Mutex<Vec<i64>>,
 }

@@ -3,6 +3,7 @@
 
 mod drain;
 mod failover;
+mod history;
 mod idle;
 mod lateness;
 mod world;
@@ -15,6 +16,8 @@ pub(crate) enum Command {
     Drain(drain::Args),
     /// Fire at a steady rate: how late runs start.
     Lateness(lateness::Args),
+    /// Fill a history and ask for pages and insights: milliseconds an answer.
+    History(history::Args),
     /// Store cron triggers and wait: time to ready, memory, commits a second.
     Idle(idle::Args),
     /// Kill nodes at work: how long until another has begun their runs again.
@@ -52,6 +55,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Drain(args) => runtime.block_on(drain::run(args)),
         Command::Lateness(args) => runtime.block_on(lateness::run(args)),
+        Command::History(args) => runtime.block_on(history::run(args)),
         Command::Idle(args) => runtime.block_on(idle::run(args)),
         Command::Failover(args) => runtime.block_on(failover::run(args)),
         Command::FailoverVictim(args) => runtime.block_on(failover::victim(args)),

@@ -310,7 +310,10 @@ impl Taken<'_> {
         let opened = rows.iter().filter_map(|row| row.fire.as_ref().zip(Some(&row.trigger)));
         writer.open_fires.extend(opened.map(|(fire, trigger)| {
             let (job_id, trigger_id) = (trigger.job_id, trigger.id);
-            (fire.id.0, Owner { job_id, trigger_id, lane: trigger.lane.map(|lane| lane.id) })
+            (fire.id.0, {
+                let lane = trigger.lane.map(|lane| lane.id);
+                Owner { job_id, trigger_id, lane, started_at: to_millis(fire.fired_at) }
+            })
         }));
         Ok(())
     }

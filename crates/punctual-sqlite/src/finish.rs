@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use punctual_core::definition::{self, DefinitionTx};
 use punctual_core::pending::{self, OpenFire};
+use punctual_core::ranking::Noted;
 use punctual_core::recovery::{self, Orphan};
 use punctual_core::time::{to_millis, whole_millis};
 use punctual_core::{
@@ -14,6 +15,7 @@ use punctual_core::{
 use rusqlite::{OptionalExtension, Row};
 
 use crate::error::Sql;
+use crate::ranked;
 use crate::records::{self, RowEnd, logs_text, progress_text};
 use crate::rows::{instant, integer};
 use crate::sql;
@@ -40,7 +42,12 @@ fn read_open(row: &Row<'_>) -> rusqlite::Result<Open> {
             origin: FireId(row.get(7)?),
             cause: Cause::from_code(row.get(8)?),
         },
-        owner: Owner { job_id: row.get(1)?, trigger_id: row.get(2)?, lane: row.get(14)? },
+        owner: Owner {
+            job_id: row.get(1)?,
+            trigger_id: row.get(2)?,
+            lane: row.get(14)?,
+            started_at: row.get(15)?,
+        },
         data: row.get::<_, Option<String>>(9)?.map_or_else(Data::empty, Data::stored),
         node: row.get(10)?,
         term: Term(row.get(11)?),
@@ -98,7 +105,12 @@ pub(crate) fn complete(
         let open = writer.one(sql::FIRE_READ, (completion.id.0, completion.term.0), read_open)?;
         touched.awaiting.extend(open.map(|open| open.fire.trigger));
     }
-    let answers = close_all(&writer.connection, &writer.open_fires, done, &mut touched).sql()?;
+    let mut ended = Vec::with_capacity(done.len());
+    let answers = close_all(&writer.connection, &writer.open_fires, done, &mut touched, &mut ended).sql()?;
+    for (owner, row) in ended {
+        let series = ranked::series_of(writer, Some(owner.job_id), row.id)?;
+        writer.notes.rows.push(Noted { series, ..row });
+    }
     for completion in done {
         writer.last_end = writer.last_end.max(whole_millis(completion.ended_at));
         writer.open_fires.remove(&completion.id.0);
@@ -124,6 +136,7 @@ fn close_all(
     known: &HashMap<i64, Owner>,
     done: &[Completion],
     touched: &mut Touched,
+    ended: &mut Vec<(Owner, Noted)>,
 ) -> rusqlite::Result<Vec<Completed>> {
     let mut owner = connection.prepare_cached(sql::FIRE_OWNER)?;
     let mut close = connection.prepare_cached(sql::FIRE_CLOSE)?;
@@ -132,8 +145,10 @@ fn close_all(
     let mut answers = Vec::with_capacity(done.len());
     for completion in done {
         let (id, term) = (completion.id.0, completion.term.0);
-        let read =
-            |row: &Row<'_>| Ok(Owner { job_id: row.get(0)?, trigger_id: row.get(1)?, lane: row.get(2)? });
+        let read = |row: &Row<'_>| {
+            let (job_id, trigger_id) = (row.get(0)?, row.get(1)?);
+            Ok(Owner { job_id, trigger_id, lane: row.get(2)?, started_at: row.get(3)? })
+        };
         let found = match known.get(&id) {
             Some(found) => Some(*found),
             None => owner.query_row((id, term), read).optional()?,
@@ -158,7 +173,15 @@ fn close_all(
                 logs: Some(logs_text(&completion.logs)),
                 progress: progress_text(completion.progress.as_ref()),
             };
-            end.write(&mut close)?
+            let closed = end.write(&mut close)?;
+            if closed > 0 {
+                let started_at = found.started_at;
+                let (ended_at, duration_ms) =
+                    (Some(to_millis(completion.ended_at)), Some(integer(completion.duration_ms)));
+                let row = Noted { id, series: 0, status, started_at, ended_at, duration_ms, gone: false };
+                ended.push((found, row));
+            }
+            closed
         } else {
             remove.execute((id, term))?
         };
@@ -193,6 +216,16 @@ fn close_lost(
         progress: None,
     };
     writer.connection.prepare_cached(sql::FIRE_CLOSE).and_then(|mut close| end.write(&mut close)).sql()?;
+    let series = ranked::series_of(writer, Some(open.owner.job_id), open.fire.id.0)?;
+    writer.notes.rows.push(Noted {
+        id: open.fire.id.0,
+        series,
+        status: TaskStatus::Unknown,
+        started_at: open.owner.started_at,
+        ended_at: Some(to_millis(ended_at)),
+        duration_ms: None,
+        gone: false,
+    });
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod finish;
 mod lists;
 mod locks;
 mod open;
+mod ranked;
 mod records;
 mod requests;
 mod rows;
@@ -41,10 +42,10 @@ use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
     DefinitionStore, DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore,
-    JobKey, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered, Retention,
-    SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd,
-    TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term,
-    TriggerKey, TriggerQuery, definition, lock,
+    Insight, InsightsQuery, JobKey, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress,
+    Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob,
+    StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery,
+    TaskRunStatus, TaskStatus, Term, TriggerKey, TriggerQuery, definition, lock,
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -90,6 +91,16 @@ impl SqliteStore {
         let writer = actor::writer(connection, options.synchronous, Arc::clone(&commits))?;
         let reader = actor::reader(open::reader(&path)?)?;
         Ok(Self { path, writer: Some(writer), reader, commits, _lock: Some(lock) })
+    }
+
+    /// Writes rows that ended elsewhere or earlier, in one transaction: under new ids, and each as the first attempt of a
+    /// fire of its own. Open ones are left out.
+    pub async fn put_history(&self, rows: Vec<TaskHistory>) -> Result<(), StoreError> {
+        self.write(move |writer| {
+            let ended = rows.iter().filter(|row| row.status != TaskStatus::Started);
+            ended.into_iter().try_for_each(|row| ranked::put(writer, row))
+        })
+        .await
     }
 
     /// Opens a file for reading only, also beside the process that uses it. Calls that would write are refused.
@@ -349,6 +360,19 @@ impl HistoryStore for SqliteStore {
                 .sql()
         })
         .await
+    }
+
+    async fn insights(&self, query: &InsightsQuery) -> Result<Vec<Insight>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| ranked::read::insights(connection, &query)).await
+    }
+
+    async fn arrange(&self, at_most: u64) -> Result<u64, StoreError> {
+        self.writer()?
+            .call(move |writer| {
+                writer.transaction(Durability::Ordered, |writer| ranked::arrange(writer, at_most))
+            })
+            .await
     }
 
     async fn unique_tasks(&self) -> Result<Vec<String>, StoreError> {

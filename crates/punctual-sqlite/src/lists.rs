@@ -21,6 +21,8 @@ use crate::writer::read_job;
 struct Filter {
     conditions: Vec<&'static str>,
     values: Vec<Value>,
+    /// What the rows have to fulfil in addition, without being counted otherwise.
+    beyond: Option<(String, [Value; 2])>,
 }
 
 impl Filter {
@@ -59,11 +61,17 @@ impl Filter {
             .and_then(|mut statement| statement.query_row(params_from_iter(&self.values), |row| row.get(0)))
             .sql()?;
         let limit = paging.limit.map_or(-1, integer);
+        let mut rows_filter = filter;
+        if let Some((condition, values)) = self.beyond {
+            let word = if rows_filter.is_empty() { " WHERE " } else { " AND " };
+            rows_filter.push_str(&format!("{word}{condition}"));
+            self.values.extend(values);
+        }
         self.values.push(limit.into());
         self.values.push(integer(paging.offset).into());
         let rows = connection
             .prepare_cached(&format!(
-                "SELECT {columns} FROM {from}{filter} ORDER BY {order} LIMIT ? OFFSET ?"
+                "SELECT {columns} FROM {from}{rows_filter} ORDER BY {order} LIMIT ? OFFSET ?"
             ))
             .and_then(|mut statement| statement.query_map(params_from_iter(&self.values), read)?.collect())
             .sql()?;
@@ -119,6 +127,9 @@ pub(crate) fn history(
     connection: &Connection,
     query: &HistoryQuery,
 ) -> Result<Page<TaskHistory>, StoreError> {
+    if query.is_ranked() {
+        return crate::ranked::read::history(connection, query);
+    }
     let mut filter = Filter::default();
     filter.add("task = ?", query.task.clone());
     filter.add("status = ?", query.status.map(punctual_core::TaskStatus::code));
@@ -144,6 +155,17 @@ pub(crate) fn history(
         (HistorySort::Status, true) => "(CASE status WHEN 2 THEN -1 ELSE status END) DESC, id DESC",
         (HistorySort::Status, false) => "(CASE status WHEN 2 THEN -1 ELSE status END), id",
     };
+    if let Some(after) = query.after {
+        let value = match query.sort {
+            HistorySort::StartedAt => "started_at",
+            HistorySort::EndedAt => "coalesce(ended_at, 9223372036854775807)",
+            HistorySort::Duration => "coalesce(duration_ms, 9223372036854775807)",
+            HistorySort::Status => "CASE status WHEN 2 THEN -1 ELSE status END",
+            HistorySort::Task => return Err(StoreError::Other(HistoryQuery::NO_PLACE.to_owned())),
+        };
+        let side = if query.descending { '<' } else { '>' };
+        filter.beyond = Some((format!("({value}, id) {side} (?, ?)"), [after.value.into(), after.id.into()]));
+    }
     let columns = "id, task, status, started_at, ended_at, duration_ms, details, db_id, job_group, job_name, \
                    trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause, term, \
                    parent_id, run_id, logs, progress";

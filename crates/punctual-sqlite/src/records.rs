@@ -1,14 +1,16 @@
 //! Recorded work, task runs, and the clean-up of both.
 
 use jiff::Timestamp;
+use punctual_core::ranking::Noted;
 use punctual_core::time::to_millis;
 use punctual_core::{
     Completed, FireId, LogEntry, NewTaskRun, Progress, Retention, StoreError, TaskCounts, TaskEnd,
-    TaskRecord, TaskRunId, TaskRunStatus, Term,
+    TaskRecord, TaskRunId, TaskRunStatus, TaskStatus, Term,
 };
 use rusqlite::Row;
 
 use crate::error::Sql;
+use crate::ranked;
 use crate::rows::{count, integer};
 use crate::sql;
 use crate::writer::Writer;
@@ -73,10 +75,22 @@ pub(crate) fn record(writer: &mut Writer, row: &TaskRecord) -> Result<FireId, St
             progress_text(row.progress.as_ref()),
         ),
     )?;
+    if row.status != TaskStatus::Started {
+        let series = ranked::series(writer, &row.task, "")?;
+        writer.notes.rows.push(Noted {
+            id,
+            series,
+            status: row.status,
+            started_at: to_millis(row.started_at),
+            ended_at: row.ended_at.map(to_millis),
+            duration_ms: row.duration_ms.map(integer),
+            gone: false,
+        });
+    }
     Ok(FireId(id))
 }
 
-pub(crate) fn end_task(writer: &Writer, end: &TaskEnd) -> Result<Completed, StoreError> {
+pub(crate) fn end_task(writer: &mut Writer, end: &TaskEnd) -> Result<Completed, StoreError> {
     let row = RowEnd {
         id: end.id.0,
         term: end.term.0,
@@ -92,6 +106,21 @@ pub(crate) fn end_task(writer: &Writer, end: &TaskEnd) -> Result<Completed, Stor
         .prepare_cached(sql::FIRE_CLOSE)
         .and_then(|mut close| row.write(&mut close))
         .sql()?;
+    if closed > 0 {
+        let names = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let found: Option<(String, String, i64)> = writer.one(sql::SERIES_OF_ROW, [end.id.0], names)?;
+        let (task, group, started_at) = found.unwrap_or_default();
+        let series = ranked::series(writer, &task, &group)?;
+        writer.notes.rows.push(Noted {
+            id: end.id.0,
+            series,
+            status: end.status,
+            started_at,
+            ended_at: Some(to_millis(end.ended_at)),
+            duration_ms: Some(integer(end.duration_ms)),
+            gone: false,
+        });
+    }
     Ok(if closed > 0 { Completed::Closed } else { Completed::Superseded })
 }
 
@@ -144,8 +173,8 @@ pub(crate) fn close_run(
 }
 
 /// Closes recorded work and task runs whose node is gone.
-pub(crate) fn close_lost(writer: &Writer, now: Timestamp) -> Result<(), StoreError> {
-    writer.run(sql::TASKS_LOST, [to_millis(now)])?;
+pub(crate) fn close_lost(writer: &mut Writer, now: Timestamp) -> Result<(), StoreError> {
+    ranked::noting(writer, sql::TASKS_LOST, [to_millis(now)], false)?;
     writer.run(sql::RUNS_LOST, [to_millis(now)])?;
     Ok(())
 }
@@ -160,11 +189,11 @@ struct Gone {
 impl Gone {
     fn delete(
         &mut self,
-        writer: &Writer,
+        writer: &mut Writer,
         statement: &str,
         params: impl rusqlite::Params,
     ) -> Result<(), StoreError> {
-        for (id, started_at) in writer.many(statement, params, |row| Ok((row.get(0)?, row.get(1)?)))? {
+        for (id, started_at) in ranked::noting(writer, statement, params, true)? {
             self.ids.push(id);
             self.newest = self.newest.max(Some(started_at));
         }
@@ -172,7 +201,7 @@ impl Gone {
     }
 }
 
-pub(crate) fn prune(writer: &Writer, retention: &Retention) -> Result<u64, StoreError> {
+pub(crate) fn prune(writer: &mut Writer, retention: &Retention) -> Result<u64, StoreError> {
     let chunk = integer(retention.chunk);
     let mut gone = Gone::default();
     if let Some(keep) = retention.max_rows.map(integer) {

@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::Sql;
 use crate::open::Synchronous;
+use crate::ranked::{self, Notes};
 use crate::rows::{count, instant, integer};
 use crate::sql;
 
@@ -47,6 +48,8 @@ pub(crate) struct Writer {
     pub(crate) open_fires: HashMap<i64, Owner>,
     /// The last end of a run: none in a lane starts before it.
     pub(crate) last_end: Timestamp,
+    /// What this transaction has to note, see `ranked`.
+    pub(crate) notes: Notes,
 }
 
 /// What a fire belongs to.
@@ -55,6 +58,7 @@ pub(crate) struct Owner {
     pub(crate) job_id: i64,
     pub(crate) trigger_id: i64,
     pub(crate) lane: Option<i64>,
+    pub(crate) started_at: i64,
 }
 
 impl Writer {
@@ -72,6 +76,7 @@ impl Writer {
             calendars: HashMap::new(),
             open_fires: HashMap::new(),
             last_end: Timestamp::MIN,
+            notes: Notes::default(),
         }
     }
 
@@ -96,6 +101,7 @@ impl Writer {
         let before = self.connection.total_changes();
         self.connection.execute_batch("BEGIN IMMEDIATE").sql()?;
         let result = work(self).and_then(|value| {
+            ranked::write_notes(self)?;
             self.connection.execute_batch("COMMIT").sql()?;
             Ok(value)
         });
@@ -122,6 +128,7 @@ impl Writer {
         self.task_names.clear();
         self.calendars.clear();
         self.open_fires.clear();
+        self.notes = Notes::default();
     }
 
     pub(crate) fn run(&self, statement: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {

@@ -13,6 +13,7 @@ pub mod late;
 pub mod limits;
 pub mod locks;
 pub mod pausing;
+pub mod ranked;
 pub mod records;
 pub mod requests;
 
@@ -175,6 +176,10 @@ macro_rules! conformance_cases {
             entities_of_runs_are_listed_once,
             children_and_runs_are_pruned_with_their_rows,
             a_job_can_be_pruned_alone,
+        );
+        $crate::conformance_cases!(@area $make, ranked:
+            lists_and_insights_are_what_the_rows_say,
+            a_long_list_stays_in_order,
         );
         $crate::conformance_cases!(@area $make, cluster:
             a_node_registers_and_renews,

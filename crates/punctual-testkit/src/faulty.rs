@@ -10,11 +10,11 @@ use punctual_core::definition::{Expired, Expiry, Repair};
 use punctual_core::{
     Account, AccountChange, AccountRetention, AccountStore, Applied, AuditQuery, AuditRow, Change, Claim,
     Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, DueKind, Fire, FireId,
-    FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, JobKey, JobQuery, JobStore, LockAnswer,
-    LockRequest, NewTaskRun, Node, Page, Paging, PoolStatus, Progress, PrunedAccounts, Recovered, Retention,
-    SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd,
-    TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term,
-    TriggerKey, TriggerQuery,
+    FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, Insight, InsightsQuery, JobKey, JobQuery,
+    JobStore, LockAnswer, LockRequest, NewTaskRun, Node, Page, Paging, PoolStatus, Progress, PrunedAccounts,
+    Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob,
+    StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery,
+    TaskRunStatus, Term, TriggerKey, TriggerQuery,
 };
 use punctual_core::{Keyed, KeyedRequest, RequestStore};
 use tokio::sync::Notify;
@@ -236,6 +236,14 @@ impl HistoryStore for FaultyStore {
 
     async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {
         self.pass().await?.history_entry(id).await
+    }
+
+    async fn insights(&self, query: &InsightsQuery) -> Result<Vec<Insight>, StoreError> {
+        self.pass().await?.insights(query).await
+    }
+
+    async fn arrange(&self, at_most: u64) -> Result<u64, StoreError> {
+        self.pass().await?.arrange(at_most).await
     }
 
     async fn unique_tasks(&self) -> Result<Vec<String>, StoreError> {

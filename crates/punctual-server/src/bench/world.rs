@@ -74,6 +74,11 @@ impl Place {
         })
     }
 
+    /// Opens a store whose history can be filled; one that was filled before stays as it is.
+    pub(super) async fn open_filled(&self, keep: bool) -> Result<Opened, StoreError> {
+        if keep { self.open_again().await } else { self.open().await }
+    }
+
     /// How another process finds the store.
     pub(super) fn url(&self) -> anyhow::Result<String> {
         match self {
@@ -110,6 +115,24 @@ pub(super) struct Totals {
 }
 
 impl Opened {
+    pub(super) async fn put_history(&self, rows: Vec<punctual_core::TaskHistory>) -> anyhow::Result<()> {
+        match self {
+            Self::Memory(_) => {
+                bail!("this measurement needs a database: give sqlite://PATH or postgresql://...")
+            }
+            Self::Sqlite(store) => Ok(store.put_history(rows).await?),
+            Self::Postgres(store) => Ok(store.put_history(rows).await?),
+        }
+    }
+
+    /// Does at once what the database would do in time.
+    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(_) | Self::Sqlite(_) => Ok(()),
+            Self::Postgres(store) => store.vacuum_history().await,
+        }
+    }
+
     pub(super) fn store(&self) -> Arc<dyn JobStore> {
         match self {
             Self::Memory(store) => Arc::clone(store) as Arc<dyn JobStore>,

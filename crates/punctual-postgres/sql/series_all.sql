@@ -1,0 +1,1 @@
+SELECT id, task, job_group FROM history_series

@@ -1,0 +1,175 @@
+//! Pages and insights, each read from one state of the database.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::Object;
+use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
+use punctual_core::ranking::{self, Fence, List, Place};
+use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory};
+use tokio_postgres::Row;
+
+use super::read_noted;
+use crate::error::Sql;
+use crate::link::Statements;
+use crate::rows::{self, code, count};
+use crate::sql;
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// The fences of lists, each list's in order.
+pub(super) async fn fences(client: &Object, lists: &[List]) -> Result<Vec<(List, Fence)>, StoreError> {
+    let sorts: Vec<i16> = lists.iter().map(|list| list.sort).collect();
+    let statuses: Vec<i16> = lists.iter().map(|list| list.status).collect();
+    let series: Vec<i64> = lists.iter().map(|list| list.series).collect();
+    let rows = client.rows(sql::FENCES, &[&sorts, &statuses, &series]).await?;
+    let read = |row: &Row| {
+        let list = List { sort: row.get(0), status: row.get(1), series: row.get(2) };
+        let first = Place { value: row.get(3), id: row.get(4) };
+        (list, Fence { first, rows: count(row.get(5)) })
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// The places of lists, each from one place up to another; those of series 0 are the ones of all series.
+pub(super) async fn places(
+    client: &Object,
+    spans: &[(List, Place, Option<Place>)],
+    all: &[i64],
+) -> Result<Vec<Place>, StoreError> {
+    let mut flat: Vec<(List, Place, Place)> = Vec::new();
+    for (list, from, to) in spans {
+        let to = to.unwrap_or(Place::END);
+        let one = [list.series];
+        let series = if list.series == 0 { all } else { &one };
+        flat.extend(series.iter().map(|series| (List { series: *series, ..*list }, *from, to)));
+    }
+    if flat.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sorts: Vec<i16> = flat.iter().map(|(list, _, _)| list.sort).collect();
+    let statuses: Vec<i16> = flat.iter().map(|(list, _, _)| list.status).collect();
+    let each = |of: fn(&(List, Place, Place)) -> i64| flat.iter().map(of).collect::<Vec<i64>>();
+    let params = (
+        each(|(list, _, _)| list.series),
+        each(|(_, from, _)| from.value),
+        each(|(_, from, _)| from.id),
+        each(|(_, _, to)| to.value),
+        each(|(_, _, to)| to.id),
+    );
+    let rows = client
+        .rows(sql::PLACES, &[&sorts, &statuses, &params.0, &params.1, &params.2, &params.3, &params.4])
+        .await?;
+    Ok(rows.iter().map(|row| Place { value: row.get(0), id: row.get(1) }).collect())
+}
+
+pub(super) fn rollup(row: &Row) -> Rollup {
+    let mut rollup = Rollup {
+        success: row.get(0),
+        failed: row.get(1),
+        unknown: row.get(2),
+        total_ms: row.get(3),
+        ..Rollup::default()
+    };
+    rollup.durations.add_text(row.get(4));
+    rollup
+}
+
+fn series(task: String, group: String) -> Series {
+    let job = (!group.is_empty()).then(|| JobKey::stored(group, task.clone()));
+    Series { task, job }
+}
+
+/// The series that are asked for, by their numbers.
+async fn series_where(
+    client: &Object,
+    task: Option<&str>,
+    wants: impl Fn(&Series) -> bool,
+) -> Result<HashMap<i64, Series>, StoreError> {
+    let found = match task {
+        Some(task) => client.rows(sql::SERIES_OF_TASK, &[&task]).await?,
+        None => client.rows(sql::SERIES_ALL, &[]).await?,
+    };
+    let read = |row: &Row| (row.get(0), series(row.get(1), row.get(2)));
+    Ok(found.iter().map(read).filter(|(_, series)| wants(series)).collect())
+}
+
+async fn open_places(client: &Object, query: &HistoryQuery) -> Result<Vec<Place>, StoreError> {
+    if !query.wants_open() {
+        return Ok(Vec::new());
+    }
+    let place = |row: &Row| {
+        let value = match query.sort {
+            HistorySort::EndedAt => row.get::<_, Option<i64>>(2).unwrap_or(i64::MAX),
+            HistorySort::Duration => row.get::<_, Option<i64>>(3).unwrap_or(i64::MAX),
+            _ => row.get(1),
+        };
+        let place = Place { value, id: row.get(0) };
+        let plain = query.task.is_none() && query.job.is_none();
+        (plain || query.wants(&series(row.get(4), row.get(5)))).then_some(place)
+    };
+    Ok(client.rows(sql::OPEN_PLACES, &[]).await?.iter().filter_map(place).collect())
+}
+
+/// A page of a list that filters by task, job and status only.
+pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
+    client.batch_execute(BEGIN).await.sql()?;
+    let (wanted, noted, open) = futures_util::try_join!(
+        series_where(client, query.task.as_deref(), |series| query.wants(series)),
+        client.rows(sql::NOTED_ALL, &[]),
+        open_places(client, query),
+    )?;
+    let numbers: Vec<i64> = wanted.keys().copied().collect();
+    let plain = query.task.is_none() && query.job.is_none();
+    let of_lists: &[i64] = if plain { &[0] } else { &numbers };
+    let mut lists = Vec::new();
+    for status in query.ended_statuses() {
+        let status = code(status.code());
+        lists.extend(of_lists.iter().map(|series| List { sort: query.sort.code(), status, series: *series }));
+    }
+    let at: HashMap<List, usize> = lists.iter().enumerate().map(|(at, list)| (*list, at)).collect();
+    let mut fenced = vec![Vec::new(); lists.len()];
+    for (list, fence) in fences(client, &lists).await? {
+        if let Some(at) = at.get(&list) {
+            fenced[*at].push(fence);
+        }
+    }
+    let mut rows = Vec::new();
+    noted.iter().for_each(|row| read_noted(row, &mut rows));
+    let (mut fresh, gone) = ranking::unfolded(&rows, &lists, query.sort);
+    fresh.extend(open);
+    let plan = ranking::plan(&fenced, fresh, &gone, &query.part());
+    let spans: Vec<_> = plan.spans.iter().map(|span| (lists[span.list], span.from, span.to)).collect();
+    let read = places(client, &spans, &numbers).await?;
+    let total = plan.total;
+    let ids = plan.pick(read);
+    let found = client.rows(sql::HISTORY_BY_IDS, &[&ids]).await?;
+    client.batch_execute("COMMIT").await.sql()?;
+    let mut found: HashMap<i64, TaskHistory> =
+        found.iter().map(|row| (row.get(0), rows::history(row))).collect();
+    Ok(Page { rows: ids.iter().filter_map(|id| found.remove(id)).collect(), total })
+}
+
+pub(crate) async fn insights(client: &Object, query: &InsightsQuery) -> Result<Vec<Insight>, StoreError> {
+    client.batch_execute(BEGIN).await.sql()?;
+    let wanted =
+        series_where(client, query.task.as_deref(), |series| Collector::wants(query, series)).await?;
+    let numbers: Vec<i64> = wanted.keys().copied().collect();
+    let mut collector = Collector::new(query);
+    for (level, from, to) in query.parts() {
+        for row in client.rows(sql::ROLLUPS, &[&level, &numbers, &from, &to]).await? {
+            if let Some(series) = wanted.get(&row.get(6)) {
+                collector.at(series, row.get(5)).add(&rollup(&row));
+            }
+        }
+    }
+    let noted = client.rows(sql::NOTED_ALL, &[]).await?;
+    client.batch_execute("COMMIT").await.sql()?;
+    let mut rows = Vec::new();
+    noted.iter().for_each(|row| read_noted(row, &mut rows));
+    for row in &rows {
+        if let Some(series) = wanted.get(&row.series) {
+            collector.note(series, row);
+        }
+    }
+    Ok(collector.finish())
+}

@@ -1,0 +1,1 @@
+SELECT noted FROM history_noted ORDER BY id

@@ -1,0 +1,1 @@
+DELETE FROM history_noted WHERE id <= ?1

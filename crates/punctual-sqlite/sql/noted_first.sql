@@ -1,0 +1,1 @@
+SELECT id, rows, noted FROM history_noted ORDER BY id

@@ -1,0 +1,1 @@
+INSERT INTO history_noted (rows, noted) VALUES (?1, ?2)

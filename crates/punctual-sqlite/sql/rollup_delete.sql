@@ -1,0 +1,1 @@
+DELETE FROM history_rollups WHERE level = ?1 AND series = ?2 AND bucket = ?3
