@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use punctual_core::{Clock, SleepFuture};
 
 pub use store::{ClockQuality, StoreClock};
@@ -40,6 +40,8 @@ pub struct SystemClock {
 
 struct SystemShared {
     started: std::time::Instant,
+    /// How far ahead of the machine's this clock is: for tests of nodes whose clocks are wrong.
+    ahead: SignedDuration,
     /// What to add to the monotonic time to get the present instant.
     base: Mutex<Base>,
     sleepers: Mutex<Sleepers>,
@@ -76,10 +78,14 @@ impl SystemShared {
         let mut base = lock(&self.base);
         if elapsed.saturating_sub(base.checked) >= WALL_CHECK {
             base.checked = elapsed;
-            base.at = corrected(base.at, elapsed, wall_now());
+            base.at = corrected(base.at, elapsed, shifted(wall_now(), self.ahead));
         }
         add(base.at, elapsed)
     }
+}
+
+fn shifted(at: Timestamp, ahead: SignedDuration) -> Timestamp {
+    at.checked_add(ahead).unwrap_or(at)
 }
 
 fn add(at: Timestamp, elapsed: Duration) -> Timestamp {
@@ -96,9 +102,15 @@ fn corrected(base: Timestamp, elapsed: Duration, wall: Timestamp) -> Timestamp {
 impl SystemClock {
     /// Reads the wall clock and starts the timer thread, which ends when the clock is dropped.
     pub fn new() -> Self {
+        Self::ahead_by(SignedDuration::ZERO)
+    }
+
+    /// As [`Self::new`], for a machine whose wall clock is wrong by so much.
+    pub fn ahead_by(ahead: SignedDuration) -> Self {
         let shared = Arc::new(SystemShared {
             started: instant_now(),
-            base: Mutex::new(Base { at: wall_now(), checked: Duration::ZERO }),
+            ahead,
+            base: Mutex::new(Base { at: shifted(wall_now(), ahead), checked: Duration::ZERO }),
             sleepers: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -400,6 +412,13 @@ mod tests {
         let until = clock.monotonic() + Duration::from_millis(5);
         clock.sleep_for(Duration::from_millis(5)).await;
         assert!(clock.monotonic() >= until);
+    }
+
+    #[test]
+    fn a_wrong_clock_stays_wrong_by_as_much() {
+        let (right, wrong) = (SystemClock::new(), SystemClock::ahead_by(SignedDuration::from_mins(-3)));
+        let apart = right.now().duration_since(wrong.now());
+        assert!((179..=181).contains(&apart.as_secs()), "{apart:?}");
     }
 
     #[tokio::test]

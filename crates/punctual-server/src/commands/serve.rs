@@ -8,7 +8,9 @@ use anyhow::{Context, anyhow, bail};
 use punctual_api::{ApiOptions, ApiState, Live, router};
 use punctual_core::schedule::{CronSchedule, Schedule};
 use punctual_core::{Change, JobQuery};
-use punctual_engine::{Entry, JobRegistry, Scheduler, SchedulerBuilder, Settings, disabled_by_env};
+use punctual_engine::{
+    Entry, JobRegistry, Scheduler, SchedulerBuilder, Settings, SystemClock, disabled_by_env,
+};
 use punctual_jobs::COMMAND_KINDS;
 use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
 use punctual_metrics::Metrics;
@@ -41,6 +43,9 @@ pub(crate) struct Args {
     /// Which log lines there are: error, warn, info, debug, trace, or a filter.
     #[arg(long)]
     log_level: Option<String>,
+    /// How many milliseconds the wall clock of this node is wrong by, for tests.
+    #[arg(long, hide = true, default_value_t = 0, allow_hyphen_values = true)]
+    clock_offset_ms: i64,
     /// Stop when standard input ends, as it does with the process that holds its other end.
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
@@ -65,7 +70,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(serve(config, entries, args.until_stdin_ends))
+        .block_on(serve(config, entries, args))
 }
 
 fn start_log(format: LogFormat, level: Option<&str>) -> anyhow::Result<()> {
@@ -85,7 +90,7 @@ fn start_log(format: LogFormat, level: Option<&str>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) -> anyhow::Result<()> {
+async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::Result<()> {
     // The port first: a second server by mistake should say so before it touches anything.
     let address = config.server.address()?;
     let listener = TcpListener::bind(address).await.with_context(|| {
@@ -107,7 +112,9 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
         allow_commands: config.api.allow_commands,
         command_kinds: COMMAND_KINDS.map(str::to_owned).to_vec(),
     };
+    let offset = jiff::SignedDuration::from_millis(args.clock_offset_ms);
     let builder = Scheduler::builder(store)
+        .clock(Arc::new(SystemClock::ahead_by(offset)))
         .settings(settings)
         .node_name(config.scheduler.node_name.clone().unwrap_or_else(host_name))
         .registry(registry)
@@ -148,7 +155,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>, until_stdin_ends: bool) 
     let server = tokio::spawn(async move {
         axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
     });
-    let input_ended = if until_stdin_ends { end_of_input()? } else { CancellationToken::new() };
+    let input_ended = if args.until_stdin_ends { end_of_input()? } else { CancellationToken::new() };
     let mut signals = Signals::listen()?;
     tokio::select! {
         () = signals.next() => {}

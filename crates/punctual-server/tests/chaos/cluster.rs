@@ -12,6 +12,12 @@ use crate::support::{eventually, free_ports, get, pause, punctual, signal};
 /// How often to look whether all triggers fire again: for about 10 s.
 const LOOKS: usize = 180;
 
+/// How many connections the server has: enough for the nodes, and a few more.
+pub(crate) const CONNECTIONS: usize = 36;
+
+/// By how many milliseconds the clocks of the nodes' machines are wrong.
+const CLOCKS: [(&str, i64); 3] = [("node-1", 0), ("node-2", 180_000), ("node-3", -300_000)];
+
 pub(crate) struct Cluster<'a> {
     pub(crate) postgres: Postgres,
     directory: &'a Path,
@@ -36,7 +42,8 @@ impl<'a> Cluster<'a> {
     pub(crate) fn start(directory: &'a Path, config: &str) -> Self {
         std::fs::write(directory.join("jobs.toml"), config).unwrap();
         // As durable as PostgreSQL is by default: the point is what survives.
-        let postgres = Postgres::start(Options::default()).unwrap();
+        let few = vec![("max_connections".to_owned(), CONNECTIONS.to_string())];
+        let postgres = Postgres::start(Options { settings: few, ..Options::default() }).unwrap();
         assert_eq!(postgres.psql("SHOW fsync").unwrap(), "on");
         let first = free_ports(3);
         let mut cluster = Self { postgres, directory, nodes: Vec::new() };
@@ -53,8 +60,10 @@ impl<'a> Cluster<'a> {
 
     fn spawn(&self, name: &str, port: u16) -> Child {
         let log = self.directory.join(format!("{name}.log"));
+        let (_, offset) = CLOCKS.iter().find(|(node, _)| *node == name).unwrap();
         punctual(&["serve", "--config", self.directory.join("jobs.toml").to_str().unwrap()])
             .args(["--listen", &format!("127.0.0.1:{port}")])
+            .args(["--clock-offset-ms", &offset.to_string()])
             .env("PUNCTUAL__DATABASE__URL", self.postgres.url())
             .env("PUNCTUAL__SCHEDULER__NODE_NAME", name)
             .stderr(OpenOptions::new().create(true).append(true).open(log).unwrap())
@@ -143,7 +152,7 @@ impl<'a> Cluster<'a> {
     /// How often each trigger of the file has fired.
     fn fired(&self) -> HashMap<String, u64> {
         let rows = self.ask(
-            "SELECT trigger_id, fired FROM due JOIN triggers ON id = trigger_id
+            "SELECT trigger_name, fired FROM due JOIN triggers ON id = trigger_id
              WHERE trigger_group = 'config' AND NOT due.pending AND next_fire_at IS NOT NULL",
         );
         let pairs = rows.lines().filter_map(|line| line.split_once('|'));
@@ -164,7 +173,8 @@ impl<'a> Cluster<'a> {
             }
             pause();
         }
-        panic!("{after}: {} of {triggers} triggers have not fired\n{}", still.len(), self.logs());
+        let still: Vec<&String> = still.into_iter().map(|(name, _)| name).collect();
+        panic!("{after}: {} of {triggers} triggers have not fired: {still:?}\n{}", still.len(), self.logs());
     }
 
     /// The ends of the nodes' logs.

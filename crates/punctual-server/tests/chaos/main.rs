@@ -18,11 +18,11 @@ use support::{eventually, has_postgres, pause, punctual};
 
 /// The jobs that do nothing: their number, their keys, and the triggers of each.
 const SHAPES: [(usize, &str, usize); 5] = [
-    (1, "", 30),
-    (8, "concurrent = false", 2),
-    (4, "requests_recovery = true", 4),
+    (1, "", 112),
+    (12, "concurrent = false", 2),
+    (4, "requests_recovery = true", 8),
     (6, "concurrency = { key = 'shared', limit = 2 }\nrequests_recovery = true", 2),
-    (4, "concurrent = false\noverlap = 'skip'", 2),
+    (9, "concurrent = false\noverlap = 'skip'", 2),
 ];
 
 /// Jobs whose runs last: one that writes down each instant that it runs for, one that must be alone.
@@ -75,6 +75,7 @@ fn every_instant_is_accounted_for_whatever_is_killed() {
     a_node_is_frozen(&cluster, triggers);
     the_database_restarts(&mut cluster, triggers);
     connections_are_cut(&cluster, triggers);
+    connections_are_used_up(&cluster, triggers);
     cluster.stop();
     assert_eq!(cluster.ask("SELECT count(*) FROM running"), "0", "runs that are open after the end");
     assert_eq!(cluster.ask("SELECT count(*) FROM nodes"), "0", "nodes that are registered after the end");
@@ -116,6 +117,19 @@ fn connections_are_cut(cluster: &Cluster<'_>, triggers: usize) {
         pause();
     }
     cluster.all_fire("with connections cut", triggers);
+}
+
+/// Others cut the nodes off and take all the connections that the server has, for some seconds.
+fn connections_are_used_up(cluster: &Cluster<'_>, triggers: usize) {
+    let cut =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'punctual'";
+    let greedy = || cluster.postgres.psql(&format!("{cut}; SELECT pg_sleep(4)"));
+    let refused = std::thread::scope(|scope| {
+        let sessions: Vec<_> = (0..cluster::CONNECTIONS + 10).map(|_| scope.spawn(greedy)).collect();
+        sessions.into_iter().filter_map(|session| session.join().unwrap().err()).count()
+    });
+    assert!(refused > 0, "there was room for all");
+    cluster.all_fire("with connections used up", triggers);
 }
 
 /// What the program itself finds in the database.
