@@ -81,6 +81,7 @@ pub const ROUTES: &[(Method, &str, Access)] = &[
     (Method::GET, "/api/v1/me", Access::SignedIn),
     (Method::PUT, "/api/v1/me/password", Access::SignedIn),
     (Method::GET, "/api/v1/nodes", Access::Monitoring),
+    (Method::GET, "/api/v1/occurrences", Access::Monitoring),
     (Method::GET, "/api/v1/openapi.json", Access::Monitoring),
     (Method::GET, "/api/v1/paused-groups", Access::Monitoring),
     (Method::GET, "/api/v1/runs/{id}", Access::Monitoring),

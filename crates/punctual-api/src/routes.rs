@@ -11,6 +11,7 @@ mod lock;
 mod me;
 mod metrics;
 mod node;
+mod occurrence;
 mod openapi;
 mod run;
 mod schedule;
@@ -63,6 +64,7 @@ pub(crate) fn all() -> Routes {
         .add(routes!(run::again::handler))
         .add(routes!(run::cancel::handler))
         .add(routes!(events::emit::handler))
+        .add(routes!(occurrence::list::handler))
         .add(routes!(skipped::list::handler))
         .add(routes!(why::get::handler))
         .add(routes!(health::get::handler))

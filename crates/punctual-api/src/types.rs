@@ -10,6 +10,7 @@ pub(crate) mod info;
 pub(crate) mod job;
 pub(crate) mod list;
 pub(crate) mod live;
+pub(crate) mod occurrence;
 pub(crate) mod page;
 pub(crate) mod preview;
 pub(crate) mod problem;

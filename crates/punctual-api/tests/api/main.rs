@@ -12,6 +12,7 @@ mod idempotency;
 mod info;
 mod live;
 mod node;
+mod occurrences;
 mod openapi;
 mod operation;
 mod permissions;

@@ -55,6 +55,7 @@ const EXPECTED: &[(&str, &str, Least)] = &[
     ("GET", "/api/v1/me", AnybodySignedIn),
     ("PUT", "/api/v1/me/password", AnybodySignedIn),
     ("GET", "/api/v1/nodes", Monitoring),
+    ("GET", "/api/v1/occurrences", Monitoring),
     ("GET", "/api/v1/openapi.json", Monitoring),
     ("GET", "/api/v1/paused-groups", Monitoring),
     ("GET", "/api/v1/runs/{id}", Monitoring),

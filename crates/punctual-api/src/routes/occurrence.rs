@@ -1,0 +1,3 @@
+//! Instants of triggers.
+
+pub(super) mod list;
