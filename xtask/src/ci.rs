@@ -5,7 +5,7 @@ use std::process::Command;
 use punctual_throwaway::{Options, Postgres};
 
 use crate::command::{cargo, has_cargo, run, run_cargo};
-use crate::{arch, examples, instructions};
+use crate::{arch, contract, examples, instructions};
 
 /// Every check, cheapest first; stops at the first that fails.
 pub(crate) fn ci() -> Result<(), String> {
@@ -21,6 +21,7 @@ pub(crate) fn ci() -> Result<(), String> {
     }
     test(&[])?;
     examples::run_all()?;
+    contract::check_where_possible()?;
     instructions::check()
 }
 

@@ -1,12 +1,19 @@
 //! Starts programs in the repository's root.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
+}
+
+/// Where what is built goes.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
 }
 
 /// Cargo, as the one that runs this.
@@ -29,6 +36,26 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("`{}` failed ({status})", shown(command))),
         Err(error) => Err(format!("`{}` could not be started: {error}", shown(command))),
+    }
+}
+
+/// Waits for a process; an error when it fails, or does not end within the limit, after which it is ended.
+pub(crate) fn wait(name: &str, child: Child, limit: Duration) -> Result<(), String> {
+    let id = child.id();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut child = child;
+        // The receiver is gone only when the limit has passed.
+        let _ = sender.send(child.wait());
+    });
+    match receiver.recv_timeout(limit) {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(format!("{name} failed ({status})")),
+        Ok(Err(error)) => Err(format!("{name} could not be waited for: {error}")),
+        Err(_) => {
+            Command::new("kill").arg(id.to_string()).status().ok();
+            Err(format!("{name} did not end within {} s", limit.as_secs()))
+        }
     }
 }
 
@@ -61,4 +88,19 @@ pub(crate) fn packages() -> Result<Vec<serde_json::Value>, String> {
     let metadata: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| format!("cargo metadata is unreadable: {error}"))?;
     metadata["packages"].as_array().cloned().ok_or_else(|| "cargo metadata lists no packages".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_fails_or_hangs_is_named() {
+        let limit = Duration::from_secs(60);
+        let child = Command::new("false").spawn().unwrap();
+        assert!(wait("example broken", child, limit).unwrap_err().starts_with("example broken failed"));
+        wait("fine", Command::new("true").spawn().unwrap(), limit).unwrap();
+        let endless = Command::new("sleep").arg("600").spawn().unwrap();
+        assert!(wait("endless", endless, Duration::ZERO).unwrap_err().contains("did not end"));
+    }
 }

@@ -3,6 +3,7 @@
 mod arch;
 mod ci;
 mod command;
+mod contract;
 mod examples;
 mod instructions;
 
@@ -15,6 +16,7 @@ cargo xtask COMMAND
   test [ARGS]     all tests; ARGS go to the test runner, for example: -p punctual-core
   examples        build and run every example
   arch            compare the dependency edges with the tables in ARCHITECTURE.md
+  contract        ask a running server what its OpenAPI document promises (needs Python 3 with venv and pip)
   instructions    count what a next fire time takes (needs valgrind)
   help            this text
 ";
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => ci::test(rest),
         ["examples"] => examples::run_all(),
         ["arch"] => arch::check(),
+        ["contract"] => contract::check(),
         ["instructions"] => instructions::check(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -25,6 +25,7 @@ impl From<SchedulerInfo> for Info {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = InfoJob)]
 struct Job {
     key: String,
     class: String,
@@ -57,6 +58,7 @@ impl From<JobInfo> for Job {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = InfoTrigger)]
 struct Trigger {
     key: String,
     description: Option<String>,
@@ -70,17 +72,16 @@ struct Trigger {
     #[serde(rename = "may-fire-again?")]
     may_fire_again: bool,
     data: Value,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    cron: Option<Cron>,
-}
-
-/// The members that only cron triggers have.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-struct Cron {
-    schedule: String,
-    timezone: String,
-    misfire_instruction: &'static str,
+    /// Only of cron triggers, as are the two that follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    schedule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    timezone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    misfire_instruction: Option<&'static str>,
 }
 
 impl From<TriggerInfo> for Trigger {
@@ -89,11 +90,7 @@ impl From<TriggerInfo> for Trigger {
         let definition = stored.definition;
         let cron = match &definition.schedule {
             // What a trigger in the error state holds is no schedule of its own.
-            Schedule::Cron(cron) if info.state != ShownState::Error => Some(Cron {
-                schedule: cron.expression().to_string(),
-                timezone: cron.time_zone().iana_name().unwrap_or("UTC").to_owned(),
-                misfire_instruction: instruction(definition.misfire),
-            }),
+            Schedule::Cron(cron) if info.state != ShownState::Error => Some(cron),
             _ => None,
         };
         Self {
@@ -108,7 +105,9 @@ impl From<TriggerInfo> for Trigger {
             final_fire_time: info.final_fire_at.map(Instant),
             may_fire_again: stored.next_fire_at.is_some(),
             data: definition.data.to_map().map_or(Value::Null, Value::Object),
-            cron,
+            schedule: cron.map(|cron| cron.expression().to_string()),
+            timezone: cron.map(|cron| cron.time_zone().iana_name().unwrap_or("UTC").to_owned()),
+            misfire_instruction: cron.map(|_| instruction(definition.misfire)),
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Trigger {
     anchor: Instant,
     priority: i32,
     calendar: Option<String>,
-    #[schema(value_type = Object)]
+    /// A word, or an object with the policy's own members.
     misfire: Value,
     /// How late is a misfire.
     misfire_threshold_ms: u64,

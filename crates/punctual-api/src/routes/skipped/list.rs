@@ -22,7 +22,7 @@ const MOST: u32 = 1_000;
     tag = "account",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 50 unless given"),
-        ("offset" = Option<u32>, Query, description = "Leave out so many first"),
+        ("offset" = Option<u64>, Query, maximum = 4294967295_u64, description = "Leave out so many first"),
         ("trigger" = Option<String>, Query, description = "Only of this trigger (`GROUP.NAME`)"),
         ("trigger_group" = Option<String>, Query, description = "The group of `trigger`, where that has dots"),
         ("job" = Option<String>, Query, description = "Only of this job (`GROUP.NAME`)"),

@@ -25,8 +25,8 @@ const SORTS: [(&str, HistorySort); 5] = [
     operation_id = "list_tasks",
     tag = "task history",
     params(
-        ("limit" = Option<u32>, Query, minimum = 1, description = "At most so many rows; all unless `limit` or `offset` is given"),
-        ("offset" = Option<u32>, Query, description = "Leave out so many rows first"),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 4294967295_u64, description = "At most so many rows; all unless `limit` or `offset` is given"),
+        ("offset" = Option<u64>, Query, maximum = 4294967295_u64, description = "Leave out so many rows first"),
         ("status" = Option<String>, Query, description = "`started`, `success`, `failed` or `unknown`"),
         ("task" = Option<String>, Query, description = "The whole name of a task"),
         ("sort_column" = Option<String>, Query, description = "`started_at` (unless given), `ended_at`, `duration`, `task` or `status`"),
