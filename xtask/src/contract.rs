@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// How long the server has to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// Requests that are made up for each operation, beside those that cover each rule of the document.
-const EXAMPLES: &str = "15";
+const EXAMPLES: &str = "10";
 
 /// The stream of live changes never ends, so that no answer could be looked at.
 const ENDLESS: &str = "stream_events";

@@ -20,7 +20,7 @@ const MOST: u32 = 1_000;
     tag = "accounts",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 50 unless given"),
-        ("offset" = Option<u32>, Query, description = "Leave out so many first"),
+        ("offset" = Option<u64>, Query, maximum = 4294967295_u64, description = "Leave out so many first"),
     ),
     responses((status = 200, description = "Users", body = Listing<User>))
 )]
