@@ -39,7 +39,7 @@ impl Style {
         const YELLOW: &str = "33";
         let color = match word {
             "success" | "ok" | "running" | "active" => GREEN,
-            "failed" | "error" | "lost" | "unknown" | "broken" | "disabled" => RED,
+            "failed" | "error" | "lost" | "unknown" | "broken" | "disabled" | "abandoned" => RED,
             "started" | "paused" | "blocked" | "draining" | "stopping" | "degraded" => YELLOW,
             _ => return text,
         };

@@ -114,6 +114,12 @@ fn write_members(
                 writeln!(out, "{indent}{name}:")?;
                 write_members(inner, depth + 1, style, out)?;
             }
+            Value::Array(values)
+                if name == "logs" && values.iter().all(|entry| entry.get("msg").is_some()) =>
+            {
+                writeln!(out, "{indent}{name}:")?;
+                values.iter().try_for_each(|entry| write_log(entry, &indent, style, out))?;
+            }
             Value::Array(values) if values.iter().any(Value::is_object) => {
                 writeln!(out, "{indent}{name}:")?;
                 write_items(values, depth + 1, style, out)?;
@@ -133,6 +139,19 @@ fn write_members(
                 writeln!(out, "{indent}{name}: {}", Format::guess(&name, &text).write(&text, style))?;
             }
         }
+    }
+    Ok(())
+}
+
+/// A message as people read logs: its time, level and text, and below that the error that came with it.
+fn write_log(entry: &Value, indent: &str, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let part = |name: &str, format: Format| format.write(entry.get(name).unwrap_or(&Value::Null), style);
+    let (at, level) = (part("timestamp", Format::Instant), part("level", Format::Text));
+    let level = style.paint(&level, format!("{level:5}"));
+    writeln!(out, "{indent}  {at}  {level}  {}", part("msg", Format::Text))?;
+    let causes = entry.get("exception").and_then(Value::as_array).into_iter().flatten();
+    for cause in causes {
+        writeln!(out, "{indent}    {}", Format::Text.write(cause, style))?;
     }
     Ok(())
 }
@@ -199,6 +218,20 @@ mod tests {
         ];
         let text = "a  \u{1b}[31mfailed\u{1b}[0m  -\nb  \u{1b}[32mok    \u{1b}[0m  -\n";
         assert_eq!(shown(&mut table, &rows), text);
+    }
+
+    #[test]
+    fn messages_are_lines_of_a_log() {
+        let at = "2026-11-21T05:00:00.000Z";
+        let value = json!({"logs": [
+            {"level": "warn", "timestamp": at, "fqns": "a::b", "msg": "slow\nagain"},
+            {"level": "error", "timestamp": at, "fqns": "a::b", "msg": "gone", "exception": ["no disk", "full"]},
+        ]});
+        let mut out = Vec::new();
+        record(&value, &[], &style(false), &mut out).unwrap();
+        let text = "logs:\n  2026-11-21 05:00:00Z  warn   slow\\nagain\n  2026-11-21 05:00:00Z  error  gone\n\
+                    \x20   no disk\n    full\n";
+        assert_eq!(String::from_utf8(out).unwrap(), text);
     }
 
     #[test]

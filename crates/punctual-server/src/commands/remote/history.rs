@@ -38,6 +38,14 @@ pub(crate) enum Command {
     },
     /// Print the starts and ends of runs from now on, until interrupted. With --json, each is a line.
     Follow(Runs),
+    /// List task runs: rows of the history that belong together, the latest first.
+    Runs(TaskRuns),
+    /// Show a task run with its rows.
+    Run {
+        /// The number of the task run.
+        #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+        id: i64,
+    },
     /// List the names of tasks in the history.
     Tasks,
 }
@@ -53,6 +61,33 @@ pub(crate) struct List {
     #[command(flatten)]
     extent: Extent,
 }
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TaskRuns {
+    /// Only of this type.
+    #[arg(long = "type", value_name = "TYPE")]
+    run_type: Option<String>,
+    /// Only with this status: started, success, failed or abandoned.
+    #[arg(long)]
+    status: Option<String>,
+    /// Only those that started then: a date filter of the API, such as past7days~ or 2026-01-01~2026-01-31.
+    #[arg(long, value_name = "DATES")]
+    started: Option<String>,
+    #[command(flatten)]
+    extent: Extent,
+}
+
+const RUNS: &[Column] = &[
+    column("ID", "/id", Format::Text),
+    column("TYPE", "/run_type", Format::Text),
+    column("FOR", "/entity_name", Format::Text),
+    column("STATUS", "/status", Format::State),
+    column("STARTED", "/started_at", Format::Instant),
+    column("ENDED", "/ended_at", Format::Instant),
+    column("NODE", "/node", Format::Text),
+    column("TASKS", "/task_count", Format::Text),
+    column("FAILED", "/failed_count", Format::Text),
+];
 
 const COLUMNS: &[Column] = &[
     column("ID", "/id", Format::Text),
@@ -83,6 +118,12 @@ impl Remote for Command {
                 request.json(&data.body()?).words(stored)
             }
             Self::Follow(runs) => return Ok(runs.follow()),
+            Self::Runs(runs) => Request::get("/api/task/runs")
+                .query("run-type", runs.run_type.as_ref())
+                .query("status", runs.status.as_ref())
+                .query("started-at", runs.started.as_ref())
+                .rows(RUNS, &runs.extent),
+            Self::Run { id } => Request::get("/api/task/runs/{id}").at("id", id).record(RUNS),
             Self::Tasks => Request::get("/api/task/unique-tasks").words(names),
         };
         Ok(call.into())

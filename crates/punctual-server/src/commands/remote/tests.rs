@@ -69,6 +69,8 @@ const EXAMPLES: &[&str] = &[
     "history list --task nightly --status failed --all",
     "history show 7",
     "history tasks",
+    "history runs --type import --status failed --started past7days~",
+    "history run 3",
     "skipped list --trigger reports.daily --reason misfire --limit 10 --jsonl",
     "why reports.daily 2026-11-21T05:00:00Z --json",
 ];
