@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use jiff::Timestamp;
-use punctual_core::{Clock, time::plus_millis};
+use punctual_core::Clock;
+use punctual_core::time::{plus_millis, whole_millis};
 use punctual_engine::SystemClock;
 use serde_json::{Value, json};
 
@@ -128,7 +129,7 @@ fn print(event: &Event, what: &Follow, options: &Options, style: &Style) -> anyh
     if options.json {
         writeln!(out, "{}", json!({"id": event.id, "event": event.kind, "data": data}))?;
     } else {
-        writeln!(out, "{}", line(SystemClock::new().now(), &event.kind, &data, style))?;
+        writeln!(out, "{}", line(whole_millis(SystemClock::new().now()), &event.kind, &data, style))?;
     }
     Ok(out.flush()?)
 }
