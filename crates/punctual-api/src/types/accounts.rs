@@ -348,6 +348,7 @@ impl From<AuditRow> for Entry {
 
 /// A page of the log of changes, newest first
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditLog)]
 pub(crate) struct Log {
     pub(crate) data: Vec<Entry>,
     /// Give it as `before` for the next page; `null` at the end.

@@ -32,8 +32,8 @@ pub(super) fn started(params: &mut Params, now: Timestamp) -> Option<DateFilter>
     operation_id = "list_task_runs",
     tag = "task history",
     params(
-        ("limit" = Option<u32>, Query, minimum = 1, description = "At most so many; all unless `limit` or `offset` is given"),
-        ("offset" = Option<u32>, Query, description = "Leave out so many first"),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 4294967295_u64, description = "At most so many; all unless `limit` or `offset` is given"),
+        ("offset" = Option<u64>, Query, maximum = 4294967295_u64, description = "Leave out so many first"),
         ("run-type" = Option<String>, Query, description = "Only of this type"),
         ("entity-type" = Option<String>, Query, description = "Only for this kind of thing"),
         ("entity-id" = Option<i64>, Query, minimum = 1, description = "Only for the thing of this number"),
