@@ -15,6 +15,9 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
 
+/// Variables of the server that its commands do not inherit.
+const SECRETS: [&str; 2] = ["PUNCTUAL_ADMIN_PASSWORD", "PUNCTUAL__DATABASE__URL"];
+
 /// What to run. Exactly one of `command` and `program`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,6 +86,10 @@ impl CommandData {
         if self.clear_env {
             command.env_clear();
         }
+        // What lets the server in does not belong to its commands, whose output is kept.
+        SECRETS.iter().for_each(|name| {
+            command.env_remove(name);
+        });
         command.envs(&self.env);
         if let Some(directory) = &self.working_dir {
             command.current_dir(directory);

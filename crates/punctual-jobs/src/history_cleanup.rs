@@ -17,6 +17,10 @@ impl SchedulerSlot {
         // Only the first counts, as documented.
         let _ = self.0.set(scheduler);
     }
+
+    pub(crate) fn get(&self) -> Option<&Scheduler> {
+        self.0.get()
+    }
 }
 
 /// What is kept.
@@ -52,7 +56,7 @@ impl Job for HistoryCleanup {
 
     async fn run(&self, ctx: JobContext<HistoryCleanupData>) -> JobResult {
         let scheduler =
-            self.scheduler.0.get().ok_or_else(|| JobError::retry("the scheduler is still being built"))?;
+            self.scheduler.get().ok_or_else(|| JobError::retry("the scheduler is still being built"))?;
         let oldest = ctx.data().keep_days.map(|days| plus_millis(ctx.now(), -i64::from(days) * DAY_MS));
         let retention =
             Retention { job: None, max_rows: ctx.data().keep_rows, ended_before: oldest, chunk: 1_000 };

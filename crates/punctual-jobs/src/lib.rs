@@ -5,6 +5,7 @@
 //! | `command` | runs a program or a shell line: [`command`] |
 //! | `http` | makes an HTTP call: [`http`] |
 //! | `history-cleanup` | deletes old rows of the task history: [`history_cleanup`] |
+//! | `session-cleanup` | deletes sessions and tokens that have ended: [`session_cleanup`] |
 //! | `noop` | nothing: [`noop`] |
 //!
 //! To add one: a file here with a type that implements [`punctual_engine::Job`], and a line in [`register_all`].
@@ -13,12 +14,13 @@ pub mod command;
 pub mod history_cleanup;
 pub mod http;
 pub mod noop;
+pub mod session_cleanup;
 
 use punctual_core::{JobKind, Retention};
 use punctual_engine::JobRegistry;
 
 /// Every kind of this crate.
-pub const KINDS: [&str; 4] = ["command", "http", "history-cleanup", "noop"];
+pub const KINDS: [&str; 5] = ["command", "http", "history-cleanup", "noop", "session-cleanup"];
 
 /// The kinds that run what their data says.
 pub const COMMAND_KINDS: [&str; 1] = ["command"];
@@ -30,6 +32,7 @@ pub fn register_all(registry: &mut JobRegistry, scheduler: &history_cleanup::Sch
         .register(command::Command)
         .register(http::Http::new())
         .register(history_cleanup::HistoryCleanup::new(scheduler.clone()))
+        .register(session_cleanup::SessionCleanup::new(scheduler.clone()))
         .register(noop::Noop);
 }
 

@@ -3,6 +3,7 @@
 //! Each section has a file of its own under `config/`. Unknown keys are refused, and every message names the file, the
 //! place and what would be right. A setting `[section] key` can be set by `PUNCTUAL__SECTION__KEY`.
 
+mod auth;
 mod job;
 mod sections;
 mod time;
@@ -18,8 +19,9 @@ use punctual_engine::{Entry, StartTask};
 use serde::Deserialize;
 use toml::Spanned;
 
+pub(crate) use auth::{Auth, Mode};
 pub(crate) use job::FILE_GROUP;
-pub(crate) use sections::{Api, Database, History, Log, LogFormat, SchedulerSection, Server};
+pub(crate) use sections::{Api, Database, History, Log, LogFormat, SchedulerSection, Server, Tls};
 
 /// Everything that can be configured.
 #[derive(Debug, Default, Deserialize)]
@@ -31,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) scheduler: SchedulerSection,
     pub(crate) history: History,
     pub(crate) log: Log,
+    pub(crate) auth: Auth,
     calendars: BTreeMap<String, Calendar>,
     jobs: BTreeMap<String, Spanned<job::Job>>,
     #[serde(skip)]
@@ -116,9 +119,23 @@ impl Config {
             (config.jobs, config.calendars) = (jobs, calendars);
         }
         config.source = Source { path: path.to_owned(), text };
-        config.server.check()?;
+        config.check()?;
         config.scheduler.settings(config.database.is_clustered())?;
         Ok(config)
+    }
+
+    /// What must hold whatever else is said.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let loopback = self.server.address()?.ip().is_loopback();
+        if self.auth.mode == Mode::Off && !loopback {
+            bail!(
+                "server.listen is {:?}, and auth.mode is \"off\": without accounts the server listens on loopback addresses \
+                 only (127.0.0.1 or [::1])",
+                self.server.listen
+            );
+        }
+        self.server.trusted_proxies()?;
+        self.auth.settings().map(drop)
     }
 
     /// The calendars of the file.

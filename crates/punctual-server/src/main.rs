@@ -1,11 +1,13 @@
 //! The `punctual` binary.
 
+mod access;
 mod bench;
 mod client;
 mod commands;
 mod config;
 mod database;
 mod plan;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,9 @@ enum Command {
     /// Bring over what another scheduler holds. Exit code 1 when something could not be carried over.
     #[command(subcommand)]
     Import(commands::import::Command),
+    /// Help the owner of the machine out.
+    #[command(subcommand)]
+    Admin(commands::admin::Command),
     /// Check a database: whether everything in it happened as promised. Exit code 1 when not.
     Audit(commands::audit::Args),
     /// Run several nodes on a PostgreSQL server of their own, to try a cluster out.
@@ -50,6 +55,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Admin(command) => commands::admin::run(&command).map(|()| true),
         Command::Audit(args) => commands::audit::run(&args),
         Command::Serve(args) => commands::serve::run(&args).map(|()| true),
         Command::Check(args) => commands::check::run(&args).map(|()| true),

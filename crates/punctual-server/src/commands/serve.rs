@@ -1,5 +1,7 @@
 //! `punctual serve`: the server, from its start to its end.
 
+use std::future::IntoFuture;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use punctual_engine::{
 };
 use punctual_jobs::COMMAND_KINDS;
 use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
+use punctual_jobs::session_cleanup::SessionCleanupData;
 use punctual_metrics::Metrics;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -25,6 +28,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Config, FILE_GROUP, LogFormat};
 use crate::database::Place;
+use crate::tls::{Peer, TlsListener, over_tls};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -62,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(listen) = &args.listen {
         config.server.listen.clone_from(listen);
     }
-    config.server.check()?;
+    config.check()?;
     let entries = config.entries()?;
     let format = args.log_format.unwrap_or(config.log.format);
     start_log(format, args.log_level.as_deref().or(config.log.level.as_deref()))?;
@@ -100,6 +104,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     let store = place.open().await?;
     let start_tasks = config.start_tasks(&entries);
     entries.push(cleanup_entry(&config)?);
+    entries.push(session_cleanup_entry(&config)?);
     let slot = SchedulerSlot::default();
     let mut registry = JobRegistry::new();
     punctual_jobs::register_all(&mut registry, &slot);
@@ -141,7 +146,9 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
         warn!("job {name} is not scheduled: {problem}");
     }
     forget_removed(&scheduler, &entries).await?;
-    info!(%address, "listening on http://{address}");
+    let security = crate::access::security(&config, &scheduler).await?;
+    let tls = config.server.tls.as_ref();
+    info!(%address, "listening on http{}://{address}", if tls.is_some() { "s" } else { "" });
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let (api, options) = (scheduler.clone(), Arc::new(options));
@@ -150,11 +157,20 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
         metrics,
         live: Arc::clone(&live),
         options,
-        security: Arc::default(),
+        security: Arc::new(security),
     });
-    let server = tokio::spawn(async move {
-        axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await }).await
-    });
+    let ended = async move { stopped.cancelled().await };
+    let server = match tls {
+        Some(files) => {
+            let listener = TlsListener::start(listener, files, Arc::clone(scheduler.clock()))?;
+            let app = over_tls(app).into_make_service_with_connect_info::<Peer>();
+            tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(ended).into_future())
+        }
+        None => {
+            let app = app.into_make_service_with_connect_info::<SocketAddr>();
+            tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(ended).into_future())
+        }
+    };
     let input_ended = if args.until_stdin_ends { end_of_input()? } else { CancellationToken::new() };
     let mut signals = Signals::listen()?;
     tokio::select! {
@@ -219,7 +235,7 @@ impl Signals {
 }
 
 /// The database that the configuration names, with its directory made.
-fn place(config: &Config) -> anyhow::Result<Place> {
+pub(crate) fn place(config: &Config) -> anyhow::Result<Place> {
     if config.database.url.is_none() {
         make_private(&config.server.data_dir)?;
     }
@@ -233,6 +249,16 @@ pub(crate) fn make_private(directory: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(directory)
         .with_context(|| format!("cannot make the data directory {} (server.data_dir)", directory.display()))
+}
+
+fn session_cleanup_entry(config: &Config) -> anyhow::Result<Entry> {
+    let data = SessionCleanupData {
+        idle_ms: config.auth.session_idle.millis(),
+        max_ms: config.auth.session_max.millis(),
+        audit_keep_days: config.auth.audit_keep_days,
+    };
+    punctual_jobs::session_cleanup::entry(&data, &config.history.cleanup_tz)
+        .map_err(|error| anyhow!("history.cleanup_tz: {error}"))
 }
 
 fn cleanup_entry(config: &Config) -> anyhow::Result<Entry> {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
+use punctual_api::Network;
 use punctual_core::UnknownKind;
 use punctual_engine::Settings;
 use serde::Deserialize;
@@ -15,12 +16,28 @@ use super::time::Span;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Server {
-    /// Where the API listens; a loopback address, since there are no accounts yet.
+    /// Where the API listens.
     pub(crate) listen: String,
     /// Where everything is kept; made with permissions for its owner alone.
     pub(crate) data_dir: PathBuf,
     /// How long a stopping server lets jobs go on.
     pub(crate) shutdown_limit: Span,
+    /// Names in `Host` beside the loopback ones; `*` for every name.
+    pub(crate) hosts: Vec<String>,
+    /// From where `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses or networks.
+    pub(crate) trusted_proxies: Vec<String>,
+    /// Speak TLS.
+    pub(crate) tls: Option<Tls>,
+}
+
+/// `[server.tls]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// The certificate with its chain (PEM).
+    pub(crate) cert: PathBuf,
+    /// Its private key (PEM).
+    pub(crate) key: PathBuf,
 }
 
 impl Default for Server {
@@ -29,13 +46,18 @@ impl Default for Server {
             listen: "127.0.0.1:8080".to_owned(),
             data_dir: PathBuf::from("punctual-data"),
             shutdown_limit: Span::seconds(30),
+            hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            tls: None,
         }
     }
 }
 
 impl Server {
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        self.address().map(drop)
+    /// The networks from where forwarding headers are believed.
+    pub(crate) fn trusted_proxies(&self) -> anyhow::Result<Vec<Network>> {
+        let read = |text: &String| text.parse().map_err(|error| anyhow!("server.trusted_proxies: {error}"));
+        self.trusted_proxies.iter().map(read).collect()
     }
 
     /// The address to listen on.
@@ -44,13 +66,6 @@ impl Server {
         let address: SocketAddr = text.parse().map_err(|_| {
             anyhow!("server.listen is {:?}: give an address and a port such as 127.0.0.1:8080", self.listen)
         })?;
-        if !address.ip().is_loopback() {
-            bail!(
-                "server.listen is {:?}: there are no accounts yet, so the server listens on loopback addresses only \
-                 (127.0.0.1 or [::1]); put a proxy with authentication in front of it to reach it from elsewhere",
-                self.listen
-            );
-        }
         Ok(address)
     }
 }

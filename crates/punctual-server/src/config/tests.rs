@@ -93,7 +93,13 @@ fn messages_name_the_file_the_line_and_the_key() {
         ),
         ("[calendars.c]\ntype = 'monthly'\ndays = [32]", vec!["jobs.toml", "line 1", "32"]),
         ("[scheduler]\nslots = 0", vec!["[scheduler]", "slots is 0"]),
-        ("[server]\nlisten = '0.0.0.0:80'", vec!["server.listen", "0.0.0.0:80", "loopback"]),
+        (
+            "[auth]\nmode = 'off'\n[server]\nlisten = '0.0.0.0:80'",
+            vec!["server.listen", "0.0.0.0:80", "auth.mode", "loopback"],
+        ),
+        ("[server]\ntrusted_proxies = ['10.0.0.0/40']", vec!["server.trusted_proxies", "10.0.0.0/8"]),
+        ("[auth]\nsession_idle = '5s'", vec!["auth.session_idle", "minute"]),
+        ("[auth]\nmode = 'open'", vec!["open", "accounts"]),
         ("[server]\nlisten = '8080'", vec!["server.listen", "8080", "127.0.0.1:8080"]),
         ("jobs = 3", vec!["jobs.toml", "line 1"]),
     ] {

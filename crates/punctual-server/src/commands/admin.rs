@@ -1,0 +1,54 @@
+//! `punctual admin`: what the owner of the machine does to the database itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use punctual_accounts::{Accounts, AccountsError, Settings};
+use punctual_engine::SystemClock;
+
+use super::serve::place;
+use crate::config::Config;
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Give a user who has lost their password a random one, which they have to change; a disabled user is let in again.
+    ResetPassword(Args),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The user's name.
+    user: String,
+    /// The configuration file of the server.
+    #[arg(long, short)]
+    config: Option<PathBuf>,
+    /// Where the server keeps everything.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
+    let Command::ResetPassword(args) = command;
+    let mut config = Config::load(args.config.as_deref())?;
+    if let Some(directory) = &args.data_dir {
+        config.server.data_dir.clone_from(directory);
+    }
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(reset(&config, &args.user))
+}
+
+async fn reset(config: &Config, user: &str) -> anyhow::Result<()> {
+    let store = place(config)?.open().await.context(
+        "with a database in a file, stop the server first; a signed-in superuser can reset passwords while it runs",
+    )?;
+    let accounts = Accounts::new(store, Arc::new(SystemClock::new()), Settings::default())?;
+    match accounts.recover(user).await {
+        Ok(password) => {
+            println!("{user} signs in with the one-time password {password}");
+            Ok(())
+        }
+        Err(AccountsError::Wrong) => bail!("there is no user {user:?}"),
+        Err(error) => Err(error.into()),
+    }
+}
