@@ -1,14 +1,12 @@
 //! The clean-up of sessions, in virtual time.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use punctual_core::accounts::{NewSession, NewToken, NewUser, PasswordHash, SecretHash};
 use punctual_core::{
     AccountChange, AccountStore, AuditEntry, AuditQuery, HistoryQuery, HistoryStore, Permissions, TaskStatus,
+    Timestamp,
 };
 use punctual_engine::{JobRegistry, ManualScheduler};
 use punctual_jobs::history_cleanup::SchedulerSlot;

@@ -107,7 +107,7 @@ fn damage(database: &Path, statement: &str) -> usize {
 fn a_database_in_use_is_checked_and_damage_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let (server, database, report) = used(directory.path());
-    assert_eq!(report["triggers"], 3);
+    assert_eq!(report["triggers"], 4);
     assert_eq!(
         report["instants"].as_u64().unwrap(),
         report["fires"].as_u64().unwrap() + report["skipped"].as_u64().unwrap()
