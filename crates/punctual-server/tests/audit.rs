@@ -116,7 +116,7 @@ fn a_database_in_use_is_checked_and_damage_is_found() {
     let url = format!("sqlite://{}", database.display());
     let (code, text) = output(&["audit", "--database", &url]);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("3 trigger(s)") && text.contains("0  open without owner"), "{text}");
+    assert!(text.contains("4 trigger(s)") && text.contains("0  open without owner"), "{text}");
     drop(server);
 
     let (code, report) = audit(&database, &[]);
