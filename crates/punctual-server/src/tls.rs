@@ -92,6 +92,11 @@ fn read(
     Ok((pem, Arc::new(certified)))
 }
 
+/// Whether the files hold a certificate and its key.
+pub(crate) fn check(files: &Tls) -> anyhow::Result<()> {
+    Certificate::load(files, Arc::new(rustls::crypto::ring::default_provider())).map(drop)
+}
+
 /// Connections whose handshake is done.
 pub(crate) struct TlsListener {
     connections: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,

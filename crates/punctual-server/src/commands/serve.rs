@@ -141,12 +141,16 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
         .build()
         .context("[scheduler] of the configuration")?;
     slot.fill(scheduler.clone());
+    // What may be wrong with it is said before anything runs.
+    let security = crate::access::security(&config, &scheduler).await?;
+    if let Some(files) = &config.server.tls {
+        crate::tls::check(files)?;
+    }
     let report = scheduler.start().await.context("cannot start the scheduler")?;
     if let Some((name, problem)) = report.failed.first() {
         warn!("job {name} is not scheduled: {problem}");
     }
     forget_removed(&scheduler, &entries).await?;
-    let security = crate::access::security(&config, &scheduler).await?;
     let tls = config.server.tls.as_ref();
     info!(%address, "listening on http{}://{address}", if tls.is_some() { "s" } else { "" });
     let stop = CancellationToken::new();
