@@ -84,6 +84,7 @@ pub const ROUTES: &[(Method, &str, Access)] = &[
     (Method::GET, "/api/v1/occurrences", Access::Monitoring),
     (Method::GET, "/api/v1/openapi.json", Access::Monitoring),
     (Method::GET, "/api/v1/paused-groups", Access::Monitoring),
+    (Method::GET, "/api/v1/runs", Access::Monitoring),
     (Method::GET, "/api/v1/runs/{id}", Access::Monitoring),
     (Method::POST, "/api/v1/runs/{id}/cancel", Access::Operate),
     (Method::POST, "/api/v1/runs/{id}/run-again", Access::Operate),

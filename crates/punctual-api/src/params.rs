@@ -87,6 +87,14 @@ impl Params {
         })
     }
 
+    /// The number of something that a store numbers.
+    pub(crate) fn id(&mut self, name: &'static str) -> Option<i64> {
+        self.read(name, |value| {
+            let number = value.parse().ok().filter(|number| *number >= 0);
+            number.ok_or_else(|| format!("must be a number as lists show it, not {value:?}"))
+        })
+    }
+
     /// `limit` and `cursor` of a list that goes on from a cursor.
     pub(crate) fn cut<K>(&mut self, key: impl FnOnce(&Cursor) -> Result<K, String>) -> (u32, Option<K>) {
         let limit = self.whole("limit", 1, MOST).unwrap_or(PAGE);

@@ -60,6 +60,7 @@ pub(crate) fn all() -> Routes {
         .add(routes!(task::run::handler))
         .add(routes!(task::get::handler))
         .add(routes!(events::stream::handler))
+        .add(routes!(run::list::handler))
         .add(routes!(run::get::handler))
         .add(routes!(run::again::handler))
         .add(routes!(run::cancel::handler))

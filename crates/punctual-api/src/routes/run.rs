@@ -3,3 +3,4 @@
 pub(super) mod again;
 pub(super) mod cancel;
 pub(super) mod get;
+pub(super) mod list;

@@ -1,5 +1,6 @@
 //! A part of a list that goes on from a cursor.
 
+use punctual_core::ranking::Place;
 use punctual_core::{JobKey, TriggerKey};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -68,6 +69,15 @@ impl Cursor {
         JobKey::try_new(group, name).map_err(|error| error.to_string())
     }
 
+    /// A row's place in an order of the history.
+    pub(crate) fn place(&self) -> Result<Place, String> {
+        let (value, id) = self.two()?;
+        match (value.parse(), id.parse()) {
+            (Ok(value), Ok(id)) => Ok(Place { value, id }),
+            _ => Err("is the cursor of another list".to_owned()),
+        }
+    }
+
     pub(crate) fn trigger(&self) -> Result<TriggerKey, String> {
         let (group, name) = self.two()?;
         TriggerKey::try_new(group, name).map_err(|error| error.to_string())
@@ -77,6 +87,12 @@ impl Cursor {
 impl From<&JobKey> for Cursor {
     fn from(key: &JobKey) -> Self {
         Self::new(&[key.group(), key.name()])
+    }
+}
+
+impl From<Place> for Cursor {
+    fn from(place: Place) -> Self {
+        Self::new(&[&place.value.to_string(), &place.id.to_string()])
     }
 }
 

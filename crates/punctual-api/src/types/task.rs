@@ -37,6 +37,16 @@ pub(crate) struct Task {
     progress: Option<TaskProgress>,
 }
 
+/// A page of the history. Ask again with `cursor` set to `next` for what follows.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Tasks {
+    pub(crate) data: Vec<Task>,
+    /// Where the next page begins; `null` at the end.
+    pub(crate) next: Option<String>,
+    /// How many rows the filters match, on all pages.
+    pub(crate) total: u64,
+}
+
 /// A message that a run logged.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Log {

@@ -17,6 +17,7 @@ mod openapi;
 mod operation;
 mod permissions;
 mod preview;
+mod runs;
 mod security;
 mod support;
 mod task_runs;

@@ -58,6 +58,7 @@ const EXPECTED: &[(&str, &str, Least)] = &[
     ("GET", "/api/v1/occurrences", Monitoring),
     ("GET", "/api/v1/openapi.json", Monitoring),
     ("GET", "/api/v1/paused-groups", Monitoring),
+    ("GET", "/api/v1/runs", Monitoring),
     ("GET", "/api/v1/runs/{id}", Monitoring),
     ("POST", "/api/v1/runs/{id}/cancel", Operate),
     ("POST", "/api/v1/runs/{id}/run-again", Operate),
