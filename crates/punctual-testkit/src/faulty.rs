@@ -1,5 +1,7 @@
 //! A store that fails when it is told to, and one that tells another time than the machine.
 
+mod mistake;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,6 +21,8 @@ use punctual_core::{
 use punctual_core::{Keyed, KeyedRequest, RequestStore};
 use tokio::sync::Notify;
 
+pub use self::mistake::Mistake;
+
 type TellTime = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Passes every call on to another store, or fails it, as a database that cannot be reached would.
@@ -32,6 +36,7 @@ pub struct FaultyStore {
     changed: Notify,
     hearing: Mutex<Option<bool>>,
     pool: Option<PoolStatus>,
+    mistake: Option<Mistake>,
 }
 
 impl std::fmt::Debug for FaultyStore {
@@ -53,6 +58,7 @@ impl FaultyStore {
             changed: Notify::new(),
             hearing: Mutex::default(),
             pool: None,
+            mistake: None,
         }
     }
 
@@ -68,6 +74,13 @@ impl FaultyStore {
     #[must_use]
     pub fn with_pool(mut self, pool: PoolStatus) -> Self {
         self.pool = Some(pool);
+        self
+    }
+
+    /// Lets the store make a mistake, again and again.
+    #[must_use]
+    pub fn with_mistake(mut self, mistake: Mistake) -> Self {
+        self.mistake = Some(mistake);
         self
     }
 
@@ -125,7 +138,11 @@ impl FaultyStore {
 #[async_trait]
 impl DefinitionStore for FaultyStore {
     async fn apply(&self, now: Timestamp, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
-        self.pass().await?.apply(now, changes).await
+        let inner = self.pass().await?;
+        match self.mistake {
+            Some(mistake) => mistake.apply(inner, now, changes).await,
+            None => inner.apply(now, changes).await,
+        }
     }
 
     async fn job(&self, key: &JobKey) -> Result<Option<StoredJob>, StoreError> {
@@ -168,7 +185,11 @@ impl DefinitionStore for FaultyStore {
 #[async_trait]
 impl FiringStore for FaultyStore {
     async fn claim_due(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
-        self.pass().await?.claim_due(claim).await
+        let inner = self.pass().await?;
+        match self.mistake {
+            Some(mistake) => mistake.claim_due(inner, claim).await,
+            None => inner.claim_due(claim).await,
+        }
     }
 
     async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError> {
@@ -176,11 +197,16 @@ impl FiringStore for FaultyStore {
     }
 
     async fn release(&self, now: Timestamp, term: Term, fires: &[Fire]) -> Result<u64, StoreError> {
+        let fires = if self.mistake == Some(Mistake::KeepsReleased) { &[] } else { fires };
         self.pass().await?.release(now, term, fires).await
     }
 
     async fn expire(&self, now: Timestamp, expiry: &Expiry) -> Result<Expired, StoreError> {
-        self.pass().await?.expire(now, expiry).await
+        let inner = self.pass().await?;
+        match self.mistake {
+            Some(mistake) => mistake.expire(inner, now, expiry).await,
+            None => inner.expire(now, expiry).await,
+        }
     }
 
     async fn repair(&self, now: Timestamp) -> Result<Vec<Repair>, StoreError> {
@@ -251,7 +277,11 @@ impl HistoryStore for FaultyStore {
     }
 
     async fn skipped(&self, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError> {
-        self.pass().await?.skipped(query).await
+        let mut page = self.pass().await?.skipped(query).await?;
+        if let Some(mistake) = self.mistake {
+            page.rows.retain(|row| mistake.keeps(row));
+        }
+        Ok(page)
     }
 
     async fn prune(&self, retention: &Retention) -> Result<u64, StoreError> {
