@@ -19,7 +19,7 @@ mod session;
 mod style;
 mod table;
 
-pub(crate) use call::{Call, Extent, Follow, Lines, Note, Request, Step};
+pub(crate) use call::{Call, Extent, Follow, Lines, Made, Note, Request, Section, Step};
 pub(crate) use connection::Connection;
 pub(crate) use definition::{File, object};
 pub(crate) use failure::{Failure, outcome};

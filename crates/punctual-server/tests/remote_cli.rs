@@ -7,56 +7,10 @@ mod support;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
-use support::{Server, eventually, punctual};
-
-/// What a command did.
-#[derive(Debug)]
-struct Done {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Done {
-    fn json(&self) -> Value {
-        assert_eq!(self.code, 0, "{self:?}");
-        serde_json::from_str(&self.out).unwrap()
-    }
-}
-
-fn at(address: &str, args: &[&str]) -> Done {
-    let home = tempfile::tempdir().unwrap();
-    typed(address, home.path(), args, "")
-}
-
-/// The command with this home and this standard input.
-fn typed(address: &str, home: &Path, args: &[&str], input: &str) -> Done {
-    let mut child = punctual(args)
-        .env("PUNCTUAL_SERVER", address)
-        .env("XDG_CONFIG_HOME", home)
-        .env("TZ", "Europe/Berlin")
-        .env_remove("PUNCTUAL_TOKEN")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that reads nothing may have ended.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Done { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-}
-
-impl Server {
-    fn run(&self, args: &[&str]) -> Done {
-        at(&format!("http://127.0.0.1:{}", self.port), args)
-    }
-}
+use support::{Server, at, eventually, punctual, typed};
 
 const JOBS: &str = "\
     [jobs.once]\nkind = 'command'\ncommand = 'echo done'\nat = '2026-01-01T00:00:00Z'\n\
@@ -92,6 +46,31 @@ fn runs_and_skipped_instants_are_listed_for_people_and_for_programs() {
     assert!(shown.out.contains("  stdout: done\n"), "{shown:?}");
     assert_eq!(server.run(&["history", "show", &id, "--json"]).json(), row);
     assert_eq!(server.run(&["history", "tasks"]).out, "bad\nonce\ntick\n");
+
+    let named = server.run(&[
+        "history",
+        "list",
+        "--job",
+        "config.bad",
+        "--trigger",
+        "config.bad",
+        "--since",
+        "1h",
+        "--jsonl",
+    ]);
+    assert!(named.out.lines().count() == 1 && named.json()["task"] == "bad", "{named:?}");
+    assert_eq!(server.run(&["history", "list", "--since", "2099-01-01", "--jsonl"]).out, "");
+    let sorted = server.run(&["history", "list", "--sort", "started_at", "--asc", "--all", "--jsonl"]).out;
+    let rows = sorted.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let starts: Vec<String> = rows.map(|row| row["started_at"].to_string()).collect();
+    assert!(starts.len() > 2 && starts.is_sorted(), "{sorted}");
+
+    let told = server.run(&["occurrences", "--from", "2025-12-31", "--to", "1h", "--trigger", "config.once"]);
+    assert!(told.out.contains("config.once  ran   success  ") && told.out.lines().count() == 2, "{told:?}");
+    let told = server.run(&["occurrences", "--job", "config.tick", "--from", "0s", "--to", "1m", "--jsonl"]);
+    assert!(told.out.lines().any(|line| line.contains("\"coming\"")), "{told:?}");
+    let wrong = server.run(&["occurrences", "--from", "30d"]);
+    assert!(wrong.code == 2 && wrong.err.contains("14 days"), "{wrong:?}");
 
     let skipped = server.run(&["skipped", "list", "--trigger", "config.tick", "--utc"]);
     assert!(
@@ -165,7 +144,7 @@ fn lists_are_followed_over_pages() {
 fn the_exit_code_tells_no_from_failed() {
     let server = Server::start("");
     for (args, code, said) in [
-        (&["history", "show", "999"][..], 1, "Not found."),
+        (&["history", "show", "999"][..], 1, "no-such-run"),
         (&["jobs", "show", "no.job"], 1, "no-such-job"),
         (&["triggers", "next", "no.trigger"], 1, "no-such-trigger"),
         (&["calendars", "show", "none"], 1, "no-such-calendar"),
@@ -317,6 +296,41 @@ fn a_session_is_kept_for_its_server_until_the_end() {
     assert!(!asked[0].contains("x-punctual-session"), "{asked:?}");
     assert!(asked[1].contains("x-punctual-session: ps_hush\r\n"), "{asked:?}");
     assert!(asked[2].starts_with("DELETE /api/session HTTP/1.1\r\n"), "{asked:?}");
+}
+
+#[test]
+fn a_run_is_shown_with_its_attempts_and_child_tasks() {
+    let good = |body: &str| {
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let row = |id: u32, attempt: u32| {
+        format!(r#"{{"id":{id},"task":"daily","status":"failed","attempt":{attempt},"origin":7}}"#)
+    };
+    let list = |rows: &[String], total: u32| {
+        good(&format!(r#"{{"data":[{}],"next":null,"total":{total}}}"#, rows.join(",")))
+    };
+    let (address, asked) = answer(vec![
+        good(&row(9, 2)),
+        list(&[row(7, 1), row(9, 2)], 2),
+        list(&[row(11, 1)], 300),
+        good(&row(7, 1)),
+        list(&[row(7, 1)], 1),
+        list(&[], 0),
+        good(&row(7, 1)),
+    ]);
+    let shown = at(&address, &["history", "show", "9"]);
+    assert!(shown.out.contains("\nattempts:\nATTEMPT  ID  "), "{shown:?}");
+    assert!(shown.out.contains("\n1        7   ") && shown.out.contains("\n2        9   "), "{shown:?}");
+    assert!(shown.out.contains("\nchild tasks (the first 1 of 300):\nID  TASK "), "{shown:?}");
+    let plain = at(&address, &["history", "show", "7"]);
+    assert!(
+        plain.code == 0 && !plain.out.contains("attempts:") && !plain.out.contains("child tasks"),
+        "{plain:?}"
+    );
+    assert_eq!(at(&address, &["history", "show", "7", "--json"]).json()["id"], 7);
+    let asked = asked.join().unwrap();
+    assert!(asked[1].starts_with("GET /api/v1/runs?origin=7&"), "{asked:?}");
+    assert!(asked[2].starts_with("GET /api/v1/runs?parent=9&"), "{asked:?}");
 }
 
 #[test]

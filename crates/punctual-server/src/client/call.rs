@@ -43,6 +43,13 @@ impl Step {
     }
 }
 
+#[cfg(test)]
+impl Request {
+    pub(crate) fn queries(&self) -> &[(&'static str, String)] {
+        &self.query
+    }
+}
+
 impl From<Call> for Step {
     fn from(call: Call) -> Self {
         Self::Ask(call)
@@ -58,8 +65,10 @@ pub(crate) struct Call {
 pub(super) enum Shown {
     /// The rows of a list, as a table.
     Rows(&'static [Column], Pages),
-    /// One object: these members first, then all others.
-    Record(&'static [Column]),
+    /// Rows that are made of one answer, as a table.
+    Made(&'static [Column], Lines, fn(&Value) -> Made),
+    /// One object: these members first, then all others, then lists of what belongs to it.
+    Record(&'static [Column], &'static [Section]),
     /// The session is kept.
     SignedIn,
     /// The session is forgotten.
@@ -68,6 +77,23 @@ pub(super) enum Shown {
     Done(String),
     /// In words of its own; whether the answer is yes.
     Words(fn(&Value, &Style) -> (String, bool)),
+}
+
+/// The rows that are made of an answer.
+pub(crate) struct Made {
+    pub(crate) rows: Vec<Value>,
+    /// What is missing, in words.
+    pub(crate) missing: Option<&'static str>,
+}
+
+/// A list below a record, of what belongs to it.
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    /// What is asked for it, with the record.
+    pub(crate) request: fn(&Value) -> Request,
+    pub(crate) columns: &'static [Column],
+    /// With fewer rows it is left out.
+    pub(crate) least: usize,
 }
 
 /// How a list is asked for.
@@ -94,7 +120,7 @@ pub(super) enum By {
 pub(crate) struct Lines {
     /// Print each row as a line of JSON.
     #[arg(long, help_heading = "Output", conflicts_with = "json")]
-    jsonl: bool,
+    pub(super) jsonl: bool,
 }
 
 /// Why something is done.
@@ -222,7 +248,17 @@ impl Request {
 
     /// Shows the one object of the answer: these members first.
     pub(crate) fn record(self, columns: &'static [Column]) -> Call {
-        Call { request: self, shown: Shown::Record(columns) }
+        self.record_with(columns, &[])
+    }
+
+    /// The same, with lists of what belongs to it below.
+    pub(crate) fn record_with(self, columns: &'static [Column], sections: &'static [Section]) -> Call {
+        Call { request: self, shown: Shown::Record(columns, sections) }
+    }
+
+    /// Shows rows that are made of the answer as a table.
+    pub(crate) fn made(self, columns: &'static [Column], lines: &Lines, make: fn(&Value) -> Made) -> Call {
+        Call { request: self, shown: Shown::Made(columns, lines.clone(), make) }
     }
 
     /// Says this once it is done.

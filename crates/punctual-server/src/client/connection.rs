@@ -1,6 +1,7 @@
 //! The connection to a server.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -55,6 +56,12 @@ impl Connection {
         };
         let client = builder.build().context("cannot make a connection")?;
         Ok(Self { client, server })
+    }
+
+    /// Whether what is sent can be read on its way: it leaves this machine, and is not encrypted.
+    pub(super) fn is_overheard(options: &Options) -> anyhow::Result<bool> {
+        let server = address(&options.server)?;
+        Ok(server.scheme() == "http" && !is_here(server.host_str().unwrap_or_default()))
     }
 
     /// The server's address, in one form however it was written.
@@ -144,6 +151,18 @@ fn address(text: &str) -> anyhow::Result<Url> {
     Ok(url)
 }
 
+/// Whether a host is this machine, whatever its name server says: loopback addresses, and `localhost` (RFC 6761).
+fn is_here(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    match address.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => {
+            let name = host.trim_end_matches('.').to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
+}
+
 fn secret_header(name: HeaderName, value: &str) -> anyhow::Result<HeaderMap> {
     // The message must not repeat the value.
     let mut value = HeaderValue::from_str(value)
@@ -169,6 +188,24 @@ mod tests {
             assert!(!error.contains("a:b"), "{error}");
         }
         assert_eq!(address("https://host/below").unwrap().as_str(), "https://host/below");
+    }
+
+    #[test]
+    fn only_this_machine_is_here() {
+        for host in [
+            "127.0.0.1",
+            "127.9.0.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "localhost",
+            "LocalHost.",
+            "a.localhost",
+        ] {
+            assert!(is_here(host), "{host}");
+        }
+        for host in ["10.0.0.1", "[2001:db8::1]", "0.0.0.0", "notlocalhost", "localhost.example", ""] {
+            assert!(!is_here(host), "{host}");
+        }
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use std::io::Write;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use jiff::Timestamp;
 use punctual_core::Clock;
 use punctual_engine::SystemClock;
 use serde_json::Value;
 
-use super::call::Shown;
+use super::call::{Lines, Section, Shown};
 use super::credentials::Credentials;
-use super::{Call, Connection, Options, Step, Style, follow, outcome, pages, table};
+use super::prompt::Prompt;
+use super::table::{self, Table};
+use super::{Call, Connection, Made, Options, Step, Style, follow, outcome, pages};
 
 /// A command, or a group of commands, that talks to a server.
 pub(crate) trait Remote {
@@ -27,7 +29,7 @@ pub(crate) fn run(command: &dyn Remote, options: &Options) -> anyhow::Result<boo
 async fn act(command: &dyn Remote, options: &Options) -> anyhow::Result<bool> {
     let mut step = command.step(SystemClock::new().now(), &Style::of_stdout(options.utc))?;
     while let Step::Prompt(prompt, next) = step {
-        step = next(prompt.ask()?)?;
+        step = next(answers(&prompt, options)?)?;
     }
     let connection = Connection::open(options)?;
     loop {
@@ -35,9 +37,21 @@ async fn act(command: &dyn Remote, options: &Options) -> anyhow::Result<bool> {
             Step::Ask(call) => return ask(&connection, &call, options).await,
             Step::Follow(what) => return follow::listen(&connection, &what, options).await,
             Step::After(request, next) => step = next(&read(&connection.send(&request).await?)?)?,
-            Step::Prompt(prompt, next) => step = next(prompt.ask()?)?,
+            Step::Prompt(prompt, next) => step = next(answers(&prompt, options)?)?,
         }
     }
+}
+
+/// What people answer; all prompts are for passwords.
+fn answers(prompt: &Prompt, options: &Options) -> anyhow::Result<Vec<String>> {
+    if !options.insecure && Connection::is_overheard(options)? {
+        bail!(
+            "{} is another machine and not https: whoever is between could read the password; give an address with https, or \
+             --insecure",
+            options.server
+        );
+    }
+    prompt.ask()
 }
 
 async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow::Result<bool> {
@@ -57,7 +71,7 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
             Credentials::forget(connection.server())?;
             (format!("Signed out of {}.", connection.server()), true)
         }
-        Shown::Record(_) | Shown::Rows(..) => (String::new(), true),
+        Shown::Record(..) | Shown::Made(..) | Shown::Rows(..) => (String::new(), true),
     };
     // The id of a session is for the file alone.
     let is_secret = matches!(call.shown, Shown::SignedIn);
@@ -67,10 +81,50 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
                 writeln!(out, "{}", text.trim_end())?;
             }
         }
-        Shown::Record(columns) => table::record(&value, columns, &style, &mut out)?,
+        Shown::Record(columns, sections) => {
+            table::record(&value, columns, &style, &mut out)?;
+            for section in *sections {
+                show_section(connection, section, &value, &style, &mut out).await?;
+            }
+        }
+        Shown::Made(columns, lines, make) => {
+            let table = Table::new(columns, &style, !options.no_header);
+            show_made(make(&value), lines, table, &mut out)?;
+        }
         _ => writeln!(out, "{said}")?,
     }
     Ok(is_yes)
+}
+
+/// A list below a record.
+async fn show_section(
+    connection: &Connection,
+    section: &Section,
+    record: &Value,
+    style: &Style,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let answer = read(&connection.send(&(section.request)(record)).await?)?;
+    let rows = answer.get("data").and_then(Value::as_array).context("the server's answer holds no list")?;
+    if rows.len() < section.least {
+        return Ok(());
+    }
+    let total = answer.get("total").and_then(Value::as_u64).filter(|total| *total > rows.len() as u64);
+    let all = total.map(|total| format!(" (the first {} of {total})", rows.len())).unwrap_or_default();
+    writeln!(out, "\n{}{all}:", section.title)?;
+    Ok(Table::new(section.columns, style, true).write(rows, out)?)
+}
+
+fn show_made(made: Made, lines: &Lines, mut table: Table<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    if lines.jsonl {
+        made.rows.iter().try_for_each(|row| writeln!(out, "{row}"))?;
+    } else {
+        table.write(&made.rows, out)?;
+    }
+    if let Some(missing) = made.missing {
+        eprintln!("{missing}");
+    }
+    Ok(())
 }
 
 fn signed_in(connection: &Connection, answer: &Value) -> anyhow::Result<String> {

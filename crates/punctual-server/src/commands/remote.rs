@@ -8,6 +8,7 @@ mod events;
 mod groups;
 mod history;
 mod jobs;
+mod occurrences;
 mod session;
 mod skipped;
 mod tokens;
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     History(Group<history::Command>),
     /// Ranges of instants that were not run, with the reason.
     Skipped(Group<skipped::Command>),
+    /// List what ran, what was skipped and what is coming, by time.
+    Occurrences(Single<occurrences::Args>),
     /// Say what became of one instant of a trigger.
     Why(Single<why::Args>),
     /// Run past instants of a trigger again.
@@ -89,6 +92,7 @@ impl Command {
             Self::Calendars(group) => (&group.command, &group.options),
             Self::History(group) => (&group.command, &group.options),
             Self::Skipped(group) => (&group.command, &group.options),
+            Self::Occurrences(single) => (&single.args, &single.options),
             Self::Why(single) => (&single.args, &single.options),
             Self::Backfill(single) => (&single.args, &single.options),
             Self::Events(group) => (&group.command, &group.options),

@@ -5,9 +5,12 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use serde_json::Value;
 
 /// Waits between two looks at a process of its own, which no event of this one can announce.
 #[expect(clippy::disallowed_methods, reason = "another process is watched from outside")]
@@ -74,37 +77,65 @@ pub(crate) fn has_postgres() -> bool {
 
 /// A server with its database in one file, killed when it is dropped.
 pub(crate) struct Server {
-    child: Child,
+    pub(crate) child: Child,
     /// Where it listens.
     pub(crate) port: u16,
-    directory: tempfile::TempDir,
+    /// Where it writes, unless the test keeps that.
+    directory: Option<tempfile::TempDir>,
 }
 
 impl Server {
     /// Starts one with this configuration, and waits until it answers.
     pub(crate) fn start(config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("punctual.toml");
+        let mut server = Self::start_in(directory.path(), config);
+        server.directory = Some(directory);
+        server
+    }
+
+    /// The same with its files in this directory: `data`, and `log`.
+    pub(crate) fn start_in(directory: &Path, config: &str) -> Self {
+        Self::start_as(directory, config, |_| ())
+    }
+
+    /// The same with more arguments or variables.
+    pub(crate) fn start_as(directory: &Path, config: &str, adjust: impl FnOnce(&mut Command)) -> Self {
+        let file = directory.join("punctual.toml");
         std::fs::write(&file, config).unwrap();
         let port = free_ports(1);
-        let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let child = punctual(&["serve", "--listen", &format!("127.0.0.1:{port}")])
-            .arg("--config")
-            .arg(&file)
-            .arg("--data-dir")
-            .arg(directory.path().join("data"))
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut server = Self { child, port, directory };
+        let mut command = punctual(&["serve", "--listen", &format!("127.0.0.1:{port}")]);
+        command.arg("--config").arg(&file).arg("--data-dir").arg(directory.join("data"));
+        command.stderr(std::fs::File::create(directory.join("log")).unwrap());
+        adjust(&mut command);
+        let mut server = Self { child: command.spawn().unwrap(), port, directory: None };
         eventually("the server's answer", || {
             if let Some(status) = server.child.try_wait().unwrap() {
-                let log = std::fs::read_to_string(server.directory.path().join("log")).unwrap();
+                let log = std::fs::read_to_string(directory.join("log")).unwrap();
                 panic!("the server ended, {status}: {log}");
             }
             get(port, "/health")
         });
         server
+    }
+
+    /// What a command that asks it does.
+    pub(crate) fn run(&self, args: &[&str]) -> Done {
+        at(&self.address(), args)
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end; its exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        signal(&self.child, "TERM");
+        self.child.wait().unwrap().code()
     }
 }
 
@@ -114,4 +145,45 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Done {
+    /// The answer of one that was done.
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.code, 0, "{self:?}");
+        serde_json::from_str(&self.out).unwrap()
+    }
+}
+
+/// The command with a home of its own.
+pub(crate) fn at(address: &str, args: &[&str]) -> Done {
+    let home = tempfile::tempdir().unwrap();
+    typed(address, home.path(), args, "")
+}
+
+/// The command with this home and this standard input.
+pub(crate) fn typed(address: &str, home: &Path, args: &[&str], input: &str) -> Done {
+    let mut child = punctual(args)
+        .env("PUNCTUAL_SERVER", address)
+        .env("XDG_CONFIG_HOME", home)
+        .env("TZ", "Europe/Berlin")
+        .env_remove("PUNCTUAL_TOKEN")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that reads nothing may have ended.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Done { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }

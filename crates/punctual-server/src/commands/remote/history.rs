@@ -6,13 +6,15 @@ use serde_json::Value;
 
 use super::events::Runs;
 use super::jobs::{Data, stored};
-use crate::client::{Column, Extent, Format, Note, Remote, Request, Step, Style, column, plain};
+use crate::client::{
+    Call, Column, Extent, Format, Note, Remote, Request, Section, Step, Style, When, column, plain,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List runs, the latest first.
+    /// List runs, those that started last first.
     List(List),
-    /// Show one run.
+    /// Show one run, with its attempts and child tasks.
     Show {
         /// The number of the run.
         #[arg(value_parser = clap::value_parser!(i64).range(0..))]
@@ -58,6 +60,24 @@ pub(crate) struct List {
     /// Only with this status: started, success, failed or unknown.
     #[arg(long)]
     status: Option<String>,
+    /// Only of this job: GROUP.NAME, or the name of one in the group DEFAULT.
+    #[arg(long, value_name = "KEY")]
+    job: Option<String>,
+    /// Only of this trigger: GROUP.NAME, or the name of one in the group DEFAULT.
+    #[arg(long, value_name = "KEY")]
+    trigger: Option<String>,
+    /// Only those that started from here on: an instant, or how long ago, such as 2h.
+    #[arg(long, value_name = "WHEN")]
+    since: Option<When>,
+    /// Only child tasks of this run.
+    #[arg(long, value_name = "ID")]
+    parent: Option<i64>,
+    /// By started_at (unless given), ended_at or duration; what has not ended is the latest and longest.
+    #[arg(long)]
+    sort: Option<String>,
+    /// The earliest or shortest first.
+    #[arg(long)]
+    asc: bool,
     #[command(flatten)]
     extent: Extent,
 }
@@ -101,14 +121,68 @@ const COLUMNS: &[Column] = &[
     column("TRIGGER", "/trigger", Format::Text),
 ];
 
+const ATTEMPTS: &[Column] = &[
+    column("ATTEMPT", "/attempt", Format::Text),
+    column("ID", "/id", Format::Text),
+    column("CAUSE", "/cause", Format::Text),
+    column("STATUS", "/status", Format::State),
+    column("STARTED", "/started_at", Format::Instant),
+    column("DURATION", "/duration", Format::Millis),
+    column("NODE", "/node", Format::Text),
+];
+
+const CHILDREN: &[Column] = &[
+    column("ID", "/id", Format::Text),
+    column("TASK", "/task", Format::Text),
+    column("STATUS", "/status", Format::State),
+    column("STARTED", "/started_at", Format::Instant),
+    column("DURATION", "/duration", Format::Millis),
+];
+
+/// What belongs to a run.
+const SECTIONS: &[Section] = &[
+    // One attempt is the run itself.
+    Section {
+        title: "attempts",
+        request: |run| belonging("origin", run.get("origin")),
+        columns: ATTEMPTS,
+        least: 2,
+    },
+    Section {
+        title: "child tasks",
+        request: |run| belonging("parent", run.get("id")),
+        columns: CHILDREN,
+        least: 1,
+    },
+];
+
+fn belonging(parameter: &'static str, id: Option<&Value>) -> Request {
+    Request::get("/api/v1/runs").query(parameter, id).query("order", Some("asc")).query("limit", Some(50))
+}
+
+impl List {
+    fn call(&self, now: Timestamp, style: &Style) -> anyhow::Result<Call> {
+        let since = self.since.as_ref().map(|when| when.resolve(now, style.zone())).transpose()?;
+        let request = Request::get("/api/v1/runs")
+            .query("task", self.task.as_ref())
+            .query("status", self.status.as_ref())
+            .query("job", self.job.as_ref())
+            .query("trigger", self.trigger.as_ref())
+            .query("from", since)
+            .query("parent", self.parent)
+            .query("sort", self.sort.as_ref())
+            .query("order", self.asc.then_some("asc"));
+        Ok(request.pages(COLUMNS, &self.extent))
+    }
+}
+
 impl Remote for Command {
-    fn step(&self, _: Timestamp, _: &Style) -> anyhow::Result<Step> {
+    fn step(&self, now: Timestamp, style: &Style) -> anyhow::Result<Step> {
         let call = match self {
-            Self::List(list) => Request::get("/api/task")
-                .query("task", list.task.as_ref())
-                .query("status", list.status.as_ref())
-                .rows(COLUMNS, &list.extent),
-            Self::Show { id } => Request::get("/api/task/{id}").at("id", id).record(COLUMNS),
+            Self::List(list) => list.call(now, style)?,
+            Self::Show { id } => {
+                Request::get("/api/v1/runs/{id}").at("id", id).record_with(COLUMNS, SECTIONS)
+            }
             Self::Cancel { id, note } => {
                 let request = Request::post("/api/v1/runs/{id}/cancel").at("id", id).note(note);
                 request.done(format!("Run {id} is asked to stop."))

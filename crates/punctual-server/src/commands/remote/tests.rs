@@ -66,12 +66,14 @@ const EXAMPLES: &[&str] = &[
     "logout",
     "whoami",
     "password",
-    "history list --task nightly --status failed --all",
+    "history list --task nightly --status failed --job reports.daily --trigger reports.noon --since 2h --sort duration --asc --all",
+    "history list --parent 7",
     "history show 7",
     "history tasks",
     "history runs --type import --status failed --started past7days~",
     "history run 3",
     "skipped list --trigger reports.daily --reason misfire --limit 10 --jsonl",
+    "occurrences --from 2h --to 2026-11-21T05:00:00Z --job reports.daily --jsonl",
     "why reports.daily 2026-11-21T05:00:00Z --json",
 ];
 

@@ -102,15 +102,7 @@ impl User {
     /// Goes on with the number and the name.
     pub(super) fn then(&self, next: impl FnOnce(i64, &str) -> anyhow::Result<Step> + 'static) -> Step {
         // The API knows numbers; people know names.
-        let wanted = self.user.clone();
-        let request = Request::get("/api/v1/users").query("limit", Some(1_000));
-        Step::After(
-            request,
-            Box::new(move |users| {
-                let (id, name) = find(users, &wanted, "user")?;
-                next(id, &name)
-            }),
-        )
+        look(self.user.clone(), 0, None, Box::new(next))
     }
 
     fn set_disabled(&self, disabled: bool) -> Step {
@@ -122,15 +114,51 @@ impl User {
     }
 }
 
-/// The row of a list that has this name or number.
-pub(super) fn find(list: &Value, wanted: &str, what: &str) -> Result<(i64, String), Failure> {
-    let rows = || list.get("data").and_then(Value::as_array).into_iter().flatten();
-    let name = |row: &Value| row.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let number = |row: &Value| row.get("id").and_then(Value::as_i64);
-    let by_name = rows().find(|row| name(row) == wanted);
-    let found = by_name.or_else(|| rows().find(|row| number(row).is_some_and(|id| id.to_string() == wanted)));
-    let found = found.and_then(|row| Some((number(row)?, name(row))));
-    found.ok_or_else(|| Failure::missing(format!("there is no {what} {wanted:?}")))
+/// What is done with a user who was found: their number and name.
+type Found = dyn FnOnce(i64, &str) -> anyhow::Result<Step>;
+
+/// The most users of one answer.
+const PAGE: usize = 1_000;
+
+/// Looks for a user page by page. A name may look like another one's number, so that a number counts only when all names
+/// have been seen.
+fn look(wanted: String, offset: usize, by_number: Option<Named>, next: Box<Found>) -> Step {
+    let request = Request::get("/api/v1/users").query("limit", Some(PAGE));
+    Step::After(
+        request.query("offset", (offset > 0).then_some(offset)),
+        Box::new(move |users| {
+            let (by_name, number) = matches(users, &wanted);
+            let by_number = by_number.or(number);
+            let count = users.get("data").and_then(Value::as_array).map_or(0, Vec::len);
+            if by_name.is_none() && count >= PAGE {
+                return Ok(look(wanted, offset + count, by_number, next));
+            }
+            let (id, name) = by_name.or(by_number).ok_or_else(|| missing("user", &wanted))?;
+            next(id, &name)
+        }),
+    )
+}
+
+/// A number and a name.
+type Named = (i64, String);
+
+/// The rows of a list that have this name, and this number.
+fn matches(list: &Value, wanted: &str) -> (Option<Named>, Option<Named>) {
+    let rows = list.get("data").and_then(Value::as_array).into_iter().flatten();
+    let named = |row: &Value| Some((row.get("id")?.as_i64()?, row.get("name")?.as_str()?.to_owned()));
+    let rows: Vec<Named> = rows.filter_map(named).collect();
+    let by = |fits: &dyn Fn(&Named) -> bool| rows.iter().find(|row| fits(row)).cloned();
+    (by(&|row| row.1 == wanted), by(&|row| row.0.to_string() == wanted))
+}
+
+fn missing(what: &str, wanted: &str) -> Failure {
+    Failure::missing(format!("there is no {what} {wanted:?}"))
+}
+
+/// The row of a whole list that has this name or number.
+pub(super) fn find(list: &Value, wanted: &str, what: &str) -> Result<Named, Failure> {
+    let (by_name, by_number) = matches(list, wanted);
+    by_name.or(by_number).ok_or_else(|| missing(what, wanted))
 }
 
 impl Chosen {
@@ -156,4 +184,44 @@ fn one_time(answer: &Value, _: &Style) -> (String, bool) {
         None => format!("User {id}."),
     };
     (said, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whom a name or number finds among these users, and in how many pages.
+    fn found(wanted: &str, users: &[(i64, &str)]) -> (Result<String, String>, usize) {
+        let mut step = User::new(wanted).then(|id, name| anyhow::bail!("found {id} {name}"));
+        let mut asked = 0;
+        for page in users.chunks(PAGE).chain([&[][..]]) {
+            let Step::After(request, next) = step else { panic!("it asks for a page") };
+            let offset = (asked > 0).then(|| ("offset", (asked * PAGE).to_string()));
+            assert_eq!(request.queries().get(1).cloned(), offset);
+            asked += 1;
+            let rows: Vec<Value> = page.iter().map(|(id, name)| json!({"id": id, "name": name})).collect();
+            match next(&json!({"data": rows})) {
+                Ok(more) => step = more,
+                Err(error) => {
+                    let said = error.to_string();
+                    let found = said.strip_prefix("found ").map(str::to_owned);
+                    return (found.ok_or(said), asked);
+                }
+            }
+        }
+        panic!("it goes on after the last page")
+    }
+
+    #[test]
+    fn users_are_found_on_whichever_page_they_are() {
+        let names: Vec<String> = (1..=2_000).map(|id| format!("user-{id}")).collect();
+        let mut users: Vec<(i64, &str)> = (1..).zip(names.iter().map(String::as_str)).collect();
+        users[1_499].1 = "7";
+        assert_eq!(found("user-3", &users), (Ok("3 user-3".to_owned()), 1));
+        assert_eq!(found("user-1001", &users), (Ok("1001 user-1001".to_owned()), 2));
+        assert_eq!(found("7", &users), (Ok("1500 7".to_owned()), 2), "a name goes before a number");
+        assert_eq!(found("8", &users), (Ok("8 user-8".to_owned()), 3));
+        let (none, asked) = found("nobody", &users);
+        assert!(asked == 3 && none.unwrap_err().contains("no user \"nobody\""));
+    }
 }
