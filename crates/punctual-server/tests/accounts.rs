@@ -8,11 +8,10 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Child;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{eventually, free_ports, get, punctual, signal};
+use support::{Server, eventually, punctual};
 
 const FIRST: &str = "the-first-one-of-all-7319";
 const CHOSEN: &str = "the-one-that-was-chosen-8420";
@@ -39,38 +38,12 @@ headers = { Authorization = "Bearer secret-of-a-header-2468" }
 every = "1s"
 "#;
 
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has ended already where a test ended it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn start(directory: &Path, password: Option<&str>) -> Server {
-    let file = directory.join("punctual.toml");
-    std::fs::write(&file, CONFIG).unwrap();
-    let port = free_ports(1);
-    let mut command = punctual(&["serve", "--log-level", "debug"]);
-    command.env_remove("PUNCTUAL__AUTH__MODE").env_remove("PUNCTUAL_ADMIN_PASSWORD");
-    if let Some(password) = password {
-        command.env("PUNCTUAL_ADMIN_PASSWORD", password);
-    }
-    let child = command
-        .args(["--listen", &format!("127.0.0.1:{port}"), "--config", file.to_str().unwrap()])
-        .args(["--data-dir", directory.join("data").to_str().unwrap()])
-        .stdout(File::create(directory.join("out")).unwrap())
-        .stderr(File::create(directory.join("log")).unwrap())
-        .spawn()
-        .unwrap();
-    let server = Server { child, port };
-    eventually("the server's answer", || get(port, "/health"));
-    server
+    Server::start_as(directory, CONFIG, |command| {
+        command.args(["--log-level", "debug"]).stdout(File::create(directory.join("out")).unwrap());
+        command.env_remove("PUNCTUAL__AUTH__MODE").env_remove("PUNCTUAL_ADMIN_PASSWORD");
+        command.envs(password.map(|password| ("PUNCTUAL_ADMIN_PASSWORD", password)));
+    })
 }
 
 impl Server {
@@ -123,7 +96,7 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
 #[test]
 fn no_secret_is_ever_written_down() {
     let directory = tempfile::tempdir().unwrap();
-    let mut server = start(directory.path(), Some(FIRST));
+    let server = start(directory.path(), Some(FIRST));
     // People type passwords where names belong.
     assert_eq!(server.sign_in(FIRST, "").0, 401);
     assert_eq!(server.sign_in("admin", CHOSEN).0, 401);
@@ -147,8 +120,7 @@ fn no_secret_is_ever_written_down() {
     });
     let (_, audit) = server.call("GET", "/api/v1/audit", &bearer, &nothing);
     assert!(audit.contains("user.change-password") && audit.contains("token.create"), "{audit}");
-    signal(&server.child, "TERM");
-    assert!(server.child.wait().unwrap().success());
+    assert_eq!(server.terminate(), Some(0));
 
     let secrets = [FIRST, CHOSEN, id.as_str(), one_time.as_str(), token.as_str(), again.as_str()];
     let mut files = written(directory.path());
@@ -172,7 +144,7 @@ fn no_secret_is_ever_written_down() {
 #[test]
 fn the_first_password_is_printed_once_and_a_lost_one_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
-    let mut server = start(directory.path(), None);
+    let server = start(directory.path(), None);
     let printed = std::fs::read_to_string(directory.path().join("out")).unwrap();
     let first = printed.trim().rsplit(' ').next().unwrap().to_owned();
     assert!(printed.contains("admin") && first.len() == 23, "{printed}");
@@ -180,8 +152,7 @@ fn the_first_password_is_printed_once_and_a_lost_one_is_replaced() {
     assert!(!log.contains(&first));
     assert_eq!(server.sign_in("admin", &first).0, 200);
     assert_eq!(server.call("GET", "/api/task", "", &json!({})).0, 401);
-    signal(&server.child, "TERM");
-    server.child.wait().unwrap();
+    assert_eq!(server.terminate(), Some(0));
 
     let data = directory.path().join("data");
     let reset = |user: &str| {

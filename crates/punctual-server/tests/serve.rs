@@ -2,80 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+mod support;
+
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::Output;
 
 use serde_json::Value;
-
-/// Waits between two looks at a process of its own, which no event of this one can announce.
-#[expect(clippy::disallowed_methods, reason = "another process is watched from outside")]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(50));
-}
-
-/// Looks again and again, for at most a minute.
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..1_200 {
-        if let Some(found) = look() {
-            return found;
-        }
-        pause();
-    }
-    panic!("{what} did not happen within a minute")
-}
-
-fn punctual(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_punctual"));
-    command
-        .args(args)
-        .env_remove("PUNCTUAL_DISABLE_SCHEDULER")
-        .env("PUNCTUAL__AUTH__MODE", "off")
-        .stdin(Stdio::null());
-    command
-}
+use support::{Server, eventually, get, pause, punctual};
 
 fn output(args: &[&str]) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = punctual(args).output().unwrap();
     (status.code(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
 }
 
-/// A running server, killed when it is dropped.
-struct Server {
-    child: Child,
-    port: u16,
-}
-
 impl Server {
-    fn start(directory: &Path, config: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let file = directory.join("jobs.toml");
-        std::fs::write(&file, config).unwrap();
-        let child = punctual(&["serve", "--log-format", "json"])
-            .args(["--config", file.to_str().unwrap()])
-            .args(["--listen", &format!("127.0.0.1:{port}")])
-            .args(["--data-dir", directory.join("data").to_str().unwrap()])
-            .stderr(std::fs::File::create(directory.join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let server = Self { child, port };
-        eventually("the server's answer", || server.get("/health"));
-        server
-    }
-
-    fn get(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", self.port)
-            .ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        answer.starts_with("HTTP/1.1 200").then(|| answer.split_once("\r\n\r\n").unwrap().1.to_owned())
-    }
-
     fn json(&self, path: &str) -> Value {
-        let body = eventually(path, || self.get(path));
+        let body = eventually(path, || get(self.port, path));
         // A chunked body has its lengths around it.
         let (from, to) = (body.find(['{', '[']).unwrap(), body.rfind(['}', ']']).unwrap());
         serde_json::from_str(&body[from..=to]).unwrap()
@@ -84,25 +26,6 @@ impl Server {
     fn rows(&self, query: &str) -> Vec<Value> {
         self.json(&format!("/api/task?{query}"))["data"].as_array().unwrap().clone()
     }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn terminate(mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has ended already where a test ended it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 const EVERY_SECOND: &str = "[jobs.tick]\nkind = 'command'\ncommand = 'echo tock'\nevery = '1s'\n";
@@ -110,14 +33,14 @@ const EVERY_SECOND: &str = "[jobs.tick]\nkind = 'command'\ncommand = 'echo tock'
 #[test]
 fn a_command_runs_and_its_history_can_be_read() {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path(), EVERY_SECOND);
+    let server = Server::start_in(directory.path(), EVERY_SECOND);
     let rows = eventually("two successful runs", || {
         let rows = server.rows("status=success&task=tick");
         (rows.len() >= 2).then_some(rows)
     });
     assert_eq!(rows[0]["task_details"]["stdout"], "tock\n");
     assert_eq!(rows[0]["job"], "config.tick");
-    let page = server.get("/metrics").unwrap();
+    let page = get(server.port, "/metrics").unwrap();
     assert!(page.contains(
         r#"punctual_tasks_quartz_tasks_executed_total{status="succeeded",job_name="config.tick"}"#
     ));
@@ -138,14 +61,14 @@ fn after_kill_nine_every_instant_is_accounted_for_and_open_work_is_recovered() {
          [jobs.again]\nkind = 'command'\ncommand = 'sleep 60'\nat = '2026-01-01T00:00:00Z'\nrequests_recovery = true\n"
     );
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path(), &config);
+    let server = Server::start_in(directory.path(), &config);
     eventually("the long jobs to start", || (server.rows("status=started").len() >= 2).then_some(()));
     eventually("a tick", || (!server.rows("task=tick&status=success").is_empty()).then_some(()));
     server.kill();
     for _ in 0..100 {
         pause();
     }
-    let server = Server::start(directory.path(), &config);
+    let server = Server::start_in(directory.path(), &config);
     let plain = eventually("the recovery", || {
         server.rows("task=plain").into_iter().find(|row| row["status"] == "unknown")
     });
@@ -188,10 +111,10 @@ fn a_terminated_server_lets_its_job_end() {
     let directory = tempfile::tempdir().unwrap();
     let config =
         "[jobs.nap]\nkind = 'command'\ncommand = 'sleep 1; echo rested'\nat = '2026-01-01T00:00:00Z'\n";
-    let server = Server::start(directory.path(), config);
+    let server = Server::start_in(directory.path(), config);
     let id = eventually("the nap", || server.rows("status=started").first().map(|row| row["id"].clone()));
     assert_eq!(server.terminate(), Some(0));
-    let server = Server::start(directory.path(), "");
+    let server = Server::start_in(directory.path(), "");
     let row = server.json(&format!("/api/task/{id}"));
     assert_eq!(
         (&row["status"], &row["task_details"]["stdout"]),
@@ -204,7 +127,7 @@ fn a_terminated_server_lets_its_job_end() {
 #[test]
 fn what_stops_the_start_is_said_clearly() {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path(), "");
+    let server = Server::start_in(directory.path(), "");
     let taken = format!("127.0.0.1:{}", server.port);
     let data = directory.path().join("data");
     let data = data.to_str().unwrap();
