@@ -70,6 +70,7 @@ pub const ROUTES: &[(Method, &str, Access)] = &[
     (Method::POST, "/api/v1/groups", Access::Superuser),
     (Method::PATCH, "/api/v1/groups/{id}", Access::Superuser),
     (Method::DELETE, "/api/v1/groups/{id}", Access::Superuser),
+    (Method::GET, "/api/v1/insights", Access::Monitoring),
     (Method::GET, "/api/v1/jobs", Access::Monitoring),
     (Method::GET, "/api/v1/jobs/{group}/{name}", Access::Monitoring),
     (Method::PUT, "/api/v1/jobs/{group}/{name}", Access::Edit),

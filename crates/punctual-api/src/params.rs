@@ -61,6 +61,11 @@ impl Params {
         }
     }
 
+    /// Says what is wrong with a parameter that could be read.
+    pub(crate) fn refuse(&mut self, name: &str, message: impl Into<String>) {
+        self.errors.entry(name.to_owned()).or_insert_with(|| message.into());
+    }
+
     /// A text that is not blank.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         self.read(name, |value| match value.trim() {

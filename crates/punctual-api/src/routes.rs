@@ -6,6 +6,7 @@ mod calendar;
 mod events;
 mod group;
 mod health;
+mod insights;
 mod job;
 mod lock;
 mod me;
@@ -66,6 +67,7 @@ pub(crate) fn all() -> Routes {
         .add(routes!(run::cancel::handler))
         .add(routes!(events::emit::handler))
         .add(routes!(occurrence::list::handler))
+        .add(routes!(insights::get::handler))
         .add(routes!(skipped::list::handler))
         .add(routes!(why::get::handler))
         .add(routes!(health::get::handler))

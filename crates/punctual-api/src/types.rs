@@ -7,6 +7,7 @@ pub(crate) mod changed;
 pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod info;
+pub(crate) mod insights;
 pub(crate) mod job;
 pub(crate) mod list;
 pub(crate) mod live;

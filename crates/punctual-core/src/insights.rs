@@ -23,6 +23,9 @@ pub const LEVELS: [(i16, i64); 2] = [(0, HOUR_MS), (1, DAY_MS)];
 /// Durations above this count as this.
 const LONGEST: i64 = (1 << 40) - 1;
 
+/// How many classes there are.
+const CLASSES: u16 = 592;
+
 /// The class of a duration in milliseconds.
 pub fn class(ms: i64) -> u16 {
     let ms = ms.clamp(0, LONGEST);
@@ -46,7 +49,7 @@ pub fn bounds(class: u16) -> (i64, i64) {
 
 /// How many durations lie in each class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Histogram(BTreeMap<u16, i64>);
+pub struct Histogram(Vec<i64>);
 
 impl Histogram {
     /// Counts a duration, or takes some out again.
@@ -55,41 +58,51 @@ impl Histogram {
     }
 
     fn change(&mut self, class: u16, change: i64) {
-        let rows = self.0.entry(class).or_default();
-        *rows += change;
-        if *rows == 0 {
-            self.0.remove(&class);
+        let class = usize::from(class);
+        if class >= self.0.len() {
+            self.0.resize(class + 1, 0);
+        }
+        self.0[class] += change;
+        // So that what counts the same is the same.
+        while self.0.last() == Some(&0) {
+            self.0.pop();
         }
     }
 
     /// Adds another one.
     pub fn add(&mut self, other: &Self) {
-        for (class, rows) in &other.0 {
-            self.change(*class, *rows);
+        for (class, rows) in other.classes() {
+            self.change(class, rows);
         }
+    }
+
+    /// The classes that are not empty, shortest first.
+    fn classes(&self) -> impl DoubleEndedIterator<Item = (u16, i64)> {
+        let classes = self.0.iter().enumerate().filter(|(_, rows)| **rows != 0);
+        classes.map(|(class, rows)| (u16::try_from(class).unwrap_or(u16::MAX), *rows))
     }
 
     /// How many durations were counted.
     pub fn rows(&self) -> u64 {
-        self.0.values().map(|rows| u64::try_from(*rows).unwrap_or_default()).sum()
+        self.0.iter().map(|rows| u64::try_from(*rows).unwrap_or_default()).sum()
     }
 
     /// The duration that so many of a hundred do not exceed; `None` where there is none.
     pub fn percentile(&self, of_hundred: u64) -> Option<u64> {
         let rank = (self.rows() * of_hundred).div_ceil(100).max(1);
         let mut seen = 0;
-        let found = self.0.iter().find(|(_, rows)| {
-            seen += u64::try_from(**rows).unwrap_or_default();
+        let found = self.classes().find(|(_, rows)| {
+            seen += u64::try_from(*rows).unwrap_or_default();
             seen >= rank
         });
-        let (first, last) = bounds(*found?.0);
+        let (first, last) = bounds(found?.0);
         u64::try_from(first.midpoint(last)).ok()
     }
 
     /// As text: `CLASS:ROWS` with commas between.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
-        for (class, rows) in &self.0 {
+        for (class, rows) in self.classes() {
             let comma = if text.is_empty() { "" } else { "," };
             // Writing to a string cannot fail.
             let _ = write!(text, "{comma}{class}:{rows}");
@@ -101,7 +114,8 @@ impl Histogram {
     pub fn add_text(&mut self, text: &str) {
         for pair in text.split(',') {
             let Some((class, rows)) = pair.split_once(':') else { continue };
-            if let (Ok(class), Ok(rows)) = (class.parse(), rows.parse()) {
+            let read = (class.parse().ok().filter(|class| *class < CLASSES), rows.parse());
+            if let (Some(class), Ok(rows)) = read {
                 self.change(class, rows);
             }
         }
@@ -193,6 +207,15 @@ impl InsightsQuery {
         parts.into_iter().filter(|(_, from, to)| from < to).collect()
     }
 
+    /// The end of the period that begins at an instant, exclusive, in milliseconds since 1970.
+    pub fn period_end(&self, from: Timestamp) -> i64 {
+        let (_, to) = self.hours();
+        match self.step_hours {
+            None | Some(0) => to,
+            Some(hours) => crate::time::to_millis(from).saturating_add(i64::from(hours) * HOUR_MS).min(to),
+        }
+    }
+
     /// The beginning of the period in which an instant lies, in milliseconds since 1970.
     pub fn period(&self, at: i64) -> i64 {
         let (from, _) = self.hours();
@@ -236,8 +259,8 @@ impl Insight {
 
     /// The longest duration, as the upper end of its class.
     pub fn longest_ms(&self) -> Option<u64> {
-        let class = self.rollup.durations.0.last_key_value()?.0;
-        u64::try_from(bounds(*class).1).ok()
+        let (class, _) = self.rollup.durations.classes().next_back()?;
+        u64::try_from(bounds(class).1).ok()
     }
 }
 
@@ -245,7 +268,7 @@ impl Insight {
 #[derive(Debug)]
 pub struct Collector<'a> {
     query: &'a InsightsQuery,
-    found: BTreeMap<(Series, i64), Rollup>,
+    found: BTreeMap<Series, BTreeMap<i64, Rollup>>,
 }
 
 impl<'a> Collector<'a> {
@@ -262,8 +285,8 @@ impl<'a> Collector<'a> {
 
     /// The sum of what a series did in the period of an instant.
     pub fn at(&mut self, series: &Series, at: i64) -> &mut Rollup {
-        let key = (series.clone(), self.query.period(at));
-        self.found.entry(key).or_default()
+        let period = self.query.period(at);
+        self.found.entry(series.clone()).or_default().entry(period).or_default()
     }
 
     /// Counts a row that no roll-up counts yet, if it lies in the time that was asked for.
@@ -276,9 +299,16 @@ impl<'a> Collector<'a> {
 
     /// What was collected, by task, job and period. Periods without a run are left out.
     pub fn finish(self) -> Vec<Insight> {
-        let insight =
-            |((series, from), rollup)| Insight { series, from: crate::time::from_millis(from), rollup };
-        self.found.into_iter().filter(|(_, rollup)| !rollup.is_empty()).map(insight).collect()
+        let mut insights = Vec::new();
+        for (series, periods) in self.found {
+            let periods = periods.into_iter().filter(|(_, rollup)| !rollup.is_empty());
+            insights.extend(periods.map(|(from, rollup)| Insight {
+                series: series.clone(),
+                from: crate::time::from_millis(from),
+                rollup,
+            }));
+        }
+        insights
     }
 }
 
@@ -297,6 +327,7 @@ mod tests {
         }
         assert_eq!(class(i64::MAX), class(LONGEST));
         assert_eq!(class(-5), 0);
+        assert_eq!(class(LONGEST) + 1, CLASSES);
     }
 
     #[test]

@@ -131,7 +131,7 @@ WITH classed AS (
     FROM task_history h
     JOIN history_series s ON s.task = h.task AND s.job_group = coalesce(h.job_group, '')
     CROSS JOIN (SELECT 0 AS level, CAST(3600000 AS BIGINT) AS step UNION ALL SELECT 1, 86400000) l
-    CROSS JOIN LATERAL (SELECT LEAST(GREATEST(h.duration_ms, 0), 1099511627775) AS d) d
+    CROSS JOIN LATERAL (SELECT CASE WHEN h.duration_ms IS NOT NULL THEN LEAST(GREATEST(h.duration_ms, 0), 1099511627775) END AS d) d
     WHERE h.status <> 0
 ), counted AS (
     SELECT level, series, started_at - ((started_at % step) + step) % step AS bucket, class, count(*) AS rows, sum(d) AS total_ms,

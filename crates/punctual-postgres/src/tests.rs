@@ -1,6 +1,7 @@
 //! The statements.
 
 mod plans;
+mod ranked;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The statements, the schema, and files that cannot be opened.
 
+mod ranked;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -10,6 +10,7 @@ mod definitions;
 mod guard;
 mod idempotency;
 mod info;
+mod insights;
 mod live;
 mod node;
 mod occurrences;

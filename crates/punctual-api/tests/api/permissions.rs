@@ -44,6 +44,7 @@ const EXPECTED: &[(&str, &str, Least)] = &[
     ("POST", "/api/v1/groups", Superuser),
     ("PATCH", "/api/v1/groups/{id}", Superuser),
     ("DELETE", "/api/v1/groups/{id}", Superuser),
+    ("GET", "/api/v1/insights", Monitoring),
     ("GET", "/api/v1/jobs", Monitoring),
     ("GET", "/api/v1/jobs/{group}/{name}", Monitoring),
     ("PUT", "/api/v1/jobs/{group}/{name}", Edit),

@@ -63,15 +63,17 @@ pub(super) async fn places(
 }
 
 pub(super) fn rollup(row: &Row) -> Rollup {
-    let mut rollup = Rollup {
-        success: row.get(0),
-        failed: row.get(1),
-        unknown: row.get(2),
-        total_ms: row.get(3),
-        ..Rollup::default()
-    };
-    rollup.durations.add_text(row.get(4));
+    let mut rollup = Rollup::default();
+    add_rollup(row, &mut rollup);
     rollup
+}
+
+fn add_rollup(row: &Row, to: &mut Rollup) {
+    to.success += row.get::<_, i64>(0);
+    to.failed += row.get::<_, i64>(1);
+    to.unknown += row.get::<_, i64>(2);
+    to.total_ms += row.get::<_, i64>(3);
+    to.durations.add_text(row.get(4));
 }
 
 fn series(task: String, group: String) -> Series {
@@ -158,7 +160,7 @@ pub(crate) async fn insights(client: &Object, query: &InsightsQuery) -> Result<V
     for (level, from, to) in query.parts() {
         for row in client.rows(sql::ROLLUPS, &[&level, &numbers, &from, &to]).await? {
             if let Some(series) = wanted.get(&row.get(6)) {
-                collector.at(series, row.get(5)).add(&rollup(&row));
+                add_rollup(&row, collector.at(series, row.get(5)));
             }
         }
     }

@@ -60,15 +60,18 @@ pub(super) fn places(
 }
 
 pub(super) fn rollup(row: &Row<'_>) -> rusqlite::Result<Rollup> {
-    let mut rollup = Rollup {
-        success: row.get(0)?,
-        failed: row.get(1)?,
-        unknown: row.get(2)?,
-        total_ms: row.get(3)?,
-        ..Rollup::default()
-    };
-    rollup.durations.add_text(row.get_ref(4)?.as_str()?);
+    let mut rollup = Rollup::default();
+    add_rollup(row, &mut rollup)?;
     Ok(rollup)
+}
+
+fn add_rollup(row: &Row<'_>, to: &mut Rollup) -> rusqlite::Result<()> {
+    to.success += row.get::<_, i64>(0)?;
+    to.failed += row.get::<_, i64>(1)?;
+    to.unknown += row.get::<_, i64>(2)?;
+    to.total_ms += row.get::<_, i64>(3)?;
+    to.durations.add_text(row.get_ref(4)?.as_str()?);
+    Ok(())
 }
 
 fn series(task: String, group: String) -> Series {
@@ -163,8 +166,7 @@ pub(crate) fn insights(connection: &Connection, query: &InsightsQuery) -> Result
             let mut statement = connection.prepare_cached(sql::ROLLUPS).sql()?;
             let mut rows = statement.query((level, number, from, to)).sql()?;
             while let Some(row) = rows.next().sql()? {
-                let found = rollup(row).sql()?;
-                collector.at(series, row.get(5).sql()?).add(&found);
+                add_rollup(row, collector.at(series, row.get(5).sql()?)).sql()?;
             }
         }
     }

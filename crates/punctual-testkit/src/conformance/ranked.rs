@@ -91,7 +91,7 @@ async fn check_page(store: &Store, rows: &[TaskHistory], query: &HistoryQuery) {
 async fn check_pages(store: &Store, dice: &mut Dice, pages: u64) {
     let rows = all_rows(store).await;
     for _ in 0..pages {
-        let task = dice.of(&[None, None, Some("a"), Some("job"), Some("nothing")]);
+        let task = dice.of(&[None, None, Some("a"), Some("t1"), Some("job"), Some("nothing")]);
         let statuses = TaskStatus::ALL.map(Some);
         let query = HistoryQuery {
             task: task.map(str::to_owned),
@@ -192,6 +192,16 @@ async fn run_some(store: &Store, dice: &mut Dice, name: &str, now: i64) {
     if dice.roll(2) == 0 {
         store.recover(at(now + 1)).await.unwrap();
     }
+}
+
+/// Lists and insights of a store that has rows already.
+pub async fn what_is_there_is_listed(store: Store) {
+    let mut dice = Dice(3);
+    check_pages(&store, &mut dice, 80).await;
+    let end = 6_000_000;
+    check_insights(&store, &insights_of(-90_000, end)).await;
+    check_insights(&store, &InsightsQuery { step_hours: Some(1), ..insights_of(-90_000, end) }).await;
+    check_insights(&store, &InsightsQuery { step_hours: Some(24), ..insights_of(0, end) }).await;
 }
 
 pub async fn lists_and_insights_are_what_the_rows_say(store: Store) {

@@ -1,0 +1,3 @@
+//! How runs went, in numbers.
+
+pub(super) mod get;
