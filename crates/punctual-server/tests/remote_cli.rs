@@ -72,6 +72,18 @@ fn runs_and_skipped_instants_are_listed_for_people_and_for_programs() {
     let wrong = server.run(&["occurrences", "--from", "30d"]);
     assert!(wrong.code == 2 && wrong.err.contains("14 days"), "{wrong:?}");
 
+    let went = server.run(&["insights", "--until", "2099-01-01", "--job", "config.bad", "--no-header"]);
+    let cells: Vec<&str> = went.out.split_whitespace().collect();
+    assert_eq!(
+        (&cells[..2], &cells[6..10]),
+        (&["bad", "config.bad"][..], &["0", "1", "0", "100.0%"][..]),
+        "{went:?}"
+    );
+    let went = server.run(&["insights", "--until", "2099-01-01", "--task", "once", "--json"]).json();
+    assert_eq!((&went["data"][0]["success"], &went["data"][0]["failed"]), (&Value::from(1), &Value::from(0)));
+    let wrong = server.run(&["insights", "--since", "1h", "--until", "2h"]);
+    assert!(wrong.code == 2 && wrong.err.contains("after from"), "{wrong:?}");
+
     let skipped = server.run(&["skipped", "list", "--trigger", "config.tick", "--utc"]);
     assert!(
         skipped.out.contains("config.tick  misfire") && skipped.out.contains("2026-01-01 00:00:0"),

@@ -15,6 +15,8 @@ pub(crate) enum Format {
     Instant,
     /// Milliseconds, as a duration.
     Millis,
+    /// A share from 0 to 1, as a percentage.
+    Share,
     /// A word for a state, with its colour.
     State,
 }
@@ -26,6 +28,7 @@ impl Format {
         let written = match self {
             Self::Instant => value.as_str().and_then(|text| text.parse().ok()).map(|at| style.instant(at)),
             Self::Millis => value.as_i64().map(duration),
+            Self::Share => value.as_f64().map(|share| format!("{:.1}%", share * 100.0)),
             Self::Text | Self::State => None,
         };
         written.unwrap_or_else(|| text(value))
@@ -94,6 +97,16 @@ mod tests {
             (90_000_000, "1d01h"),
         ] {
             assert_eq!(duration(millis), shown);
+        }
+    }
+
+    #[test]
+    fn shares_are_percentages() {
+        let style = Style { color: false, zone: jiff::tz::TimeZone::UTC };
+        for (share, shown) in
+            [(json!(0), "0.0%"), (json!(0.125), "12.5%"), (json!(1.0), "100.0%"), (json!(null), "-")]
+        {
+            assert_eq!(Format::Share.write(&share, &style), shown);
         }
     }
 

@@ -7,6 +7,7 @@ mod cluster;
 mod events;
 mod groups;
 mod history;
+mod insights;
 mod jobs;
 mod occurrences;
 mod session;
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Skipped(Group<skipped::Command>),
     /// List what ran, what was skipped and what is coming, by time.
     Occurrences(Single<occurrences::Args>),
+    /// Say how runs went, in numbers: by task, job and period.
+    Insights(Single<insights::Args>),
     /// Say what became of one instant of a trigger.
     Why(Single<why::Args>),
     /// Run past instants of a trigger again.
@@ -93,6 +96,7 @@ impl Command {
             Self::History(group) => (&group.command, &group.options),
             Self::Skipped(group) => (&group.command, &group.options),
             Self::Occurrences(single) => (&single.args, &single.options),
+            Self::Insights(single) => (&single.args, &single.options),
             Self::Why(single) => (&single.args, &single.options),
             Self::Backfill(single) => (&single.args, &single.options),
             Self::Events(group) => (&group.command, &group.options),

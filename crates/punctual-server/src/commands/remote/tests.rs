@@ -74,6 +74,7 @@ const EXAMPLES: &[&str] = &[
     "history run 3",
     "skipped list --trigger reports.daily --reason misfire --limit 10 --jsonl",
     "occurrences --from 2h --to 2026-11-21T05:00:00Z --job reports.daily --jsonl",
+    "insights --since 30d --until 1d --step day --task nightly --job reports.daily",
     "why reports.daily 2026-11-21T05:00:00Z --json",
 ];
 
