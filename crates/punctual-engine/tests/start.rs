@@ -87,6 +87,45 @@ async fn a_task_of_the_machine_runs_once_for_each_boot() {
     assert_eq!(boot(&store, "a", &on("two")).await, ["DEFAULT.mount"]);
 }
 
+/// The boots that are remembered.
+async fn remembered(store: &Arc<dyn JobStore>) -> Vec<String> {
+    let query = TriggerQuery { group: Some("PUNCTUAL.START".to_owned()), ..TriggerQuery::default() };
+    let mut names: Vec<String> = store
+        .triggers(&query)
+        .await
+        .unwrap()
+        .rows
+        .iter()
+        .map(|marker| marker.definition.key.name().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn earlier_boots_of_a_machine_are_forgotten() {
+    let store = fresh();
+    let on =
+        |job: &str, id: &str, machine: &str| [StartTask::per_boot_id(detail(job), id).of_machine(machine)];
+    boot(&store, "a", &[StartTask::per_boot_id(detail("mount"), "unnamed")]).await;
+    boot(&store, "a", &[StartTask::per_cluster(detail("mount"), "1")]).await;
+    boot(&store, "a", &on("mount", "other", "y")).await;
+    boot(&store, "a", &on("amount", "one", "x")).await;
+    boot(&store, "a", &on("mount", "one", "x")).await;
+    assert_eq!(boot(&store, "b", &on("mount", "two", "x")).await, ["DEFAULT.mount"]);
+    let left = [
+        "DEFAULT.amount @ boot one",
+        "DEFAULT.mount @ 1",
+        "DEFAULT.mount @ boot other",
+        "DEFAULT.mount @ boot two",
+        "DEFAULT.mount @ boot unnamed",
+    ];
+    assert_eq!(remembered(&store).await, left, "all but the first boot of this machine");
+    assert!(boot(&store, "a", &on("mount", "other", "y")).await.is_empty());
+    assert!(boot(&store, "a", &on("mount", "two", "x")).await.is_empty());
+    assert_eq!(remembered(&store).await, left, "nothing ran, nothing is forgotten");
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn linux_tells_which_boot_it_is() {

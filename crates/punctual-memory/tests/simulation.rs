@@ -1,4 +1,6 @@
-//! Thousands of simulated clusters, and stores whose mistakes they have to find. `PUNCTUAL_SIMULATION_SEED=n` runs one again; `PUNCTUAL_SIMULATIONS=n` runs so many.
+//! Thousands of simulated clusters, and stores whose mistakes they have to find.
+//!
+//! `PUNCTUAL_SIMULATION_SEED=n` runs one seed again; `PUNCTUAL_SIMULATIONS=n` runs so many.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

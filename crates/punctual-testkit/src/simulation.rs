@@ -2,8 +2,8 @@
 //! time, wrong, jumping and drifting clocks, lost answers to completions, nodes of different kinds that join and leave,
 //! events, and edits in between.
 //!
-//! It calls the engine's own steps ([`punctual_engine::Node`]) in an order that depends on the seed alone. At every step
-//! and at the end it checks
+//! It calls the engine's own steps ([`punctual_engine::Node`]) in an order that depends on the seed alone. At every
+//! step and at the end it checks
 //!
 //! * that no fire runs twice: a first attempt of an instant is handed out once, and a further attempt exists only after
 //!   a failure, or where the job requests recovery;
@@ -12,8 +12,8 @@
 //! * that every instant is accounted for ([`crate::account`]);
 //! * that an event that was emitted has led to exactly one run of each trigger that waited for it, with its payload, or
 //!   to one recorded skip where the trigger was paused, whatever crashed since;
-//! * that instants of kinds that nobody can run are given up where that is asked for, once they are late enough, and that
-//!   none are where a live node could run them, or where they are to wait;
+//! * that instants of kinds that nobody can run are given up where that is asked for, once they are late enough, and
+//!   that none are where a live node could run them, or where they are to wait;
 //! * that the audit ([`punctual_engine::audit`]) finds nothing in the end;
 //! * that every row of the history is closed in the end;
 //! * that each node knows the store's time as well as it says, and fires nothing before its time.

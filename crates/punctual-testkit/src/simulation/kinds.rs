@@ -121,8 +121,8 @@ impl World {
         }
     }
 
-    /// Whether nothing is left that should have been given up, where nodes that know these kinds are live. A lane may hold a
-    /// trigger back, and then it is not its kind that does.
+    /// Whether nothing is left that should have been given up, where nodes that know these kinds are live. A lane may
+    /// hold a trigger back, and then it is not its kind that does.
     fn check_none_left(&self, now: Timestamp, known: &HashSet<JobKind>) {
         for trigger in block_on(self.store.triggers(&TriggerQuery::default())).unwrap().rows {
             let Some(due) = trigger.next_fire_at else { continue };
