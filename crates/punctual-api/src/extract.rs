@@ -1,6 +1,9 @@
 //! What handlers take from a request, so that whatever is wrong with it is a problem with a code.
 
+use std::error::Error;
 use std::fmt;
+use std::io::{self, ErrorKind};
+use std::iter::successors;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -179,11 +182,26 @@ async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Api
 /// Why a body could not be read.
 pub(crate) fn unread_body(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let detail = format!("the body is longer than {MAX_BODY} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).into()
+        long_body()
+    } else if is_late(rejection) {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", "the body did not arrive in time").into()
     } else {
         Problem::new(StatusCode::BAD_REQUEST, "invalid-body", "the body did not arrive whole").into()
     }
+}
+
+/// 413.
+pub(crate) fn long_body() -> ApiError {
+    let detail = format!("the body is longer than {MAX_BODY} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).into()
+}
+
+/// Whether whoever serves these routes had no more patience with a body.
+fn is_late(error: &(dyn Error + 'static)) -> bool {
+    let error = successors(Some(error), |error| (*error).source());
+    error
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == ErrorKind::TimedOut)
 }
 
 /// Reads a body; what does not fit is told with the path of its member.

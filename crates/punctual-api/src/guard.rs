@@ -1,12 +1,14 @@
 //! What surrounds every request.
 
+use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use crate::ApiState;
 use crate::error::problem;
+use crate::extract;
 
 /// Refuses requests that name a host other than this machine's loopback names and those that were given.
 ///
@@ -27,6 +29,15 @@ pub(crate) async fn refuse_foreign_hosts(
     }
     let detail = "the Host header names another host: use localhost, 127.0.0.1 or [::1], or add the name to server.hosts";
     problem(StatusCode::FORBIDDEN, "foreign-host", detail)
+}
+
+/// Refuses bodies that say themselves that they are too long, without waiting for them. Others are cut off while they
+/// are read.
+pub(crate) async fn refuse_long_bodies(request: Request, next: Next) -> Response {
+    match request.body().size_hint().lower() {
+        length if length > extract::MAX_BODY as u64 => extract::long_body().into_response(),
+        _ => next.run(request).await,
+    }
 }
 
 /// Keeps answers out of frames, caches, and the hands of other pages.

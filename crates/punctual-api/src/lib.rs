@@ -81,6 +81,7 @@ pub fn router(state: ApiState) -> Router {
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(from_fn_with_state(state.clone(), idempotency::once))
         .layer(DefaultBodyLimit::max(extract::MAX_BODY))
+        .layer(from_fn(guard::refuse_long_bodies))
         .layer(from_fn(error::keep_old_forms))
         .layer(from_fn_with_state(state.clone(), access::check))
         .layer(from_fn_with_state(state.clone(), guard::refuse_foreign_hosts))

@@ -135,6 +135,7 @@ impl Config {
             );
         }
         self.server.trusted_proxies()?;
+        self.server.check_limits()?;
         self.auth.settings().map(drop)
     }
 

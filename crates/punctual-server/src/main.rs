@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod config;
 mod database;
+mod http;
 mod plan;
 mod tls;
 

@@ -6,11 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use axum::Router;
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request};
-use axum::middleware::map_request;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use punctual_core::Clock;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
@@ -187,24 +183,4 @@ impl Listener for TlsListener {
     fn local_addr(&self) -> std::io::Result<Self::Addr> {
         Ok(self.address)
     }
-}
-
-/// The other end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(SocketAddr);
-
-impl Connected<IncomingStream<'_, TlsListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-/// The routes for connections of a [`TlsListener`]: they learn the other end as they would without TLS.
-pub(crate) fn over_tls(app: Router) -> Router {
-    app.layer(map_request(|mut request: Request| async move {
-        if let Some(ConnectInfo(Peer(peer))) = request.extensions().get().copied() {
-            request.extensions_mut().insert(ConnectInfo(peer));
-        }
-        request
-    }))
 }

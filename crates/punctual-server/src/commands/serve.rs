@@ -1,7 +1,5 @@
 //! `punctual serve`: the server, from its start to its end.
 
-use std::future::IntoFuture;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +26,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Config, FILE_GROUP, LogFormat};
 use crate::database::Place;
-use crate::tls::{Peer, TlsListener, over_tls};
+use crate::http;
+use crate::tls::TlsListener;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -154,7 +153,6 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     let tls = config.server.tls.as_ref();
     info!(%address, "listening on http{}://{address}", if tls.is_some() { "s" } else { "" });
     let stop = CancellationToken::new();
-    let stopped = stop.clone();
     let (api, options) = (scheduler.clone(), Arc::new(options));
     let app = router(ApiState {
         scheduler: api,
@@ -163,17 +161,13 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
         options,
         security: Arc::new(security),
     });
-    let ended = async move { stopped.cancelled().await };
+    let (limits, clock) = (config.server.limits(), Arc::clone(scheduler.clock()));
     let server = match tls {
         Some(files) => {
-            let listener = TlsListener::start(listener, files, Arc::clone(scheduler.clock()))?;
-            let app = over_tls(app).into_make_service_with_connect_info::<Peer>();
-            tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(ended).into_future())
+            let listener = TlsListener::start(listener, files, Arc::clone(&clock))?;
+            tokio::spawn(http::serve(listener, app, limits, clock, stop.clone()))
         }
-        None => {
-            let app = app.into_make_service_with_connect_info::<SocketAddr>();
-            tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(ended).into_future())
-        }
+        None => tokio::spawn(http::serve(listener, app, limits, clock, stop.clone())),
     };
     let input_ended = if args.until_stdin_ends { end_of_input()? } else { CancellationToken::new() };
     let mut signals = Signals::listen()?;
@@ -195,7 +189,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     // A connection whose other end does not read must not hold the stop up.
     let abort = server.abort_handle();
     tokio::select! {
-        ended = server => ended.context("the API ended badly")?.context("the API failed"),
+        ended = server => ended.context("the API ended badly"),
         () = scheduler.clock().sleep_for(LAST_ANSWERS) => {
             abort.abort();
             info!("some clients had not read their answers");

@@ -11,6 +11,7 @@ use punctual_engine::Settings;
 use serde::Deserialize;
 
 use super::time::Span;
+use crate::http::Limits;
 
 /// `[server]`
 #[derive(Debug, Deserialize)]
@@ -22,6 +23,12 @@ pub(crate) struct Server {
     pub(crate) data_dir: PathBuf,
     /// How long a stopping server lets jobs go on.
     pub(crate) shutdown_limit: Span,
+    /// How many connections there may be at a time; others wait until one ends.
+    pub(crate) max_connections: usize,
+    /// How long the headers of a request may take, and a connection may be idle.
+    pub(crate) header_timeout: Span,
+    /// How long the body of a request may take, and how long an answer may wait for its reader to go on.
+    pub(crate) body_timeout: Span,
     /// Names in `Host` beside the loopback ones; `*` for every name.
     pub(crate) hosts: Vec<String>,
     /// From where `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses or networks.
@@ -46,6 +53,9 @@ impl Default for Server {
             listen: "127.0.0.1:8080".to_owned(),
             data_dir: PathBuf::from("punctual-data"),
             shutdown_limit: Span::seconds(30),
+            max_connections: 1_024,
+            header_timeout: Span::seconds(10),
+            body_timeout: Span::seconds(30),
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             tls: None,
@@ -58,6 +68,31 @@ impl Server {
     pub(crate) fn trusted_proxies(&self) -> anyhow::Result<Vec<Network>> {
         let read = |text: &String| text.parse().map_err(|error| anyhow!("server.trusted_proxies: {error}"));
         self.trusted_proxies.iter().map(read).collect()
+    }
+
+    /// What is wrong with the limits for clients.
+    pub(super) fn check_limits(&self) -> anyhow::Result<()> {
+        // A semaphore cannot count further.
+        const MOST: usize = tokio::sync::Semaphore::MAX_PERMITS;
+        if !(1..=MOST).contains(&self.max_connections) {
+            bail!("server.max_connections is {}: give a number from 1", self.max_connections);
+        }
+        let spans = [("header_timeout", &self.header_timeout), ("body_timeout", &self.body_timeout)];
+        for (name, span) in spans {
+            if !(100..=86_400_000).contains(&span.millis()) {
+                bail!("server.{name} is {} ms: give 100ms to 24h", span.millis());
+            }
+        }
+        Ok(())
+    }
+
+    /// How much a client may take.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            connections: self.max_connections,
+            header: self.header_timeout.duration(),
+            body: self.body_timeout.duration(),
+        }
     }
 
     /// The address to listen on.
