@@ -22,12 +22,8 @@ use tracing::{debug, info, warn};
 
 use crate::config::Tls;
 
-/// Whoever has not shaken hands by then is cut off.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// So many shake hands at a time; others wait in the system's queue.
 const HANDSHAKES: usize = 256;
-/// How often the files are looked at.
-const RELOAD: Duration = Duration::from_secs(60);
 
 /// The files, and the certificate that they held last.
 #[derive(Debug)]
@@ -100,8 +96,13 @@ pub(crate) struct TlsListener {
 }
 
 impl TlsListener {
-    /// Speaks TLS on a listener from now on.
-    pub(crate) fn start(listener: TcpListener, files: &Tls, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    /// Speaks TLS on a listener from now on; whoever has not shaken hands by `limit` is cut off.
+    pub(crate) fn start(
+        listener: TcpListener,
+        files: &Tls,
+        limit: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let certificate = Arc::new(Certificate::load(files, Arc::clone(&provider))?);
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -112,20 +113,22 @@ impl TlsListener {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let address = listener.local_addr().context("cannot tell the address of the listener")?;
         let (send, connections) = mpsc::channel(1);
-        tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), send.clone(), Arc::clone(&clock)));
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(accept(listener, acceptor, limit, send.clone(), Arc::clone(&clock)));
+        let every = files.reload.duration();
         tokio::spawn(async move {
             tokio::select! {
                 () = send.closed() => {}
-                () = reload(&certificate, &*clock) => {}
+                () = reload(&certificate, every, &*clock) => {}
             }
         });
         Ok(Self { connections, address })
     }
 }
 
-async fn reload(certificate: &Arc<Certificate>, clock: &dyn Clock) {
+async fn reload(certificate: &Arc<Certificate>, every: Duration, clock: &dyn Clock) {
     loop {
-        clock.sleep_for(RELOAD).await;
+        clock.sleep_for(every).await;
         let certificate = Arc::clone(certificate);
         // Reading files may block. A panic would be told by the task; the next look comes anyway.
         let _ = tokio::task::spawn_blocking(move || certificate.refresh()).await;
@@ -135,6 +138,7 @@ async fn reload(certificate: &Arc<Certificate>, clock: &dyn Clock) {
 async fn accept(
     listener: TcpListener,
     acceptor: TlsAcceptor,
+    limit: Duration,
     send: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
     clock: Arc<dyn Clock>,
 ) {
@@ -158,7 +162,7 @@ async fn accept(
         tokio::spawn(async move {
             let _permit = permit;
             tokio::select! {
-                () = clock.sleep_for(HANDSHAKE) => {}
+                () = clock.sleep_for(limit) => {}
                 shaken = acceptor.accept(stream) => match shaken {
                     // Nobody listens any more when the server stops.
                     Ok(stream) => drop(send.send((stream, peer)).await),

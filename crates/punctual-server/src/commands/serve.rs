@@ -164,7 +164,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     let (limits, clock) = (config.server.limits(), Arc::clone(scheduler.clock()));
     let server = match tls {
         Some(files) => {
-            let listener = TlsListener::start(listener, files, Arc::clone(&clock))?;
+            let listener = TlsListener::start(listener, files, limits.header, Arc::clone(&clock))?;
             tokio::spawn(http::serve(listener, app, limits, clock, stop.clone()))
         }
         None => tokio::spawn(http::serve(listener, app, limits, clock, stop.clone())),

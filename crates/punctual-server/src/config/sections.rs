@@ -25,7 +25,7 @@ pub(crate) struct Server {
     pub(crate) shutdown_limit: Span,
     /// How many connections there may be at a time; others wait until one ends.
     pub(crate) max_connections: usize,
-    /// How long the headers of a request may take, and a connection may be idle.
+    /// How long a TLS handshake and the headers of a request may take, and a connection may be idle.
     pub(crate) header_timeout: Span,
     /// How long the body of a request may take, and how long an answer may wait for its reader to go on.
     pub(crate) body_timeout: Span,
@@ -45,6 +45,13 @@ pub(crate) struct Tls {
     pub(crate) cert: PathBuf,
     /// Its private key (PEM).
     pub(crate) key: PathBuf,
+    /// How often the files are looked at for a newer certificate.
+    #[serde(default = "every_minute")]
+    pub(crate) reload: Span,
+}
+
+fn every_minute() -> Span {
+    Span::seconds(60)
 }
 
 impl Default for Server {
@@ -77,8 +84,9 @@ impl Server {
         if !(1..=MOST).contains(&self.max_connections) {
             bail!("server.max_connections is {}: give a number from 1", self.max_connections);
         }
+        let reload = self.tls.as_ref().map(|tls| ("tls.reload", &tls.reload));
         let spans = [("header_timeout", &self.header_timeout), ("body_timeout", &self.body_timeout)];
-        for (name, span) in spans {
+        for (name, span) in spans.into_iter().chain(reload) {
             if !(100..=86_400_000).contains(&span.millis()) {
                 bail!("server.{name} is {} ms: give 100ms to 24h", span.millis());
             }

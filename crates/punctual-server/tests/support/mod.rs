@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -80,6 +80,7 @@ pub(crate) struct Server {
     pub(crate) child: Child,
     /// Where it listens.
     pub(crate) port: u16,
+    log: PathBuf,
     /// Where it writes, unless the test keeps that.
     directory: Option<tempfile::TempDir>,
 }
@@ -107,15 +108,21 @@ impl Server {
         command.arg("--config").arg(&file).arg("--data-dir").arg(directory.join("data"));
         command.stderr(std::fs::File::create(directory.join("log")).unwrap());
         adjust(&mut command);
-        let mut server = Self { child: command.spawn().unwrap(), port, directory: None };
+        let log = directory.join("log");
+        let mut server = Self { child: command.spawn().unwrap(), port, log, directory: None };
         eventually("the server's answer", || {
             if let Some(status) = server.child.try_wait().unwrap() {
-                let log = std::fs::read_to_string(directory.join("log")).unwrap();
+                let log = server.log();
                 panic!("the server ended, {status}: {log}");
             }
             get(port, "/health")
         });
         server
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// What a command that asks it does.
