@@ -38,8 +38,8 @@ const ROUTES: [(&str, &str); 20] = [
     ("PUT", "/api/v1/triggers/a/b"),
     ("PUT", "/api/v1/calendars/c"),
     ("POST", "/api/v1/schedules/preview"),
-    ("POST", "/api/v1/jobs/kept/kept/run"),
-    ("POST", "/api/v1/triggers/kept/kept/backfill"),
+    ("POST", "/api/v1/jobs/DEFAULT/kept/run"),
+    ("POST", "/api/v1/triggers/DEFAULT/kept/backfill"),
     ("POST", "/api/v1/events"),
     ("GET", "/api/v1/jobs"),
     ("GET", "/api/v1/triggers"),
@@ -53,7 +53,7 @@ const ROUTES: [(&str, &str); 20] = [
     ("GET", "/api/task"),
     ("GET", "/api/task/runs"),
     ("GET", "/api/task/run_entities"),
-    ("GET", "/api/v1/triggers/kept/kept"),
+    ("GET", "/api/v1/triggers/DEFAULT/kept"),
 ];
 
 struct World {
@@ -86,8 +86,8 @@ async fn api() -> (Router, ManualScheduler) {
     let manual = manual.await.expect("a scheduler");
     let schedule: Schedule =
         serde_json::from_str(r#"{"type":"interval","every_ms":60000}"#).expect("a schedule");
-    let job = JobDetail::new(("kept", "kept"), "nothing");
-    let trigger = Trigger::new(("kept", "kept"), ("kept", "kept"), schedule);
+    let job = JobDetail::new("kept", "nothing");
+    let trigger = Trigger::new("kept", "kept", schedule);
     manual.scheduler().schedule(job, vec![trigger]).await.expect("a job");
     let router = router(ApiState {
         scheduler: manual.scheduler().clone(),
