@@ -68,10 +68,12 @@ impl<S: Send + Sync> FromRequestParts<S> for NamePath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        Path::<String>::from_request_parts(parts, &())
-            .await
-            .map(|Path(name)| Self(name))
-            .map_err(|_| unreadable("name"))
+        Path::<String>::from_request_parts(parts, &()).await.map_err(|_| unreadable("name")).and_then(
+            |Path(name)| match name.contains('\0') {
+                true => Err(ApiError::parameter("path", "holds a NUL character (%00)")),
+                false => Ok(Self(name)),
+            },
+        )
     }
 }
 
@@ -204,8 +206,26 @@ fn is_late(error: &(dyn Error + 'static)) -> bool {
         .any(|error| error.kind() == ErrorKind::TimedOut)
 }
 
+/// Whether a text of a JSON document holds a NUL character. A raw one is no JSON.
+fn holds_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at..].starts_with(br"\u0000") {
+            return true;
+        }
+        // What is escaped may be a backslash itself.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
+}
+
 /// Reads a body; what does not fit is told with the path of its member.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    if holds_nul(bytes) {
+        let detail =
+            "the body holds a NUL character (\\u0000), which not every database can keep: leave it out";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-body", detail).into());
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         if error.inner().is_data() {

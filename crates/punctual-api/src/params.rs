@@ -37,6 +37,11 @@ impl Params {
     fn new(pairs: Vec<(String, String)>) -> Self {
         let mut params = Self { values: BTreeMap::new(), known: Vec::new(), errors: Errors::new() };
         for (name, value) in pairs {
+            // Not every database can look for one.
+            if value.contains('\0') {
+                params.errors.insert(name, "holds a NUL character (%00)".to_owned());
+                continue;
+            }
             if params.values.insert(name.clone(), value).is_some() {
                 params.errors.insert(name, "is given more than once".to_owned());
             }

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode, header};
+
+use futures_util::future::ready;
+use futures_util::stream::once;
+use serde_json::json;
 
 use crate::support::{Answer, World};
 
@@ -109,4 +113,42 @@ fn the_documentation_names_every_path() {
         .filter(|route| !route.ends_with("/api/task/"))
         .collect();
     assert_eq!(described, listed, "left: docs/api.md, right: the table of routes");
+}
+
+#[tokio::test]
+async fn nul_characters_are_refused_wherever_they_are() {
+    // PostgreSQL keeps no text that holds one.
+    let world = World::new().await;
+    for path in
+        ["/api/task?task=%00", "/api/v1/jobs?group=a%00", "/api/v1/calendars/%00", "/api/v1/jobs/a/%00"]
+    {
+        let answer = world.get(path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {}", answer.text);
+    }
+    let calendar = |note: &str| json!({ "calendar": { "type": "weekly", "days": [1] }, "note": note });
+    for note in ["\0", "a\\\0", "a\nb\0"] {
+        let answer = world.call("PUT", "/api/v1/calendars/x", &calendar(note)).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text);
+        assert!(answer.text.contains("NUL character (\\\\u0000)"), "{}", answer.text);
+    }
+    // These are letters after a backslash.
+    let letters = world.call("PUT", "/api/v1/calendars/x", &calendar(r"\u0000")).await;
+    assert_eq!(letters.status, StatusCode::CREATED, "{}", letters.text);
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_long_or_too_late_are_told_apart() {
+    let world = World::new().await;
+    let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "no patience");
+    let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "gone");
+    let failing = |error: std::io::Error| Body::from_stream(once(ready(Err::<Bytes, _>(error))));
+    for (body, status, code) in [
+        (failing(late), StatusCode::REQUEST_TIMEOUT, "body-timeout"),
+        (failing(broken), StatusCode::BAD_REQUEST, "invalid-body"),
+        (Body::from(vec![b' '; 1_048_577]), StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"),
+    ] {
+        let request = Request::put("/api/v1/calendars/x").header(header::HOST, "localhost");
+        let answer = world.send(request.body(body).unwrap()).await;
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (status, Some(code)));
+    }
 }
