@@ -52,7 +52,7 @@ const ROUTES: [(&str, &str); 20] = [
     ("GET", "/api/v1/calendars"),
     ("GET", "/api/task"),
     ("GET", "/api/task/runs"),
-    ("GET", "/api/task/run_entities"),
+    ("GET", "/api/task/runs/entities"),
     ("GET", "/api/v1/triggers/DEFAULT/kept"),
 ];
 
@@ -85,7 +85,7 @@ async fn api() -> (Router, ManualScheduler) {
     let manual = ManualScheduler::new(store, start, |builder| builder.job(Nothing).without_log());
     let manual = manual.await.expect("a scheduler");
     let schedule: Schedule =
-        serde_json::from_str(r#"{"type":"interval","every_ms":60000}"#).expect("a schedule");
+        serde_json::from_str(r#"{"type":"simple","interval_ms":60000}"#).expect("a schedule");
     let job = JobDetail::new("kept", "nothing");
     let trigger = Trigger::new("kept", "kept", schedule);
     manual.scheduler().schedule(job, vec![trigger]).await.expect("a job");
