@@ -50,6 +50,8 @@ fn each_mistake_of_a_store_is_found() {
         (Mistake::ExpiresEarly, "was given up after"),
         (Mistake::NeverExpires, "and this waits"),
         (Mistake::IgnoresKinds, "which it does not know"),
+        (Mistake::ForgetsRenames, "was handed out as"),
+        (Mistake::KeepsJobs, "nothing was emitted for"),
         (Mistake::KeepsReleased, "fires were handed back"),
     ] {
         let found = found(mistake).unwrap_or_else(|| panic!("{mistake:?} was not found"));

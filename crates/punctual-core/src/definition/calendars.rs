@@ -50,11 +50,19 @@ fn follow<T: DefinitionTx>(
     calendar: &Calendar,
     mut trigger: StoredTrigger,
 ) -> Result<Option<Timestamp>, T::Error> {
-    if trigger.state == TriggerState::Error || trigger.next_fire_at.is_none() {
+    if trigger.state == TriggerState::Error {
         return Ok(None);
     }
     // What is due now was given up above, so the account goes on after it.
     let from = crate::time::plus_millis(now, 1).max(trigger.anchor);
+    if trigger.next_fire_at.is_none() {
+        if trigger.awaits_end() {
+            // The run under way counts for an instant that the calendar may exclude now; its end sets the next one.
+            (trigger.accounted_from, trigger.fired, trigger.skipped) = (from, 0, 0);
+            tx.update_trigger(&trigger)?;
+        }
+        return Ok(None);
+    }
     let Some(next) = trigger.occurrences(Some(calendar)).at_or_after(from) else {
         let trigger = trigger.definition.key;
         return Err(ChangeError::CalendarExcludesAll { name: name.to_owned(), trigger }.into());

@@ -37,6 +37,10 @@ pub enum Mistake {
     NeverExpires,
     /// Nodes are handed kinds that they did not ask for.
     IgnoresKinds,
+    /// The new name of a kind is answered as if it had been stored.
+    ForgetsRenames,
+    /// A job that was deleted stays.
+    KeepsJobs,
     /// Fires that a node hands back stay where they are.
     KeepsReleased,
 }
@@ -48,7 +52,16 @@ impl Mistake {
         now: Timestamp,
         changes: &[Change],
     ) -> Result<Vec<Applied>, StoreError> {
-        let [Change::Emit { event, .. }] = changes else { return store.apply(now, changes).await };
+        let event = match (self, changes) {
+            (Self::ForgetsRenames, [Change::ChangeKind { job, from, .. }]) => {
+                let stored = store.job(job).await?.filter(|job| job.detail.kind == *from);
+                let updated = u64::from(stored.is_some());
+                return Ok(vec![Applied { updated, ..Applied::default() }]);
+            }
+            (Self::KeepsJobs, [Change::DeleteJob(_)]) => return Ok(vec![Applied::default()]),
+            (_, [Change::Emit { event, .. }]) => event,
+            _ => return store.apply(now, changes).await,
+        };
         let answer = match self {
             Self::IgnoresEmits => return Ok(vec![Applied::default()]),
             Self::DropsPayload => {

@@ -107,7 +107,9 @@ impl World {
         let job = jobs[self.random.below(jobs.len() as u64) as usize].clone();
         let number = self.random.below(3);
         let key = TriggerKey::stored("sim", format!("{}-{number}", job.key.name()));
-        let change = match self.random.below(10) {
+        let change = match self.random.below(12) {
+            10 => return self.rename_kind(&job),
+            11 if self.random.chance(20) => return self.retire_job(job.key),
             8 => self.calendar(),
             9 => return self.cancel_something(),
             0 => Change::PauseTrigger(key),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use punctual_core::time::whole_millis;
 use punctual_core::{
-    Cause, Change, Data, Fire, SkipReason, SkippedQuery, StoredTrigger, TaskHistory, TriggerKey,
+    Cause, Change, Data, Fire, JobKey, SkipReason, SkippedQuery, StoredTrigger, TaskHistory, TriggerKey,
     TriggerQuery, TriggerState,
 };
 use serde_json::Value;
@@ -79,6 +79,17 @@ impl World {
         let carried = data.and_then(|data| data.get("emit").and_then(Value::as_u64));
         if carried != Some(promise.number) {
             self.fail(&format!("the run for event {} carries {carried:?}: {fire:?}", promise.number));
+        }
+    }
+
+    /// The job is about to be deleted: what waits of it goes, and must never run.
+    pub(super) fn forget_waiting(&mut self, job: &JobKey) {
+        let query = TriggerQuery { job: Some(job.clone()), ..TriggerQuery::default() };
+        for trigger in block_on(self.store.triggers(&query)).unwrap().rows {
+            let Some(run) = trigger.pending.filter(|run| run.cause == Cause::Event) else { continue };
+            if let Some(of) = run.trigger {
+                self.emits.promises.remove(&(of, run.scheduled_at));
+            }
         }
     }
 

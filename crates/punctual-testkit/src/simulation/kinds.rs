@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use punctual_core::{
-    JobDetail, JobKind, SkipReason, SkippedQuery, SkippedRange, TriggerQuery, TriggerState, UnknownKind,
+    Change, Fire, JobDetail, JobKey, JobKind, SkipReason, SkippedQuery, SkippedRange, TriggerQuery,
+    TriggerState, UnknownKind,
 };
 use punctual_engine::{Job, JobContext, JobRegistry, JobResult};
 
@@ -61,6 +62,39 @@ impl World {
             0..5 => &ALL[..1],
             5 => &ALL[1..],
             _ => &ALL,
+        }
+    }
+
+    /// A kind got another name, which replaces the old one in a stored job, whatever waits and runs of it.
+    pub(super) fn rename_kind(&mut self, job: &JobDetail) {
+        let [one, other] = ALL.map(JobKind::new);
+        let (from, to) = if self.random.chance(50) { (one, other) } else { (other, one) };
+        let expected = u64::from(job.kind == from);
+        let Some(applied) = self.apply(Change::ChangeKind { job: job.key.clone(), from, to: to.clone() })
+        else {
+            return;
+        };
+        let is_stored = block_on(self.store.job(&job.key)).unwrap().is_some();
+        if is_stored && applied.updated != expected {
+            self.fail(&format!("{} of {expected} jobs took the kind {to}: {}", applied.updated, job.key));
+        }
+        self.jobs.insert(job.key.clone(), JobDetail { kind: to, ..job.clone() });
+    }
+
+    /// The kind of a job is no more, and the job goes with all that waits of it.
+    pub(super) fn retire_job(&mut self, job: JobKey) {
+        self.forget_waiting(&job);
+        self.apply(Change::DeleteJob(job));
+    }
+
+    /// Whether a node was handed what it knows, and by the name that the kind has.
+    pub(super) fn check_kind(&self, which: usize, fire: &Fire) {
+        let kind = &fire.job.kind;
+        if !self.processes[which].kinds.contains(kind) {
+            self.fail(&format!("a node was handed a run of {kind}, which it does not know"));
+        }
+        if *kind != self.jobs[&fire.job.key].kind {
+            self.fail(&format!("a run of {} was handed out as {kind}", fire.job.key));
         }
     }
 

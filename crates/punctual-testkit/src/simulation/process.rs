@@ -127,9 +127,7 @@ impl World {
             self.fail("a claim brought more than was asked for");
         }
         for fire in claimed.fires {
-            if !self.processes[which].kinds.contains(&fire.job.kind) {
-                self.fail(&format!("a node was handed a run of {}, which it does not know", fire.job.kind));
-            }
+            self.check_kind(which, &fire);
             self.check_fire(&fire, now);
             self.processes[which].running.push(Running { fire: Arc::new(fire), term });
         }
