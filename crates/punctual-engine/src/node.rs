@@ -203,6 +203,11 @@ impl Node {
         }
     }
 
+    /// Its name, which no other live node has.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The term, once the node has registered.
     pub fn term(&self) -> Option<Term> {
         self.standing().term

@@ -64,9 +64,10 @@ impl Look {
         let open = HistoryQuery { status: Some(TaskStatus::Started), paging, ..HistoryQuery::default() };
         let (recent, open) = (store.history(&late).await?, store.history(&open).await?);
         let own = scheduler.node().term();
-        // This node tells of itself and of its own runs.
+        // This node tells of itself and of its own runs. It has no term any more while it stops, but its name still.
+        let name = scheduler.node().name();
         let mut nodes = store.nodes().await?;
-        nodes.retain(|node| Some(node.term) != own);
+        nodes.retain(|node| Some(node.term) != own && node.name != name);
         let foreign = |rows: Vec<TaskHistory>| {
             rows.into_iter().filter(|row| row.term.is_none() || row.term != own).collect()
         };

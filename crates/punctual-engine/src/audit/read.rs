@@ -92,6 +92,9 @@ pub(super) async fn history(
     mut take: impl FnMut(TaskHistory),
 ) -> Result<(), StoreError> {
     let mut query = HistoryQuery { descending: false, sort: HistorySort::StartedAt, ..query.clone() };
+    // With a bound, the rows themselves are read, and not the orders that a store keeps beside them: damage to rows need
+    // not show there.
+    query.started_from.get_or_insert(Timestamp::MIN);
     let mut offset = 0;
     loop {
         query.paging = Paging { limit: Some(PAGE), offset };
