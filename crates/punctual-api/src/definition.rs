@@ -13,15 +13,14 @@ use crate::error::{ApiError, Problem};
 /// # Errors
 /// 422 `invalid-schedule`, with the field, the input and the place of what is wrong where the input is text.
 pub(crate) fn schedule(value: &Value) -> Result<Schedule, ApiError> {
-    read(value, "schedule", "invalid-schedule", |value| {
-        let text = |name: &str, default: &'static str| match value.get(name) {
-            None => Some(default.to_owned()),
-            Some(value) => value.as_str().map(str::to_owned),
-        };
-        let zone = text("tz", "UTC")?;
-        match value.get("type")?.as_str()? {
-            "cron" => CronSchedule::parse(&text("expr", "")?, &zone).err(),
-            "rrule" => RecurrenceRule::parse(&text("rule", "")?, &zone).err(),
+    const TYPES: &str =
+        "one of once, simple, cron, calendar_interval, daily_time_interval, rrule, fixed_delay, event";
+    read(value, "schedule", "invalid-schedule", TYPES, |value| {
+        let text = |name: &str| value.get(name)?.as_str();
+        let zone = if value.get("tz").is_some() { text("tz")? } else { "UTC" };
+        match text("type")? {
+            "cron" => CronSchedule::parse(text("expr")?, zone).err(),
+            "rrule" => RecurrenceRule::parse(text("rrule")?, zone).err(),
             _ => None,
         }
     })
@@ -32,13 +31,15 @@ pub(crate) fn schedule(value: &Value) -> Result<Schedule, ApiError> {
 /// # Errors
 /// 422 `invalid-calendar`.
 pub(crate) fn calendar(value: &Value) -> Result<Calendar, ApiError> {
-    read(value, "calendar", "invalid-calendar", |_| None)
+    const TYPES: &str = "one of cron, daily, weekly, monthly, annual, holiday";
+    read(value, "calendar", "invalid-calendar", TYPES, |_| None)
 }
 
 fn read<T: DeserializeOwned>(
     value: &Value,
     member: &'static str,
     code: &'static str,
+    types: &str,
     explain: impl FnOnce(&Value) -> Option<ScheduleError>,
 ) -> Result<T, ApiError> {
     if !value.is_object() {
@@ -47,6 +48,7 @@ fn read<T: DeserializeOwned>(
     T::deserialize(value).map_err(|error| {
         let message = error.to_string();
         let Some(error) = explain(value) else {
+            let message = if value.get("type").is_none() { format!("{message}: {types}") } else { message };
             return semantic(code, message).with("field", json!(member)).into();
         };
         let mut problem = semantic(code, error.to_string()).with("field", json!(error.field()));

@@ -77,10 +77,19 @@ async fn a_schedule_that_means_nothing_is_told_precisely() {
     assert_eq!(problem["input"], "0 61 * * * ?");
     let problem = refused(json!({"type": "cron", "expr": "0 0 * * * ?", "tz": "Europe/Berlim"})).await;
     assert_eq!((&problem["field"], &problem["input"]), (&json!("tz"), &json!("Europe/Berlim")));
-    let problem = refused(json!({"type": "rrule", "rule": "FREQ=SOMETIMES"})).await;
+    let problem = refused(json!({"type": "rrule", "rrule": "FREQ=SOMETIMES"})).await;
     assert_eq!(problem["input"], "FREQ=SOMETIMES");
-    refused(json!({"type": "sundial"})).await;
-    refused(json!({})).await;
+    for (schedule, right) in [
+        (json!({"type": "cron", "expression": "0 0 12 * * ?"}), "`expr`"),
+        (json!({"type": "cron"}), "`expr`"),
+        (json!({"type": "rrule", "rule": "FREQ=DAILY"}), "`rrule`"),
+        (json!({"type": "sundial"}), "`daily_time_interval`"),
+        (json!({"cron": "0 0 12 * * ?"}), "calendar_interval"),
+    ] {
+        let problem = refused(schedule).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(right), "{detail}");
+    }
 }
 
 #[tokio::test]
@@ -115,5 +124,20 @@ async fn bodies_that_cannot_be_read_are_problems() {
         let (status, code, problem) = send(json, text).await;
         assert_eq!((status, code.as_str()), (400, "invalid-parameters"), "{text}");
         assert!(problem["errors"][member].is_string(), "{text}: {problem}");
+    }
+}
+
+/// Those of docs/api.md.
+#[tokio::test]
+async fn the_documented_forms_of_schedules_are_understood() {
+    let docs = include_str!("../../../../docs/api.md");
+    let forms = docs.lines().filter_map(|line| line.strip_prefix("| `{\"type\"")?.split('`').next());
+    let forms: Vec<Value> =
+        forms.map(|rest| serde_json::from_str(&format!("{{\"type\"{rest}")).unwrap()).collect();
+    assert_eq!(forms.len(), 8);
+    let world = World::new().await;
+    for schedule in forms {
+        let answer = world.call("POST", PATH, &json!({"schedule": schedule})).await;
+        assert_eq!(answer.status, StatusCode::OK, "{schedule}: {}", answer.text);
     }
 }
