@@ -38,7 +38,8 @@ pub(crate) fn check() -> Result<(), String> {
 
 fn with_tools(schemathesis: &Path) -> Result<(), String> {
     // With the features of the whole workspace, so that nothing is compiled a second time.
-    run_cargo(&["build", "--workspace", "--all-features", "--bins"])?;
+    // As the examples are built, so that nothing is compiled twice.
+    run_cargo(&["build", "--workspace", "--all-features", "--bins", "--examples"])?;
     let server = Server::start()?;
     // It remembers what failed; each run is to be the same.
     let _ = std::fs::remove_dir_all(directory().join(".schemathesis"));
