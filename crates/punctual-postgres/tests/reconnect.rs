@@ -134,6 +134,14 @@ async fn connections_that_end_during_calls() {
     assert_eq!(server.psql(busy).unwrap(), "0");
 }
 
+/// Waits for the news that it hears what others change, or does not. What the calls before told may come first.
+async fn until_it_hears(store: &PostgresStore, hears: bool) {
+    store.changed().await;
+    while store.hears_changes() != Some(hears) {
+        store.changed().await;
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_crashes_and_comes_back() {
     let mut server = server();
@@ -146,8 +154,7 @@ async fn a_server_that_crashes_and_comes_back() {
     assert_eq!(store.hears_changes(), Some(true));
     server.stop(Stop::Immediate).unwrap();
     // It tells that it hears nothing any more.
-    store.changed().await;
-    assert_eq!(store.hears_changes(), Some(false));
+    until_it_hears(&store, false).await;
     for which in 0..10 {
         let error = call(&store, term, which).await.unwrap_err();
         assert!(error.is_transient(), "{error}");
@@ -157,12 +164,8 @@ async fn a_server_that_crashes_and_comes_back() {
         call(&store, term, which).await.unwrap();
     }
 
-    // It tells when it listens again, since it may have missed something, and then what others say. What the first call
-    // told may have come together with the end of the connection, and is heard only now.
-    store.changed().await;
-    while store.hears_changes() != Some(true) {
-        store.changed().await;
-    }
+    // It tells when it listens again, since it may have missed something, and then what others say.
+    until_it_hears(&store, true).await;
     server.psql("NOTIFY punctual, 'somebody_else'").unwrap();
     call(&store, term, 0).await.unwrap();
     assert!(store.changed().now_or_never().is_none());
