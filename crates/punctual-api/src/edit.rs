@@ -1,15 +1,20 @@
 //! What all changes over the API have in common: who makes them and why, which version they have seen, and what the
 //! operator allows.
 
+use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use punctual_core::accounts::AuditEntry;
-use punctual_core::{Applied, Change, ChangeError, Fingerprint, JobKind, StoreError};
+use punctual_core::{Applied, Change, ChangeError, Fingerprint, JobKey, JobKind, StoreError, TriggerKey};
 use punctual_engine::SchedulerError;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::access::Identity;
 use crate::error::{ApiError, Problem};
+use crate::types::changed::Changed;
 use crate::{ApiOptions, ApiState};
 
 /// The header that says why.
@@ -141,6 +146,85 @@ pub(crate) async fn apply(
         applied.merge(one);
     }
     Ok(applied)
+}
+
+/// Applies a change, and says what became of it.
+pub(crate) async fn changed(
+    state: &ApiState,
+    change: Change,
+    entry: AuditEntry,
+) -> Result<Json<Changed>, ApiError> {
+    Ok(Json(Changed::from(&apply(state, [change], entry).await?)))
+}
+
+/// Applies a change to a job that has to be there.
+pub(crate) async fn to_job(
+    state: &ApiState,
+    key: JobKey,
+    change: impl FnOnce(JobKey) -> Change,
+    entry: AuditEntry,
+) -> Result<Json<Changed>, ApiError> {
+    if state.scheduler.store().job(&key).await?.is_none() {
+        return Err(ApiError::no_such("job", &key));
+    }
+    changed(state, change(key), entry).await
+}
+
+/// Applies a change to a trigger that has to be there.
+pub(crate) async fn to_trigger(
+    state: &ApiState,
+    key: TriggerKey,
+    change: impl FnOnce(TriggerKey) -> Change,
+    entry: AuditEntry,
+) -> Result<Json<Changed>, ApiError> {
+    if state.scheduler.store().trigger(&key).await?.is_none() {
+        return Err(ApiError::no_such("trigger", &key));
+    }
+    changed(state, change(key), entry).await
+}
+
+/// Deletes what its author has seen; `gone` is the answer where somebody else was faster.
+pub(crate) async fn delete(
+    state: &ApiState,
+    expect: Option<Change>,
+    change: Change,
+    entry: AuditEntry,
+    gone: impl FnOnce() -> ApiError,
+) -> Result<Json<Changed>, ApiError> {
+    let applied = apply(state, expect.into_iter().chain([change]), entry).await?;
+    if applied.deleted == 0 { Err(gone()) } else { Ok(Json(Changed::from(&applied))) }
+}
+
+/// What a `PUT` is answered with.
+pub(crate) struct Put<'a, T, B> {
+    /// What is stored after it, with its version.
+    pub(crate) now: Option<(String, T)>,
+    /// What was sent.
+    pub(crate) sent: &'a B,
+    /// Whether there was none before.
+    pub(crate) new: bool,
+}
+
+impl<T: Serialize, B: Serialize> Put<'_, T, B> {
+    /// The answer; `gone` where it was deleted again by somebody else.
+    pub(crate) fn answer(
+        self,
+        result: Result<Applied, SchedulerError>,
+        gone: impl FnOnce() -> ApiError,
+    ) -> Result<Response, ApiError> {
+        match result {
+            Err(error) if is_stale(&error) => {
+                let current = self.now.map(|(_, now)| now);
+                Err(ApiError::from(error).with("current", json!(current)).with("sent", json!(self.sent)))
+            }
+            Err(error) => Err(error.into()),
+            Ok(_) => {
+                let status = if self.new { StatusCode::CREATED } else { StatusCode::OK };
+                let (version, now) = self.now.ok_or_else(gone)?;
+                Ok((status, tag(&version), Json(now)).into_response())
+            }
+        }
+    }
 }
 
 /// Whether a change was refused because what is stored is not what its author has seen.

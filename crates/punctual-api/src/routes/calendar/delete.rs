@@ -40,9 +40,5 @@ pub(crate) async fn handler(
     let seen = author.seen(None)?.expected();
     let expect = seen.map(|seen| Change::Expect(Expected::Calendar(name.clone(), seen)));
     let change = Change::DeleteCalendar(name.clone());
-    let applied = edit::apply(&state, expect.into_iter().chain([change]), entry).await?;
-    if applied.deleted == 0 {
-        return Err(ApiError::no_such("calendar", &name));
-    }
-    Ok(Json(Changed::from(&applied)))
+    edit::delete(&state, expect, change, entry, || ApiError::no_such("calendar", &name)).await
 }

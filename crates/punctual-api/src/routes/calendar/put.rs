@@ -1,13 +1,11 @@
 //! `PUT /api/v1/calendars/{name}`: stores a calendar.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use punctual_core::{Change, Expected};
 use serde_json::json;
 
-use crate::edit::{self, Author};
+use crate::edit::{self, Author, Put};
 use crate::error::ApiError;
 use crate::extract::{Body, NamePath};
 use crate::params::Params;
@@ -54,15 +52,7 @@ pub(crate) async fn handler(
     let change = Change::PutCalendar { name: name.clone(), calendar };
     let result = edit::apply(&state, expect.into_iter().chain([change]), entry).await;
     let now = state.scheduler.store().calendar(&name).await?.map(Calendar::from);
-    match result {
-        Err(error) if edit::is_stale(&error) => {
-            Err(ApiError::from(error).with("current", json!(now)).with("sent", json!(body)))
-        }
-        Err(error) => Err(error.into()),
-        Ok(_) => {
-            let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
-            let now = now.ok_or_else(|| ApiError::no_such("calendar", &name))?;
-            Ok((status, edit::tag(&now.version), Json(now)).into_response())
-        }
-    }
+    let now = now.map(|now| (now.version.clone(), now));
+    let put = Put { now, sent: &body, new: old.is_none() };
+    put.answer(result, || ApiError::no_such("calendar", &name))
 }

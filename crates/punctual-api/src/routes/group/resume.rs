@@ -34,6 +34,5 @@ pub(crate) async fn handler(
 ) -> Result<Json<Changed>, ApiError> {
     params.finish()?;
     let entry = author.entry("group.resume", &group, body.note);
-    let applied = edit::apply(&state, [Change::ResumeGroup(group)], entry).await?;
-    Ok(Json(Changed::from(&applied)))
+    edit::changed(&state, Change::ResumeGroup(group), entry).await
 }

@@ -1,14 +1,12 @@
 //! `PUT /api/v1/jobs/{group}/{name}`: stores a job, alone or with the whole set of its triggers.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use punctual_core::{Change, Expected, Trigger};
 use serde_json::json;
 
 use crate::ApiState;
-use crate::edit::{self, Author};
+use crate::edit::{self, Author, Put};
 use crate::error::ApiError;
 use crate::extract::{Body, JobPath};
 use crate::params::Params;
@@ -69,15 +67,7 @@ pub(crate) async fn handler(
     };
     let result = edit::apply(&state, expect.into_iter().chain([change]), entry).await;
     let now = state.scheduler.job_info(&key).await?.map(JobWithTriggers::from);
-    match result {
-        Err(error) if edit::is_stale(&error) => {
-            Err(ApiError::from(error).with("current", json!(now)).with("sent", json!(body)))
-        }
-        Err(error) => Err(error.into()),
-        Ok(_) => {
-            let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
-            let now = now.ok_or_else(|| ApiError::no_such("job", &key))?;
-            Ok((status, edit::tag(&now.version), Json(now)).into_response())
-        }
-    }
+    let now = now.map(|now| (now.version.clone(), now));
+    let put = Put { now, sent: &body, new: old.is_none() };
+    put.answer(result, || ApiError::no_such("job", &key))
 }

@@ -35,9 +35,5 @@ pub(crate) async fn handler(
 ) -> Result<Json<Changed>, ApiError> {
     params.finish()?;
     let entry = author.entry("job.resume", &key, body.note);
-    if state.scheduler.store().job(&key).await?.is_none() {
-        return Err(ApiError::no_such("job", &key));
-    }
-    let applied = edit::apply(&state, [Change::ResumeJob(key)], entry).await?;
-    Ok(Json(Changed::from(&applied)))
+    edit::to_job(&state, key, Change::ResumeJob, entry).await
 }

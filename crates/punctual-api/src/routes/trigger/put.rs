@@ -1,14 +1,12 @@
 //! `PUT /api/v1/triggers/{group}/{name}`: stores a trigger of a stored job.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use punctual_core::{Change, Data, Expected, TriggerKey};
 use serde_json::json;
 
 use crate::ApiState;
-use crate::edit::{self, Author};
+use crate::edit::{self, Author, Put};
 use crate::error::ApiError;
 use crate::extract::{Body, TriggerPath};
 use crate::params::Params;
@@ -59,17 +57,9 @@ pub(crate) async fn handler(
     let expect = seen.map(|seen| Change::Expect(Expected::Trigger(key.clone(), seen)));
     let result = edit::apply(&state, expect.into_iter().chain([Change::PutTrigger(trigger)]), entry).await;
     let now = read(&state, &key).await?;
-    match result {
-        Err(error) if edit::is_stale(&error) => {
-            Err(ApiError::from(error).with("current", json!(now)).with("sent", json!(body)))
-        }
-        Err(error) => Err(error.into()),
-        Ok(_) => {
-            let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
-            let now = now.ok_or_else(|| ApiError::no_such("trigger", &key))?;
-            Ok((status, edit::tag(&now.version), Json(now)).into_response())
-        }
-    }
+    let now = now.map(|now| (now.version.clone(), now));
+    let put = Put { now, sent: &body, new: old.is_none() };
+    put.answer(result, || ApiError::no_such("trigger", &key))
 }
 
 /// A trigger as it is now.

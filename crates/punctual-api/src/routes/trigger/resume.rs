@@ -35,9 +35,5 @@ pub(crate) async fn handler(
 ) -> Result<Json<Changed>, ApiError> {
     params.finish()?;
     let entry = author.entry("trigger.resume", &key, body.note);
-    if state.scheduler.store().trigger(&key).await?.is_none() {
-        return Err(ApiError::no_such("trigger", &key));
-    }
-    let applied = edit::apply(&state, [Change::ResumeTrigger(key)], entry).await?;
-    Ok(Json(Changed::from(&applied)))
+    edit::to_trigger(&state, key, Change::ResumeTrigger, entry).await
 }
