@@ -13,6 +13,7 @@ use punctual_core::{
     Term, Then, TriggerKey,
 };
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::claim::delete;
 use crate::edit::{EDIT_LOCK_SHARED, Edit};
@@ -100,6 +101,21 @@ impl<'a> Ends<'a> {
         }
     }
 
+    fn columns(&self) -> [&(dyn ToSql + Sync); 10] {
+        [
+            &self.ids,
+            &self.terms,
+            &self.statuses,
+            &self.ended_at,
+            &self.durations,
+            &self.details,
+            &self.keep,
+            &self.logs,
+            &self.progress,
+            &self.series,
+        ]
+    }
+
     fn answers(&self, closed: Option<Vec<i64>>) -> Vec<Completed> {
         let closed: BTreeSet<i64> = closed.into_iter().flatten().collect();
         let answer = |one: &Completion| match closed.contains(&one.id.0) {
@@ -143,26 +159,7 @@ pub(crate) async fn complete_plain(
     let (_, _, row, ()) = futures_util::try_join!(
         async { client.batch_execute("BEGIN").await.sql() },
         async { client.batch_execute(EDIT_LOCK_SHARED).await.sql() },
-        async {
-            client
-                .query_one(
-                    &close,
-                    &[
-                        &ends.ids,
-                        &ends.terms,
-                        &ends.statuses,
-                        &ends.ended_at,
-                        &ends.durations,
-                        &ends.details,
-                        &ends.keep,
-                        &ends.logs,
-                        &ends.progress,
-                        &ends.series,
-                    ],
-                )
-                .await
-                .sql()
-        },
+        async { client.query_one(&close, &ends.columns()).await.sql() },
         delete(client, sql::TRIGGERS_DELETE_COMPLETE, &ended),
     )?;
     settle(client, lanes, jobs).await?;
@@ -243,21 +240,7 @@ pub(crate) fn complete(
     for (number, one) in ends.series.iter_mut().zip(done) {
         *number = open.iter().zip(&series).find(|(open, _)| open.fire.id == one.id).map_or(0, |(_, id)| *id);
     }
-    let rows = edit.query(
-        sql::RUNNING_CLOSE,
-        &[
-            &ends.ids,
-            &ends.terms,
-            &ends.statuses,
-            &ends.ended_at,
-            &ends.durations,
-            &ends.details,
-            &ends.keep,
-            &ends.logs,
-            &ends.progress,
-            &ends.series,
-        ],
-    )?;
+    let rows = edit.query(sql::RUNNING_CLOSE, &ends.columns())?;
     let answers = ends.answers(rows.first().and_then(|row| row.get(0)));
     for one in done {
         let Some(open) = open_of(one) else { continue };

@@ -95,18 +95,16 @@ pub(super) async fn history(
     // With a bound, the rows themselves are read, and not the orders that a store keeps beside them: damage to rows need
     // not show there.
     query.started_from.get_or_insert(Timestamp::MIN);
-    let mut offset = 0;
+    query.paging = Paging::first(PAGE);
     loop {
-        query.paging = Paging { limit: Some(PAGE), offset };
         let rows = store.history(&query).await?.rows;
-        let Some(last) = rows.last().filter(|_| rows.len() as u64 == PAGE).map(|row| row.started_at) else {
-            rows.into_iter().for_each(take);
-            return Ok(());
-        };
-        let ties = rows.iter().rev().take_while(|row| row.started_at == last).count() as u64;
-        offset = if query.started_from == Some(last) { offset + ties } else { ties };
-        query.started_from = Some(last);
+        let last = rows.last().filter(|_| rows.len() as u64 == PAGE);
+        let next = last.map(|row| (row.started_at, query.sort.place(row)));
         rows.into_iter().for_each(&mut take);
+        let Some((started_at, place)) = next else { return Ok(()) };
+        // Nothing before it is looked at again.
+        query.started_from = Some(started_at);
+        query.after = Some(place);
     }
 }
 
