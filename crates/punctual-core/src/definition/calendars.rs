@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use punctual_schedule::Calendar;
 
-use super::{DefinitionTx, write_skips};
+use super::DefinitionTx;
+use super::triggers::write_skips;
 use crate::{Applied, ChangeError, SkipReason, StoredCalendar, StoredTrigger, TriggerState};
 
 const MAX_NAME: usize = 200;

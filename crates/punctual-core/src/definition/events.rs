@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use punctual_schedule::EventSchedule;
 
-use super::{DefinitionTx, calendar_of};
+use super::DefinitionTx;
+use super::triggers::calendar_of;
 use crate::{Applied, ChangeError, Data, Skip, SkipReason, StoredTrigger, TriggerState, pending};
 
 /// Stores one pending run for each trigger that waits for the event. The runs are stored when this is, so that a crash

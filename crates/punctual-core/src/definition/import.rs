@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use punctual_schedule::{Calendar, Repeat, Schedule};
 
-use super::{DefinitionTx, checked, new_trigger, put_job, store_new};
+use super::DefinitionTx;
+use super::jobs::put_job;
+use super::triggers::{checked, new_trigger, store_new};
 use crate::time::whole_millis;
 use crate::{Applied, Arrival, ChangeError, JobDetail, StoredTrigger, TriggerState};
 

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{DefinitionTx, ended, reset};
+use super::states::reset;
+use super::{DefinitionTx, ended};
 use crate::time::whole_millis;
 use crate::{StoredTrigger, TriggerKey};
 

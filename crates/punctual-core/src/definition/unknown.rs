@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::{DefinitionTx, calendar_of, go_on};
+use super::DefinitionTx;
+use super::states::go_on;
+use super::triggers::calendar_of;
 use crate::time::whole_millis;
 use crate::{JobKind, Skip, TriggerKey, UnknownKind, firing};
 

@@ -1,0 +1,120 @@
+//! Jobs that come, change and go, with the triggers they bring.
+
+use jiff::Timestamp;
+use punctual_schedule::{Occurrences, Schedule, Window};
+
+use super::DefinitionTx;
+use super::triggers::{delete_trigger, lane_of, put_trigger};
+use crate::time::whole_millis;
+use crate::{Applied, ChangeError, JobDetail, StoredJob, Trigger};
+
+pub(super) fn schedule<T: DefinitionTx>(
+    tx: &mut T,
+    now: Timestamp,
+    job: &JobDetail,
+    triggers: &[Trigger],
+) -> Result<Applied, T::Error> {
+    if let Some(stray) = triggers.iter().find(|trigger| trigger.job != job.key) {
+        return Err(ChangeError::InvalidTrigger(
+            stray.key.clone(),
+            format!("it names job {}, but is scheduled with job {}", stray.job, job.key),
+        )
+        .into());
+    }
+    let existed = tx.job(&job.key)?.is_some();
+    let mut applied = put_job(tx, now, job, !triggers.is_empty())?;
+    let stored = tx.job(&job.key)?.map(|job| tx.triggers_of(job.id)).transpose()?.unwrap_or_default();
+    for trigger in triggers {
+        let is_stored = stored.iter().any(|old| old.definition.key == trigger.key);
+        if existed && !is_stored && is_over(trigger, now) {
+            // It has completed and is gone; to store it again would be to run it again at every start.
+            applied.merge(&Applied { unchanged: 1, ..Applied::default() });
+            continue;
+        }
+        applied.merge(&put_trigger(tx, now, trigger)?);
+    }
+    for gone in stored.iter().filter(|old| old.pending.is_none()) {
+        if !triggers.iter().any(|trigger| trigger.key == gone.definition.key) {
+            applied.merge(&delete_trigger(tx, now, gone)?);
+        }
+    }
+    Ok(applied)
+}
+
+/// Whether all instants of a trigger have passed at `now`, whenever it is stored: [`Change::Schedule`] leaves such a trigger
+/// of a stored job away.
+pub fn is_over(trigger: &Trigger, now: Timestamp) -> bool {
+    let Some(start) = trigger.start else { return false };
+    let window = Window { start: whole_millis(start), end: trigger.end };
+    // A fixed delay goes on after the one instant that is known.
+    let known = !matches!(trigger.schedule, Schedule::FixedDelay(_));
+    known && Occurrences::new(&trigger.schedule, window).last().is_some_and(|last| last <= now)
+}
+
+pub(super) fn put_job<T: DefinitionTx>(
+    tx: &mut T,
+    now: Timestamp,
+    job: &JobDetail,
+    triggers_follow: bool,
+) -> Result<Applied, T::Error> {
+    if let Err(problem) = job.retry.check() {
+        return Err(ChangeError::InvalidJob(job.key.clone(), format!("retry policy: {problem}")).into());
+    }
+    if job.timeout_ms == Some(0) {
+        let problem = "timeout_ms is 0: give at least 1, or none for no limit".to_owned();
+        return Err(ChangeError::InvalidJob(job.key.clone(), problem).into());
+    }
+    if let Some(Err(problem)) = job.concurrency.as_ref().map(|concurrency| concurrency.check(job.concurrent))
+    {
+        return Err(ChangeError::InvalidJob(job.key.clone(), problem).into());
+    }
+    let old = tx.job(&job.key)?;
+    if !job.durable && !triggers_follow {
+        let has_triggers = match &old {
+            Some(old) => tx.has_triggers(old.id)?,
+            None => false,
+        };
+        if !has_triggers {
+            return Err(ChangeError::NeitherDurableNorTriggered(job.key.clone()).into());
+        }
+    }
+    match old {
+        None => {
+            tx.insert_job(job, now)?;
+            Ok(Applied { created: 1, ..Applied::default() })
+        }
+        Some(old) if *old.detail == *job => Ok(Applied { unchanged: 1, ..Applied::default() }),
+        Some(old) => {
+            tx.update_job(&old, job, now)?;
+            change_lanes(tx, &old, job)?;
+            Ok(Applied { updated: 1, ..Applied::default() })
+        }
+    }
+}
+
+/// Moves the triggers of a changed job to the lanes that it now has.
+fn change_lanes<T: DefinitionTx>(tx: &mut T, old: &StoredJob, job: &JobDetail) -> Result<(), T::Error> {
+    let limits = |job: &JobDetail| (job.concurrent, job.concurrency.clone(), job.overlap, job.data.clone());
+    if !(old.detail.is_limited() || job.is_limited()) || limits(&old.detail) == limits(job) {
+        return Ok(());
+    }
+    for mut trigger in tx.triggers_of(old.id)?.into_iter().filter(|trigger| trigger.readable) {
+        let lane = lane_of(old.id, job, &trigger.definition)?;
+        if lane != trigger.lane {
+            trigger.lane = lane;
+            tx.update_trigger(&trigger)?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a job that is not durable and has neither triggers nor open fires left. Stores call this for the
+/// jobs of closed fires, too.
+pub fn collect_job<T: DefinitionTx>(tx: &mut T, job_id: i64) -> Result<Applied, T::Error> {
+    let Some(job) = tx.job_by_id(job_id)? else { return Ok(Applied::default()) };
+    if job.detail.durable || tx.has_triggers(job_id)? || tx.has_open_fires(job_id)? {
+        return Ok(Applied::default());
+    }
+    tx.delete_job(job_id)?;
+    Ok(Applied { deleted: 1, ..Applied::default() })
+}

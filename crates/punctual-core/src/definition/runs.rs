@@ -1,0 +1,56 @@
+//! Runs asked for by hand, and fires that have ended.
+
+use jiff::Timestamp;
+
+use super::DefinitionTx;
+use super::triggers::{calendar_of, lane_of};
+use crate::time::whole_millis;
+use crate::{Applied, ChangeError, Data, JobKey, StoredTrigger, TriggerKey, TriggerState, firing, pending};
+
+pub(super) fn trigger_now<T: DefinitionTx>(
+    tx: &mut T,
+    now: Timestamp,
+    key: &JobKey,
+    (trigger, scheduled_at): (Option<&TriggerKey>, Timestamp),
+    data: &Data,
+) -> Result<Applied, T::Error> {
+    let Some(job) = tx.job(key)? else { return Err(ChangeError::NoSuchJob(key.clone()).into()) };
+    let stored = match trigger {
+        None => None,
+        Some(key) => tx.trigger(key)?.filter(|stored| stored.job_id == job.id && stored.readable),
+    };
+    let data = match stored {
+        None => data.clone(),
+        Some(stored) => stored.definition.data.merged(data).map_err(|error| {
+            ChangeError::InvalidTrigger(stored.definition.key.clone(), format!("its data: {error}"))
+        })?,
+    };
+    let run = pending::by_hand(tx.next_id()?, &job, (trigger, scheduled_at), data, now);
+    lane_of(job.id, &job.detail, &run.definition)?;
+    tx.insert_trigger(&run)?;
+    let name = run.definition.key;
+    Ok(Applied { created: 1, pending: Some(name), next_due: Some(now), ..Applied::default() })
+}
+
+/// A fire of a trigger has ended for good at `now`: if the trigger waited for that, its next fire time is set. Stores
+/// call this for fires whose [`crate::Then`] says so, and for those that recovery closes.
+pub fn ended<T: DefinitionTx>(tx: &mut T, now: Timestamp, key: &TriggerKey) -> Result<Applied, T::Error> {
+    let now = whole_millis(now);
+    let Some(mut trigger) = tx.trigger(key)?.filter(StoredTrigger::awaits_end) else {
+        return Ok(Applied::default());
+    };
+    let calendar = calendar_of(tx, &trigger)?;
+    let plan = firing::plan_ended(&trigger, calendar.as_ref(), now);
+    let paused = trigger.state == TriggerState::Paused;
+    firing::advance(&mut trigger, &plan);
+    if trigger.state == TriggerState::Complete {
+        tx.delete_trigger(&trigger)?;
+        return Ok(Applied { deleted: 1, ..Applied::default() });
+    }
+    if paused {
+        trigger.state = TriggerState::Paused;
+    }
+    tx.update_trigger(&trigger)?;
+    let next_due = trigger.next_fire_at.filter(|_| !paused);
+    Ok(Applied { updated: 1, next_due, ..Applied::default() })
+}
