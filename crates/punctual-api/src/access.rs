@@ -14,7 +14,7 @@ use punctual_accounts::{Accounts, By, Caller};
 use punctual_core::{AuditEntry, Permission, Permissions};
 
 use crate::ApiState;
-use crate::error::{ApiError, method_not_allowed, problem};
+use crate::error::{ApiError, Problem, method_not_allowed, problem};
 use crate::security::{Client, Credentials, is_foreign};
 
 /// What it takes to call a route.
@@ -81,6 +81,9 @@ pub const ROUTES: &[(Method, &str, Access)] = &[
     (Method::GET, "/api/v1/locks", Access::Monitoring),
     (Method::GET, "/api/v1/me", Access::SignedIn),
     (Method::PUT, "/api/v1/me/password", Access::SignedIn),
+    (Method::GET, "/api/v1/me/sessions", Access::SignedIn),
+    (Method::DELETE, "/api/v1/me/sessions", Access::SignedIn),
+    (Method::DELETE, "/api/v1/me/sessions/{id}", Access::SignedIn),
     (Method::GET, "/api/v1/nodes", Access::Monitoring),
     (Method::GET, "/api/v1/occurrences", Access::Monitoring),
     (Method::GET, "/api/v1/openapi.json", Access::Monitoring),
@@ -190,6 +193,17 @@ impl Identity {
             Who::Anonymous | Who::Local => None,
             Who::User { id, .. } => Some(id),
             Who::Token { user, .. } => Some(user),
+        }
+    }
+
+    /// The numbers of the user who has signed in and of their session. `what` is what a token cannot do.
+    pub(crate) fn own_session(&self, what: &str) -> Result<(i64, i64), ApiError> {
+        match self.who {
+            Who::User { id, session } => Ok((id, session)),
+            _ => {
+                let detail = format!("a token cannot {what}: sign in");
+                Err(Problem::new(StatusCode::FORBIDDEN, "session-required", detail).into())
+            }
         }
     }
 

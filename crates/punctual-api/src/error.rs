@@ -95,6 +95,7 @@ impl ApiError {
             "calendar" => "no-such-calendar",
             "node" => "no-such-node",
             "run" => "no-such-run",
+            "session" => "no-such-session",
             _ => "not-found",
         };
         Problem::new(StatusCode::NOT_FOUND, code, format!("there is no {what} {name}")).into()

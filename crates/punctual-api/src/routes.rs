@@ -44,6 +44,8 @@ pub(crate) fn all() -> Routes {
         .add(routes!(session::create::handler, session::delete::handler))
         .add(routes!(me::get::handler))
         .add(routes!(me::password::handler))
+        .add(routes!(me::sessions::handler, me::end_other_sessions::handler))
+        .add(routes!(me::end_session::handler))
         .add(routes!(user::list::handler, user::create::handler))
         .add(routes!(user::get::handler, user::edit::handler, user::delete::handler))
         .add(routes!(user::password::handler))

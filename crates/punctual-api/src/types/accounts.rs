@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use punctual_core::accounts::rules::SessionRules;
 use punctual_core::accounts::{self, Group};
 use punctual_core::{Account, AuditRow, Permission, Permissions, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,35 @@ pub(crate) struct SignedIn {
     pub(crate) id: String,
     /// Whether all that works is `PUT /api/v1/me/password`.
     pub(crate) must_change_password: bool,
+}
+
+/// A session of one's own, without what lets anybody in
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnSession {
+    /// Names it to end it; nobody gets in with it.
+    id: i64,
+    /// Whether it is the one that asks.
+    current: bool,
+    /// The address from where it began, if it was known.
+    address: Option<String>,
+    created_at: Instant,
+    /// To the minute.
+    last_seen_at: Instant,
+    /// When it ends unless it is used again.
+    expires_at: Instant,
+}
+
+impl OwnSession {
+    pub(crate) fn new(session: accounts::Session, rules: SessionRules, current: i64) -> Self {
+        Self {
+            id: session.id,
+            current: session.id == current,
+            expires_at: rules.ends_at(&session).into(),
+            address: session.address,
+            created_at: session.created_at.into(),
+            last_seen_at: session.seen_at.into(),
+        }
+    }
 }
 
 /// Who calls

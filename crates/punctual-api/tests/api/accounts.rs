@@ -183,6 +183,84 @@ async fn a_password_is_changed_by_whoever_knows_it() {
 }
 
 #[tokio::test]
+async fn whoever_is_signed_in_sees_and_ends_their_sessions() {
+    let world = World::new().await;
+    let (ann, _) = (world.user("ann", true).await, world.user("bob", false).await);
+    let here = sign_in(&world, "ann", PASSWORD).await.json()["id"].as_str().unwrap().to_owned();
+    world.pass(60).await;
+    let there = world.session("ann").await;
+    let of_bob = world.session("bob").await;
+    let list = async |id: &str| world.call(id, "GET", "/api/v1/me/sessions", None).await;
+    let end = async |id: &str, which: &Value| {
+        world.call(id, "DELETE", &format!("/api/v1/me/sessions/{which}"), None).await
+    };
+    let answer = list(&here).await;
+    let mut rows = answer.json()["data"].clone();
+    let (first, second) = (rows[0]["id"].take(), rows[1]["id"].take());
+    let row = |current, address: Option<&str>, times: [&str; 3]| {
+        json!({
+            "id": null, "current": current, "address": address,
+            "created_at": times[0], "last_seen_at": times[1], "expires_at": times[2],
+        })
+    };
+    let later = "2026-01-01T00:01:00.000Z";
+    let expected = json!([
+        row(true, Some("192.0.2.1"), ["2026-01-01T00:00:00.000Z", later, "2026-01-01T12:01:00.000Z"]),
+        row(false, None, [later, later, "2026-01-01T12:01:00.000Z"]),
+    ]);
+    assert_eq!(rows, expected);
+    // What is shown lets nobody in.
+    for secret in [&here, &there] {
+        let hash = punctual_accounts::hash_of(secret);
+        assert!(!answer.text.contains(secret.as_str()) && !answer.text.contains(hash.as_str()));
+    }
+    for number in [&first, &second] {
+        let number = number.to_string();
+        assert_eq!(me(&world, &[("x-punctual-session", &number)]).await, StatusCode::UNAUTHORIZED);
+    }
+
+    // Those of others look as though they were not there.
+    let refused = end(&of_bob, &second).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::NOT_FOUND, "no-such-session"));
+    assert_eq!(end(&here, &second).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(me(&world, &[("x-punctual-session", &there)]).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(end(&here, &second).await.code(), "no-such-session");
+    assert_eq!(end(&here, &json!("x")).await.status, StatusCode::BAD_REQUEST);
+
+    // All others, those of other people apart.
+    let others = [world.session("ann").await, world.session("ann").await];
+    let ended = world.call(&here, "DELETE", "/api/v1/me/sessions", None).await;
+    assert_eq!(ended.status, StatusCode::NO_CONTENT);
+    for id in &others {
+        assert_eq!(me(&world, &[("x-punctual-session", id)]).await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(list(&here).await.json()["data"].as_array().unwrap().len(), 1);
+    assert_eq!(list(&of_bob).await.json()["data"].as_array().unwrap().len(), 1);
+    let entries = async |action: &str| {
+        let path = format!("/api/v1/audit?action={action}");
+        world.call(&here, "GET", &path, None).await.json()["data"].clone()
+    };
+    let one = entries("session.delete").await;
+    assert_eq!((&one[0]["actor"], &one[0]["before"]["id"], &one[1]), (&json!("ann"), &second, &Value::Null));
+    let rest = entries("session.delete-others").await;
+    assert_eq!(rest[0]["before"]["ids"].as_array().unwrap().len(), 2, "{rest}");
+
+    // A token of theirs can do none of it.
+    let bearer = format!("Bearer {}", world.token(ann, Permissions::superuser()).await);
+    let headers = [("authorization", bearer.as_str())];
+    for (method, path) in [("GET", "/api/v1/me/sessions"), ("DELETE", "/api/v1/me/sessions")] {
+        let answer = world.send(method, path, &headers, None).await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::FORBIDDEN, "session-required"));
+    }
+    // One's own ends like signing out, and what has ended by itself is not listed.
+    assert_eq!(end(&here, &first).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(me(&world, &[("x-punctual-session", &here)]).await, StatusCode::UNAUTHORIZED);
+    world.pass(Settings::default().sessions.idle_ms / 1_000).await;
+    let late = world.session("bob").await;
+    assert_eq!(list(&late).await.json()["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn users_are_added_changed_and_deleted() {
     let world = World::new().await;
     let root = world.user("root", true).await;

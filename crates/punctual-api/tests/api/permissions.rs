@@ -14,13 +14,15 @@ use crate::security::World;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Least {
     Nobody,
+    /// A session, whatever its user may do, and no token.
+    AnySession,
     AnybodySignedIn,
     Monitoring,
     Operate,
     Edit,
     Superuser,
 }
-use Least::{AnybodySignedIn, Edit, Monitoring, Nobody, Operate, Superuser};
+use Least::{AnySession, AnybodySignedIn, Edit, Monitoring, Nobody, Operate, Superuser};
 
 /// What was decided about every route. A new one belongs here, too: see it as the question whether it is right.
 const EXPECTED: &[(&str, &str, Least)] = &[
@@ -55,6 +57,9 @@ const EXPECTED: &[(&str, &str, Least)] = &[
     ("GET", "/api/v1/locks", Monitoring),
     ("GET", "/api/v1/me", AnybodySignedIn),
     ("PUT", "/api/v1/me/password", AnybodySignedIn),
+    ("GET", "/api/v1/me/sessions", AnySession),
+    ("DELETE", "/api/v1/me/sessions", AnySession),
+    ("DELETE", "/api/v1/me/sessions/{id}", AnySession),
     ("GET", "/api/v1/nodes", Monitoring),
     ("GET", "/api/v1/occurrences", Monitoring),
     ("GET", "/api/v1/openapi.json", Monitoring),
@@ -97,6 +102,12 @@ struct Role {
     name: &'static str,
     header: Option<(&'static str, String)>,
     has: Least,
+}
+
+impl Role {
+    fn has_token(&self) -> bool {
+        self.header.as_ref().is_some_and(|(name, _)| *name == "authorization")
+    }
 }
 
 async fn roles(world: &World) -> Vec<Role> {
@@ -173,6 +184,7 @@ async fn every_route_is_open_to_those_roles_that_may_and_to_no_other() {
                 _ => "open",
             };
             let expected = match role.has {
+                has if has > Nobody && *least == AnySession && role.has_token() => "forbidden",
                 has if has >= *least => "open",
                 Nobody => "not signed in",
                 _ => "forbidden",

@@ -55,8 +55,13 @@ pub enum AccountChange {
     SeeSession(i64),
     /// Ends a session; nothing happens when there is none.
     EndSession(i64),
-    /// Ends the sessions of a user.
-    EndSessionsOf(i64),
+    /// Ends the sessions of a user, apart from the one that is kept.
+    EndSessionsOf {
+        /// Whose.
+        user: i64,
+        /// The session that goes on.
+        keep: Option<i64>,
+    },
     /// Adds a token.
     AddToken(NewToken),
     /// Notes that a token is used.
@@ -233,7 +238,7 @@ pub fn apply<T: AccountTx>(tx: &mut T, now: Timestamp, change: &AccountChange) -
         AccountChange::AddSession(new) => add_session(tx, now, new),
         AccountChange::SeeSession(id) => tx.see_session(*id, now).map(|()| *id),
         AccountChange::EndSession(id) => tx.delete_session(*id).map(|_| *id),
-        AccountChange::EndSessionsOf(user) => tx.delete_sessions_of(*user, None).map(|()| *user),
+        AccountChange::EndSessionsOf { user, keep } => tx.delete_sessions_of(*user, *keep).map(|()| *user),
         AccountChange::AddToken(new) => add_token(tx, now, new),
         AccountChange::UseToken(id) => tx.use_token(*id, now).map(|()| *id),
         AccountChange::DeleteToken(id) => match tx.delete_token(*id)? {

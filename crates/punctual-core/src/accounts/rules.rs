@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{ApiToken, Session};
-use crate::time::millis_between;
+use crate::time::{millis_between, plus_millis};
 
 /// The last use of a session or a token is written at most this often.
 pub const TOUCH_MS: i64 = 60_000;
@@ -29,6 +29,12 @@ impl SessionRules {
     pub fn is_live(&self, session: &Session, now: Timestamp) -> bool {
         let within = |since, limit| i128::from(millis_between(since, now)) < i128::from(limit);
         within(session.seen_at, self.idle_ms) && within(session.created_at, self.max_ms)
+    }
+
+    /// When a session ends unless it is used again.
+    pub fn ends_at(&self, session: &Session) -> Timestamp {
+        let after = |since, limit| plus_millis(since, i64::try_from(limit).unwrap_or(i64::MAX));
+        after(session.seen_at, self.idle_ms).min(after(session.created_at, self.max_ms))
     }
 }
 
@@ -129,7 +135,7 @@ pub fn check_password(user: &str, password: &str) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::accounts::{Permissions, SecretHash};
-    use crate::time::{from_millis, plus_millis};
+    use crate::time::from_millis;
 
     #[test]
     fn a_session_ends_when_it_is_idle_or_old() {
@@ -146,6 +152,9 @@ mod tests {
         let at = |millis| plus_millis(start, millis);
         assert!(rules.is_live(&session(0), at(999)) && !rules.is_live(&session(0), at(1_000)));
         assert!(rules.is_live(&session(4_500), at(4_999)) && !rules.is_live(&session(4_500), at(5_000)));
+        assert_eq!((rules.ends_at(&session(0)), rules.ends_at(&session(4_500))), (at(1_000), at(5_000)));
+        let endless = SessionRules { idle_ms: u64::MAX, max_ms: u64::MAX };
+        assert_eq!(endless.ends_at(&session(0)), Timestamp::MAX);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod insights;
 mod jobs;
 mod occurrences;
 mod session;
+mod sessions;
 mod skipped;
 mod tokens;
 mod triggers;
@@ -74,6 +75,8 @@ pub(crate) enum Command {
     Groups(Group<groups::Command>),
     /// Tokens, with which programs sign in.
     Tokens(Group<tokens::Command>),
+    /// Your sessions: where you are signed in.
+    Sessions(Group<sessions::Command>),
     /// Who changed what.
     AuditLog(Group<audit_log::Command>),
     /// Sign in, and keep the session for the commands that follow.
@@ -106,6 +109,7 @@ impl Command {
             Self::Users(group) => (&group.command, &group.options),
             Self::Groups(group) => (&group.command, &group.options),
             Self::Tokens(group) => (&group.command, &group.options),
+            Self::Sessions(group) => (&group.command, &group.options),
             Self::AuditLog(group) => (&group.command, &group.options),
             Self::Login(single) => (&single.args, &single.options),
             Self::Logout(single) => (&single.args, &single.options),

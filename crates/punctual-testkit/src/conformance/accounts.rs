@@ -211,10 +211,16 @@ pub async fn a_session_is_found_by_its_hash_and_ends(store: Store) {
     one(&store, at(71), AccountChange::EndSession(id)).await.unwrap();
     assert_eq!(store.session(&SecretHash::new("aa")).await.unwrap(), None);
     one(&store, at(71), AccountChange::EndSession(id)).await.unwrap();
-    store.apply_accounts(at(80), &[session(ann, "b"), session(ann, "c")]).await.unwrap();
+    let bob = user(&store, "bob").await;
+    let more = [session(ann, "b"), session(ann, "c"), session(bob, "d")];
+    let ids = store.apply_accounts(at(80), &more).await.unwrap();
     assert_eq!(store.sessions(ann).await.unwrap().len(), 2);
-    one(&store, at(81), AccountChange::EndSessionsOf(ann)).await.unwrap();
+    one(&store, at(81), AccountChange::EndSessionsOf { user: ann, keep: Some(ids[1]) }).await.unwrap();
+    let left: Vec<_> = store.sessions(ann).await.unwrap().iter().map(|session| session.id).collect();
+    assert_eq!(left, [ids[1]]);
+    one(&store, at(82), AccountChange::EndSessionsOf { user: ann, keep: None }).await.unwrap();
     assert_eq!(store.sessions(ann).await.unwrap(), []);
+    assert_eq!(store.sessions(bob).await.unwrap().len(), 1);
 }
 
 pub async fn a_new_password_ends_the_other_sessions(store: Store) {

@@ -8,7 +8,7 @@ use punctual_core::AccountChange;
 use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 use crate::types::accounts::OwnPassword;
-use crate::{ApiState, Identity, Who};
+use crate::{ApiState, Identity};
 
 /// Change one's own password
 ///
@@ -27,10 +27,7 @@ pub(crate) async fn handler(
     Body(body): Body<OwnPassword>,
 ) -> Result<StatusCode, ApiError> {
     let accounts = state.accounts()?;
-    let Who::User { id, session } = identity.who else {
-        let detail = "a token cannot change a password: sign in";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "session-required", detail).into());
-    };
+    let (id, session) = identity.own_session("change a password")?;
     let (current, new) = (&body.current_password.0, &body.new_password.0);
     let Some(account) = accounts.store().account(id).await? else { return Err(ApiError::NotFound) };
     match accounts.confirm(&account, current).await {

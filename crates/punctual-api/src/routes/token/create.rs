@@ -10,7 +10,7 @@ use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 use crate::types::Instant;
 use crate::types::accounts::{MadeToken, NewToken, names, permissions};
-use crate::{ApiState, Identity, Who};
+use crate::{ApiState, Identity};
 
 /// Make a token
 ///
@@ -29,10 +29,7 @@ pub(crate) async fn handler(
     Body(body): Body<NewToken>,
 ) -> Result<(StatusCode, Json<MadeToken>), ApiError> {
     let accounts = state.accounts()?;
-    let Who::User { id: user, .. } = identity.who else {
-        let detail = "a token cannot make tokens: sign in";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "session-required", detail).into());
-    };
+    let (user, _) = identity.own_session("make tokens")?;
     let scopes = permissions(&body.scopes);
     if !scopes.is_within(identity.permissions) {
         let detail = format!("the scopes must be within what you may do: {:?}", names(identity.permissions));
