@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::Value;
@@ -108,6 +109,19 @@ fn users_groups_and_tokens_are_kept_from_the_command_line() {
     admin.done(&["tokens", "revoke", &id], "");
     program.refused(&with_token(&["whoami"]), 2, "login");
 
+    // Where one is signed in, and an end to all but this.
+    let elsewhere = Shell::new(&server);
+    elsewhere.sign_in("ann", OF_ANN);
+    let sessions: Value = serde_json::from_str(&ann.done(&["sessions", "list", "--json"], "")).unwrap();
+    assert_eq!(sessions["data"].as_array().unwrap().len(), 2, "{sessions}");
+    let other = sessions["data"].as_array().unwrap().iter().find(|row| row["current"] == false).unwrap();
+    ann.done(&["sessions", "end", &other["id"].to_string()], "");
+    elsewhere.refused(&["whoami"], 2, "login");
+    ann.refused(&["sessions", "end", &other["id"].to_string()], 1, "no session");
+    elsewhere.sign_in("ann", OF_ANN);
+    assert_eq!(ann.done(&["sessions", "end-others"], ""), "Your other sessions have ended.\n");
+    elsewhere.refused(&["whoami"], 2, "login");
+
     // Who is disabled is out at once.
     admin.done(&["users", "disable", "ann"], "");
     ann.refused(&["whoami"], 2, "login");
@@ -124,6 +138,8 @@ fn users_groups_and_tokens_are_kept_from_the_command_line() {
         "job.run",
         "token.create",
         "token.delete",
+        "session.delete",
+        "session.delete-others",
         "user.update",
     ] {
         assert!(audit.contains(&format!("\"{action}\"")), "{action}: {audit}");
@@ -133,6 +149,35 @@ fn users_groups_and_tokens_are_kept_from_the_command_line() {
     }
     admin.done(&["logout"], "");
     admin.refused(&["whoami"], 2, "login");
+}
+
+#[test]
+fn a_token_and_a_kept_session_do_not_cross_the_wire_for_all_to_read() {
+    let home = tempfile::tempdir().unwrap();
+    let remote = "http://192.0.2.1:1";
+    let file = home.path().join("token");
+    std::fs::write(&file, "pt_0123").unwrap();
+    let with_token = ["whoami", "--token-file", file.to_str().unwrap()];
+    let kept = home.path().join("punctual/credentials");
+    std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    let sessions = format!("[servers.\"{remote}/\"]\nid = \"hush\"\n");
+    std::fs::write(&kept, sessions).unwrap();
+    std::fs::set_permissions(&kept, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for (args, secret) in [(&with_token[..], "the token"), (&["whoami"], "the session")] {
+        let refused = typed(remote, home.path(), args, "");
+        let says = refused.err.contains(secret) && refused.err.contains("--insecure");
+        assert!(refused.code == 2 && says && !refused.err.contains("hush"), "{refused:?}");
+    }
+    // Nobody can overhear these, or it was insisted, or there is nothing to hear.
+    for (address, args) in [
+        ("http://127.0.0.1:1", &with_token[..]),
+        ("https://localhost:1", &with_token),
+        ("http://punctual.invalid:1", &[&with_token[..], &["--insecure"]].concat()),
+        ("http://punctual.invalid:1", &["whoami"]),
+    ] {
+        let asked = typed(address, home.path(), args, "");
+        assert!(asked.code == 2 && asked.err.contains("no answer from"), "{address}: {asked:?}");
+    }
 }
 
 #[test]

@@ -37,9 +37,15 @@ impl Connection {
             // The token is for this server alone.
             .redirect(Policy::none());
         let headers = match options.token()? {
-            Some(token) => secret_header(AUTHORIZATION, &format!("Bearer {token}"))?,
+            Some(token) => {
+                Self::refuse_eavesdroppers(options, "the token")?;
+                secret_header(AUTHORIZATION, &format!("Bearer {token}"))?
+            }
             None => match Credentials::session(server.as_str())? {
-                Some(session) => secret_header(SESSION, &session.id)?,
+                Some(session) => {
+                    Self::refuse_eavesdroppers(options, "the session that is kept")?;
+                    secret_header(SESSION, &session.id)?
+                }
                 None => HeaderMap::new(),
             },
         };
@@ -58,10 +64,18 @@ impl Connection {
         Ok(Self { client, server })
     }
 
-    /// Whether what is sent can be read on its way: it leaves this machine, and is not encrypted.
-    pub(super) fn is_overheard(options: &Options) -> anyhow::Result<bool> {
+    /// Refuses to send a secret that can be read on its way, since it leaves this machine and is not encrypted.
+    pub(super) fn refuse_eavesdroppers(options: &Options, secret: &str) -> anyhow::Result<()> {
         let server = address(&options.server)?;
-        Ok(server.scheme() == "http" && !is_here(server.host_str().unwrap_or_default()))
+        let is_overheard = server.scheme() == "http" && !is_here(server.host_str().unwrap_or_default());
+        if is_overheard && !options.insecure {
+            bail!(
+                "{} is another machine and not https: whoever is between could read {secret}; give an address with \
+                 https, or --insecure",
+                options.server
+            );
+        }
+        Ok(())
     }
 
     /// The server's address, in one form however it was written.

@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// A PEM file of certificate authorities that are trusted beside the system's.
     #[arg(long, global = true, env = "PUNCTUAL_CA_FILE", value_name = "FILE", help_heading = "Server")]
     pub(super) ca_file: Option<PathBuf>,
-    /// Send passwords to another machine over http, where others can read them.
+    /// Send passwords, tokens and sessions to another machine over http, where others can read them.
     #[arg(long, global = true, help_heading = "Server")]
     pub(super) insecure: bool,
     /// Print the server's answer as it is, in JSON.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::Timestamp;
 use punctual_core::Clock;
 use punctual_engine::SystemClock;
@@ -44,13 +44,7 @@ async fn act(command: &dyn Remote, options: &Options) -> anyhow::Result<bool> {
 
 /// What people answer; all prompts are for passwords.
 fn answers(prompt: &Prompt, options: &Options) -> anyhow::Result<Vec<String>> {
-    if !options.insecure && Connection::is_overheard(options)? {
-        bail!(
-            "{} is another machine and not https: whoever is between could read the password; give an address with https, or \
-             --insecure",
-            options.server
-        );
-    }
+    Connection::refuse_eavesdroppers(options, "the password")?;
     prompt.ask()
 }
 
