@@ -141,6 +141,11 @@ fn pause_after(claimed: &Claimed, now: Timestamp, poll_ms: u64) -> Option<Timest
 
 /// Starts runs; hands back what is beyond the limit of its kind.
 async fn start_runs(inner: &Arc<Inner>, term: Term, fires: Vec<Fire>) {
+    if inner.draining() {
+        // They came after the shutdown had begun, which may have seen the last run end already.
+        lock(&inner.unstarted).extend(fires);
+        return;
+    }
     let mut surplus = Vec::new();
     let token = inner.run_token();
     for fire in fires {

@@ -352,17 +352,30 @@ impl Scheduler {
                 error!(%error, "a scheduler loop ended badly");
             }
         }
+        if in_time {
+            // What the last claim brought hands itself back without running.
+            inner.tracker.wait().await;
+        }
         report.released = self.hand_back().await;
         report.unreported = lock(&inner.queue).len() + inner.running.load(Ordering::Relaxed);
-        if let Err(error) = inner.node.retire(self.now()).await {
-            warn!(%error, "the node's lease could not be given up: {error}; it ends by itself");
-        }
+        self.give_up_lease().await;
         inner.node.listeners.emit(&Event::NodeStopped {
             name: inner.node.name.clone(),
             released: report.released,
             cancelled: report.cancelled,
         });
         report
+    }
+
+    /// Ends the term. What is open under it nevertheless (a claim that was never answered, an end that could not be stored)
+    /// is taken up now: the others would come upon it only with their nets.
+    async fn give_up_lease(&self) {
+        let node = &self.inner.node;
+        if let Err(error) = node.retire(self.now()).await {
+            warn!(%error, "the node's lease could not be given up: {error}; it ends by itself");
+        } else if let Err(error) = node.recover(self.now()).await {
+            warn!(%error, "what this node may have left open waits for another node: {error}");
+        }
     }
 
     async fn hand_back(&self) -> usize {

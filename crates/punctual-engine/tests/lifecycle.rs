@@ -5,9 +5,13 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use punctual_core::{Data, Event, JobDetail, JobKey, NodeState, TaskStatus, Trigger, TriggerKey};
-use punctual_engine::{Entry, ManualScheduler};
+use punctual_core::{
+    Data, DefinitionStore, Event, HistoryQuery, HistoryStore, JobDetail, JobKey, JobStore, NodeState,
+    TaskStatus, Trigger, TriggerKey, TriggerQuery,
+};
+use punctual_engine::{Entry, ManualScheduler, Settings};
 use punctual_memory::MemoryStore;
+use punctual_testkit::faulty::FaultyStore;
 use serde_json::json;
 use support::{Held, Quick, World, after, data, every, start};
 use tokio::sync::Semaphore;
@@ -104,6 +108,63 @@ async fn shutdown_waits_for_runs_then_cancels_them_and_stores_how_they_ended() {
     statuses.sort_unstable();
     assert_eq!(statuses, ["failed", "success"]);
     assert!(world.scheduler.start().await.is_err(), "a node does not come back");
+}
+
+/// A world with a run that is claimed, and whose claim waits for its answer.
+async fn with_a_held_claim() -> (World, Arc<FaultyStore>) {
+    let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
+    let settings = Settings { store_timeout_ms: 5_000, ..Settings::default() };
+    let over = Arc::clone(&store) as Arc<dyn JobStore>;
+    let world = World::over(over, |builder| builder.job(Quick).settings(settings));
+    world.scheduler.start().await.unwrap();
+    world.scheduler.add_job(JobDetail::new("job", "quick").durable()).await.unwrap();
+    store.hold_claims(true);
+    world.scheduler.trigger_now(&JobKey::new("job"), Data::empty()).await.unwrap();
+    while store.history(&HistoryQuery::default()).await.unwrap().total == 0 || store.held_claims() == 0 {
+        tokio::task::yield_now().await;
+    }
+    (world, store)
+}
+
+#[tokio::test]
+async fn a_claim_that_is_answered_during_the_shutdown_is_handed_back() {
+    let (world, store) = with_a_held_claim().await;
+    let scheduler = world.scheduler.clone();
+    let ending = tokio::spawn(async move { scheduler.shutdown(Duration::from_secs(10)).await });
+    while world.scheduler.status().state != NodeState::Draining {
+        tokio::task::yield_now().await;
+    }
+    // Nothing runs: the shutdown waits for the claim alone.
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    store.hold_claims(false);
+    assert_eq!(ending.await.unwrap().released, 1);
+    let open = store.history(&HistoryQuery::default()).await.unwrap().rows;
+    assert_eq!(open, [], "nothing ran, and nothing is open for a node that is gone");
+    let due = store.triggers(&TriggerQuery::default()).await.unwrap().rows;
+    assert_eq!(due.len(), 1, "the run waits for another node");
+}
+
+#[tokio::test]
+async fn what_a_node_cannot_hand_back_is_closed_when_it_gives_up_its_lease() {
+    let (world, store) = with_a_held_claim().await;
+    let scheduler = world.scheduler.clone();
+    // An answer that never comes is given up in the end, as a connection that broke.
+    let ending = tokio::spawn(async move { scheduler.shutdown(Duration::from_secs(10)).await });
+    let report = loop {
+        if ending.is_finished() {
+            break ending.await.unwrap();
+        }
+        if let Some(at) = world.clock.next_wake() {
+            world.advance_to(at);
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(report.released, 0);
+    let rows = store.history(&HistoryQuery::default()).await.unwrap().rows;
+    let statuses: Vec<_> = rows.iter().map(|row| row.status).collect();
+    assert_eq!(statuses, [TaskStatus::Unknown]);
 }
 
 #[tokio::test]

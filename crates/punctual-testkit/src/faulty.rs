@@ -19,7 +19,7 @@ use punctual_core::{
     TaskRunStatus, Term, TriggerKey, TriggerQuery,
 };
 use punctual_core::{Keyed, KeyedRequest, RequestStore};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use self::mistake::Mistake;
 
@@ -33,6 +33,8 @@ pub struct FaultyStore {
     calls: AtomicU64,
     recoveries: AtomicU64,
     time: Option<TellTime>,
+    /// Whether claims wait with their answers.
+    holding: watch::Sender<bool>,
     changed: Notify,
     hearing: Mutex<Option<bool>>,
     pool: Option<PoolStatus>,
@@ -55,6 +57,7 @@ impl FaultyStore {
             calls: AtomicU64::new(0),
             recoveries: AtomicU64::new(0),
             time: None,
+            holding: watch::Sender::new(false),
             changed: Notify::new(),
             hearing: Mutex::default(),
             pool: None,
@@ -97,6 +100,16 @@ impl FaultyStore {
     /// Lets [`ClusterStore::changed`] complete, as if another process had changed something.
     pub fn change(&self) {
         self.changed.notify_one();
+    }
+
+    /// Keeps the answers of claims back, or lets them go; the claims are carried out meanwhile.
+    pub fn hold_claims(&self, holding: bool) {
+        self.holding.send_replace(holding);
+    }
+
+    /// How many claims wait for their answer.
+    pub fn held_claims(&self) -> usize {
+        self.holding.receiver_count()
     }
 
     /// How often [`ClusterStore::recover`] was called.
@@ -186,10 +199,15 @@ impl DefinitionStore for FaultyStore {
 impl FiringStore for FaultyStore {
     async fn claim_due(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError> {
         let inner = self.pass().await?;
-        match self.mistake {
+        let claimed = match self.mistake {
             Some(mistake) => mistake.claim_due(inner, claim).await,
             None => inner.claim_due(claim).await,
+        };
+        if *self.holding.borrow() {
+            // The sender lives as long as this store.
+            let _ = self.holding.subscribe().wait_for(|holding| !holding).await;
         }
+        claimed
     }
 
     async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError> {

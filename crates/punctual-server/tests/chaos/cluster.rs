@@ -2,18 +2,16 @@
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use punctual_throwaway::{Options, Postgres};
+use serde_json::Value;
 
 use crate::support::{eventually, free_ports, get, pause, punctual, signal};
 
 /// How often to look whether all triggers fire again: for about 10 s.
 const LOOKS: usize = 180;
-
-/// How many connections the server has: enough for the nodes, and a few more.
-pub(crate) const CONNECTIONS: usize = 36;
 
 /// By how many milliseconds the clocks of the nodes' machines are wrong.
 const CLOCKS: [(&str, i64); 3] = [("node-1", 0), ("node-2", 180_000), ("node-3", -300_000)];
@@ -39,11 +37,18 @@ impl Drop for Node {
 }
 
 impl<'a> Cluster<'a> {
-    pub(crate) fn start(directory: &'a Path, config: &str) -> Self {
+    /// On a server with these settings, whose data are in a folder of its own unless one is named.
+    pub(crate) fn start(
+        directory: &'a Path,
+        config: &str,
+        settings: &[(&str, &str)],
+        data_dir: Option<PathBuf>,
+    ) -> Self {
         std::fs::write(directory.join("jobs.toml"), config).unwrap();
         // As durable as PostgreSQL is by default: the point is what survives.
-        let few = vec![("max_connections".to_owned(), CONNECTIONS.to_string())];
-        let postgres = Postgres::start(Options { settings: few, ..Options::default() }).unwrap();
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let postgres = Postgres::start(Options { data_dir, settings, ..Options::default() }).unwrap();
         assert_eq!(postgres.psql("SHOW fsync").unwrap(), "on");
         let first = free_ports(3);
         let mut cluster = Self { postgres, directory, nodes: Vec::new() };
@@ -102,7 +107,12 @@ impl<'a> Cluster<'a> {
     }
 
     pub(crate) fn ask(&self, sql: &str) -> String {
-        self.postgres.psql(&format!("SET search_path = punctual; {sql}")).unwrap().replacen("SET\n", "", 1)
+        self.postgres
+            .psql(&format!("SET search_path = punctual; {sql}"))
+            .unwrap()
+            .replacen("SET", "", 1)
+            .trim_start()
+            .to_owned()
     }
 
     /// The live terms of a node, as text.
@@ -159,8 +169,13 @@ impl<'a> Cluster<'a> {
         pairs.map(|(id, fired)| (id.to_owned(), fired.parse().unwrap())).collect()
     }
 
-    /// Waits until each trigger has fired since now.
+    /// Waits until each trigger has fired since now; and then everything so far must be accounted for.
     pub(crate) fn all_fire(&self, after: &str, triggers: usize) {
+        self.fire_again(after, triggers);
+        self.audit(after);
+    }
+
+    fn fire_again(&self, after: &str, triggers: usize) {
         let before = self.fired();
         assert_eq!(before.len(), triggers, "triggers that are scheduled {after}");
         let mut still = Vec::new();
@@ -175,6 +190,26 @@ impl<'a> Cluster<'a> {
         }
         let still: Vec<&String> = still.into_iter().map(|(name, _)| name).collect();
         panic!("{after}: {} of {triggers} triggers have not fired: {still:?}\n{}", still.len(), self.logs());
+    }
+
+    /// What the program itself finds in the database, while the nodes go on.
+    pub(crate) fn audit(&self, after: &str) -> Value {
+        let output = punctual(&["audit", "--json", "--database", &self.postgres.url()]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{after}: {text}\n{error}\n{}", self.logs());
+        let report: Value = serde_json::from_str(&text).unwrap();
+        for fault in ["unaccounted", "double", "overlaps", "open_without_owner"] {
+            assert_eq!(report[fault], 0, "{after}: {fault}: {text}");
+        }
+        report
+    }
+
+    /// How often each of the nodes, and the server at the end, have logged this so far.
+    pub(crate) fn said(&self, text: &str) -> Vec<usize> {
+        let nodes = self.nodes.iter().map(|node| self.directory.join(format!("{}.log", node.name)));
+        let logs = nodes.chain([self.postgres.log()]);
+        logs.map(|log| String::from_utf8_lossy(&std::fs::read(log).unwrap()).matches(text).count()).collect()
     }
 
     /// The ends of the nodes' logs.

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cluster;
+mod disk;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -14,7 +15,11 @@ use std::path::Path;
 use punctual_throwaway::Stop;
 
 use cluster::Cluster;
-use support::{eventually, has_postgres, pause, punctual};
+use disk::Disk;
+use support::{eventually, has_postgres, pause};
+
+/// How many connections the server has: enough for the nodes, and a few more.
+const CONNECTIONS: usize = 36;
 
 /// The jobs that do nothing: their number, their keys, and the triggers of each.
 const SHAPES: [(usize, &str, usize); 5] = [
@@ -24,6 +29,9 @@ const SHAPES: [(usize, &str, usize); 5] = [
     (6, "concurrency = { key = 'shared', limit = 2 }\nrequests_recovery = true", 2),
     (9, "concurrent = false\noverlap = 'skip'", 2),
 ];
+
+/// What the system says when a disk is full.
+const FULL: &str = "No space left on device";
 
 /// Jobs whose runs last: one that writes down each instant that it runs for, one that must be alone.
 const WITNESSES: usize = 2;
@@ -69,18 +77,62 @@ fn every_instant_is_accounted_for_whatever_is_killed() {
     }
     let directory = tempfile::tempdir().unwrap();
     let (config, triggers) = config(directory.path());
-    let mut cluster = Cluster::start(directory.path(), &config);
+    let few = [("max_connections", &*CONNECTIONS.to_string())];
+    let mut cluster = Cluster::start(directory.path(), &config, &few, None);
     cluster.all_fire("at first", triggers);
     a_node_is_killed(&mut cluster, triggers);
     a_node_is_frozen(&cluster, triggers);
     the_database_restarts(&mut cluster, triggers);
     connections_are_cut(&cluster, triggers);
     connections_are_used_up(&cluster, triggers);
+    nothing_is_left(&mut cluster, directory.path(), 1_000);
+}
+
+/// Stops the nodes, and looks at what they and their jobs have left.
+fn nothing_is_left(cluster: &mut Cluster<'_>, directory: &Path, fires: u64) {
     cluster.stop();
-    assert_eq!(cluster.ask("SELECT count(*) FROM running"), "0", "runs that are open after the end");
-    assert_eq!(cluster.ask("SELECT count(*) FROM nodes"), "0", "nodes that are registered after the end");
-    audit(&cluster);
-    look_at_files(directory.path());
+    for (table, what) in [("running", "open runs"), ("nodes", "registered nodes")] {
+        let rows = cluster.ask(&format!("SELECT to_json(r) FROM {table} r"));
+        assert_eq!(rows, "", "{what} after the end\n{}", cluster.logs());
+    }
+    let report = cluster.audit("after the end");
+    let count = |name: &str| report[name].as_u64().unwrap();
+    eprintln!("{} instants: {} fires, {} skipped", count("instants"), count("fires"), count("skipped"));
+    assert!(count("fires") > fires, "{report}");
+    look_at_files(directory);
+}
+
+/// The disk of the database is filled up by others until nothing can be written, and freed again.
+#[test]
+fn a_full_disk_loses_nothing() {
+    let Some(disk) = has_postgres().then(Disk::mount).flatten() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (config, triggers) = config(directory.path());
+    // Small files, so that a small disk is enough.
+    let small = [("min_wal_size", "32MB"), ("max_wal_size", "64MB"), ("shared_buffers", "16MB")];
+    let mut cluster = Cluster::start(directory.path(), &config, &small, Some(disk.path().join("data")));
+    cluster.all_fire("at first", triggers);
+    disk.fill();
+    let before = cluster.said(FULL);
+    eventually("everybody's complaints", || {
+        // More than once each: nobody gives up.
+        cluster.said(FULL).iter().zip(&before).all(|(now, before)| *now > before + 7).then_some(())
+    });
+    disk.free();
+    cluster.all_fire("after a full disk", triggers);
+
+    // Without room for its log, the server cannot go on at all.
+    disk.fill();
+    let log = "INSERT INTO punctual.task_names VALUES (gen_random_uuid()::text) RETURNING pg_switch_wal()";
+    eventually("the end of the server", || cluster.postgres.psql(log).is_err().then_some(()));
+    eventually("the panic of the server", || (cluster.said("PANIC").last() != Some(&0)).then_some(()));
+    disk.free();
+    eventually("the server again", || {
+        cluster.postgres.start_again().ok()?;
+        cluster.postgres.psql("SELECT 1").ok()
+    });
+    cluster.all_fire("after a disk without room for the log", triggers);
+    nothing_is_left(&mut cluster, directory.path(), 500);
 }
 
 fn a_node_is_killed(cluster: &mut Cluster<'_>, triggers: usize) {
@@ -90,6 +142,12 @@ fn a_node_is_killed(cluster: &mut Cluster<'_>, triggers: usize) {
     eventually("the end of its term", || cluster.terms(1).is_empty().then_some(()));
     cluster.start_again(1);
     cluster.all_fire("with a node started again", triggers);
+    // One after the other, while the work of the one before is taken up.
+    for node in [2, 0, 1, 2, 1, 0] {
+        cluster.signal(node, "KILL");
+        cluster.start_again(node);
+    }
+    cluster.all_fire("after kills of all nodes", triggers);
 }
 
 fn a_node_is_frozen(cluster: &Cluster<'_>, triggers: usize) {
@@ -125,25 +183,11 @@ fn connections_are_used_up(cluster: &Cluster<'_>, triggers: usize) {
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'punctual'";
     let greedy = || cluster.postgres.psql(&format!("{cut}; SELECT pg_sleep(4)"));
     let refused = std::thread::scope(|scope| {
-        let sessions: Vec<_> = (0..cluster::CONNECTIONS + 10).map(|_| scope.spawn(greedy)).collect();
+        let sessions: Vec<_> = (0..CONNECTIONS + 10).map(|_| scope.spawn(greedy)).collect();
         sessions.into_iter().filter_map(|session| session.join().unwrap().err()).count()
     });
     assert!(refused > 0, "there was room for all");
     cluster.all_fire("with connections used up", triggers);
-}
-
-/// What the program itself finds in the database.
-fn audit(cluster: &Cluster<'_>) {
-    let output = punctual(&["audit", "--json", "--database", &cluster.postgres.url()]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{text}\n{}", cluster.logs());
-    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
-    for fault in ["unaccounted", "double", "overlaps", "open_without_owner"] {
-        assert_eq!(report[fault], 0, "{fault}: {text}");
-    }
-    let count = |name: &str| report[name].as_u64().unwrap();
-    eprintln!("{} instants: {} fires, {} skipped", count("instants"), count("fires"), count("skipped"));
-    assert!(count("fires") > 1_000 && count("skipped") > 0, "{text}");
 }
 
 /// What the jobs themselves have seen.
@@ -151,7 +195,7 @@ fn look_at_files(directory: &Path) {
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap_or_default();
     let once = read("once");
     let different: BTreeSet<&str> = once.lines().collect();
-    assert!(different.len() > 10, "{once}");
+    assert!(different.len() > 3, "{once}");
     assert_eq!(once.lines().count(), different.len(), "instants that ran twice: {once}");
     assert_eq!(read("not-alone"), "", "runs beside another of a job that is not concurrent");
 }
