@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use punctual_core::time::plus_millis;
 use punctual_core::{
     CancelledFire, Change, Clock, Event, Fire, JobStore, NodeState, StoreError, StoredJob, Term, Trigger,
 };
@@ -21,6 +22,9 @@ use crate::kinds::{self, Kinds};
 use crate::node::{Node, Status};
 use crate::recorder;
 use crate::start::Refused;
+
+/// How long after the end of a namesake's lease this node registers, in milliseconds.
+const NAMESAKE_MARGIN_MS: i64 = 50;
 
 /// A node's scheduler. Cheap to clone: all clones are one scheduler.
 ///
@@ -159,13 +163,14 @@ impl Scheduler {
     /// Does nothing when it was done already.
     ///
     /// # Errors
-    /// When the store cannot register the node. A refused entry is no error: see [`InitReport::failed`].
+    /// When the store cannot register the node: also when another has its name and lives, which shows when the lease that
+    /// it has ends. A refused entry is no error: see [`InitReport::failed`].
     pub async fn init(&self) -> Result<InitReport, StoreError> {
         let mut lifecycle = self.inner.lifecycle.lock().await;
         if *lifecycle != Lifecycle::New {
             return Ok(InitReport::default());
         }
-        self.inner.node.heartbeat(self.now()).await?;
+        self.register().await?;
         self.inner.node.set_phase(NodeState::Standby, self.now());
         let settled = kinds::settle(&self.inner).await?;
         let mut report = self.register_entries().await?;
@@ -179,6 +184,23 @@ impl Scheduler {
         loops.push(tokio::spawn(recorder::report_loop(Arc::clone(&self.inner))));
         *lifecycle = Lifecycle::Initialised;
         Ok(report)
+    }
+
+    /// Registers the node. One of the same name may have been killed and started again at once: its lease is waited for,
+    /// once. A namesake that is alive renews it.
+    async fn register(&self) -> Result<(), StoreError> {
+        let node = &self.inner.node;
+        let taken = match node.heartbeat(self.now()).await {
+            Err(StoreError::NameTaken(name)) => name,
+            other => return other.map(drop),
+        };
+        let namesake = node.store.nodes().await?.into_iter().find(|other| other.name == taken);
+        if let Some(namesake) = namesake {
+            let until = namesake.lease_until;
+            info!(node.name = %taken, "a node named {taken} is registered: waiting until {until}, when its lease ends");
+            node.clock.sleep_until(plus_millis(until, NAMESAKE_MARGIN_MS)).await;
+        }
+        node.heartbeat(self.now()).await.map(drop)
     }
 
     /// Begins to claim due fires; initialises first where that has not been done. A disabled scheduler stays in
@@ -368,7 +390,7 @@ impl Scheduler {
     }
 
     /// Ends the term. What is open under it nevertheless (a claim that was never answered, an end that could not be stored)
-    /// is taken up now: the others would come upon it only with their nets.
+    /// is taken up now: there may be no other node to do it.
     async fn give_up_lease(&self) {
         let node = &self.inner.node;
         if let Err(error) = node.retire(self.now()).await {

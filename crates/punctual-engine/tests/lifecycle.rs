@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use punctual_core::{
-    Data, DefinitionStore, Event, HistoryQuery, HistoryStore, JobDetail, JobKey, JobStore, NodeState,
-    TaskStatus, Trigger, TriggerKey, TriggerQuery,
+    Clock, Data, DefinitionStore, Event, Heartbeat, HistoryQuery, HistoryStore, JobDetail, JobKey, JobStore,
+    NodeState, StoreError, TaskStatus, Term, Timestamp, Trigger, TriggerKey, TriggerQuery,
 };
 use punctual_engine::{Entry, ManualScheduler, Settings};
 use punctual_memory::MemoryStore;
@@ -108,6 +108,47 @@ async fn shutdown_waits_for_runs_then_cancels_them_and_stores_how_they_ended() {
     statuses.sort_unstable();
     assert_eq!(statuses, ["failed", "success"]);
     assert!(world.scheduler.start().await.is_err(), "a node does not come back");
+}
+
+/// What a node says that lives until 30 s later.
+fn beat(term: Option<Term>, now: Timestamp) -> Heartbeat {
+    Heartbeat {
+        name: "twin".to_owned(),
+        term,
+        version: "1".to_owned(),
+        state: NodeState::Running,
+        kinds: Vec::new(),
+        now,
+        lease_ms: 30_000,
+        clock_offset_ms: 0,
+        clock_uncertainty_ms: 0,
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_was_killed_and_is_started_again_waits_for_its_own_lease() {
+    let world = World::new(|builder| builder.node_name("twin"));
+    world.store.heartbeat(&beat(None, start())).await.unwrap();
+    let scheduler = world.scheduler.clone();
+    let starting = tokio::spawn(async move { scheduler.start().await });
+    world.to_next_wake().await;
+    assert!(world.clock.now() > after(30));
+    starting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_node_does_not_start_beside_another_of_its_name() {
+    let world = World::new(|builder| builder.node_name("twin"));
+    let twin = world.store.heartbeat(&beat(None, start())).await.unwrap().term;
+    let scheduler = world.scheduler.clone();
+    let starting = tokio::spawn(async move { scheduler.start().await });
+    while world.clock.next_wake().is_none() {
+        tokio::task::yield_now().await;
+    }
+    world.store.heartbeat(&beat(Some(twin), after(10))).await.unwrap();
+    world.to_next_wake().await;
+    let error = starting.await.unwrap().unwrap_err();
+    assert!(matches!(&error, StoreError::NameTaken(name) if name == "twin"), "{error}");
 }
 
 /// A world with a run that is claimed, and whose claim waits for its answer.
