@@ -1,5 +1,7 @@
 //! A node's life: start, standby, disabled, shutdown, a lost lease, a failing store.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::sync::Arc;
