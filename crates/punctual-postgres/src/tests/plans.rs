@@ -1,5 +1,5 @@
 //! How the server goes about the statements of claims and completions, on tables that have grown since it last counted them:
-//! 200,000 triggers that are not due, and no statistics.
+//! 1,000,000 triggers that are not due, and no statistics.
 
 use std::collections::BTreeSet;
 
@@ -43,10 +43,10 @@ async fn filled(url: &str) -> PostgresStore {
         .batch_execute(
             "INSERT INTO triggers (id, trigger_group, trigger_name, job_id, schedule, misfire, data, anchor, accounted_from, cause,
                 pending, attempt, created_at, updated_at)
-            SELECT n, 'DEFAULT', 't' || n, n % 100, '{}', '{}', '{}', 0, 0, 0, false, 1, 0, 0 FROM generate_series(1, 200000) n;
+            SELECT n, 'DEFAULT', 't' || n, n % 100, '{}', '{}', '{}', 0, 0, 0, false, 1, 0, 0 FROM generate_series(1, 1000000) n;
             INSERT INTO due (trigger_id, kind_id, next_fire_at, priority_rank, state, pending, lane_limit, overlap, fired, skipped,
                 version)
-            SELECT n, 1 + n % 3, 1000000 + n, -5, 0, false, 0, 0, 0, 0, 1 FROM generate_series(1, 200000) n;",
+            SELECT n, 1 + n % 3, 2000000 + n, -5, 0, false, 0, 0, 0, 0, 1 FROM generate_series(1, 1000000) n;",
         )
         .await
         .unwrap();
