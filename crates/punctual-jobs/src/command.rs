@@ -2,7 +2,9 @@
 //!
 //! The child gets a process group of its own. When the run is cancelled (time-out, shutdown), the group gets SIGTERM,
 //! and SIGKILL three seconds later; if the run is dropped, SIGKILL at once. So nothing that the job started in its
-//! group outlives it.
+//! group outlives it. [`Command::kept_by`] sees to it that a command does not outlive its server either.
+
+mod process;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +15,9 @@ use punctual_engine::{Job, JobContext, JobError, JobResult};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Child;
+
+use crate::keeper::Keeper;
+use process::{Process, StartError};
 
 /// Variables of the server that its commands do not inherit.
 const SECRETS: [&str; 2] = ["PUNCTUAL_ADMIN_PASSWORD", "PUNCTUAL__DATABASE__URL"];
@@ -70,16 +74,16 @@ impl CommandData {
         }
     }
 
-    fn to_command(&self) -> tokio::process::Command {
-        let mut command = match (&self.program, &self.command) {
-            (Some(program), _) => {
+    fn to_command(&self, keeper: Option<&Keeper>) -> tokio::process::Command {
+        let (program, args) = match (&self.program, &self.command) {
+            (Some(program), _) => (program.as_str(), self.args.iter().map(String::as_str).collect()),
+            (None, line) => ("/bin/sh", vec!["-c", line.as_deref().unwrap_or_default()]),
+        };
+        let mut command = match keeper {
+            Some(keeper) => keeper.command(program, args),
+            None => {
                 let mut command = tokio::process::Command::new(program);
-                command.args(&self.args);
-                command
-            }
-            (None, line) => {
-                let mut command = tokio::process::Command::new("/bin/sh");
-                command.arg("-c").arg(line.as_deref().unwrap_or_default());
+                command.args(args);
                 command
             }
         };
@@ -94,13 +98,21 @@ impl CommandData {
         if let Some(directory) = &self.working_dir {
             command.current_dir(directory);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.process_group(0).kill_on_drop(true);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         command
     }
 
-    fn spawn_error(&self, error: &std::io::Error) -> JobError {
+    fn spawn_error(&self, keeper: Option<&Keeper>, error: &StartError) -> JobError {
         let what = self.program.as_deref().unwrap_or("/bin/sh");
+        let error = match (error, keeper, &self.working_dir) {
+            (StartError::Keeper(error), Some(keeper), directory)
+                if directory.as_ref().is_none_or(|directory| directory.is_dir()) =>
+            {
+                let message = format!("cannot run the keeper {}: {error}", keeper.path().display());
+                return JobError::fatal(message).with_kind("spawn");
+            }
+            (StartError::Keeper(error) | StartError::Command(error), ..) => error,
+        };
         let message = match (&self.working_dir, error.kind()) {
             (Some(directory), _) if !directory.is_dir() => {
                 format!("cannot run {what}: the working directory {} does not exist", directory.display())
@@ -118,26 +130,40 @@ impl CommandData {
 }
 
 /// The kind `command`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Command;
+#[derive(Clone, Debug, Default)]
+pub struct Command {
+    keeper: Option<Keeper>,
+}
+
+impl Command {
+    /// Starts each command through a keeper, which ends it when this process is lost. By default commands are started
+    /// directly, and go on when this process is killed.
+    pub fn kept_by(keeper: Keeper) -> Self {
+        Self { keeper: Some(keeper) }
+    }
+}
 
 impl Job for Command {
     const KIND: &'static str = "command";
     type Data = CommandData;
 
     async fn run(&self, ctx: JobContext<CommandData>) -> JobResult {
-        let data = ctx.data();
+        let (data, keeper) = (ctx.data(), self.keeper.as_ref());
         data.check().map_err(|problem| JobError::fatal(problem).with_kind("invalid data"))?;
-        let mut command = data.to_command();
+        let mut command = data.to_command(keeper);
         command.env("PUNCTUAL_FIRE_ID", ctx.fire_id().to_string());
         command.env("PUNCTUAL_SCHEDULED_AT", ctx.scheduled_at().to_string());
         command.env("PUNCTUAL_ATTEMPT", ctx.attempt().to_string());
-        let mut child = command.spawn().map_err(|error| data.spawn_error(&error))?;
-        let group = Group::of(&child);
+        let started = match keeper {
+            Some(_) => Process::start_kept(command).await,
+            None => Process::start(command),
+        };
+        let mut process = started.map_err(|error| data.spawn_error(keeper, &error))?;
         let limit = data.max_output_bytes.unwrap_or(DEFAULT_OUTPUT);
-        let stdout = tokio::spawn(Tail::collect(child.stdout.take(), limit));
-        let stderr = tokio::spawn(Tail::collect(child.stderr.take(), limit));
-        let (status, cancelled) = wait(&ctx, &mut child, &group).await?;
+        let (stdout, stderr) = process.outputs();
+        let stdout = tokio::spawn(Tail::collect(stdout, limit));
+        let stderr = tokio::spawn(Tail::collect(stderr, limit));
+        let (status, cancelled) = wait(&ctx, &mut process).await?;
         let until = plus_millis(ctx.now(), OUTPUT_AFTER_EXIT_MS);
         for (name, reader) in [("stdout", stdout), ("stderr", stderr)] {
             let text = read_until(&ctx, reader, until).await;
@@ -145,30 +171,29 @@ impl Job for Command {
                 ctx.output(name, text);
             }
         }
-        group.done();
+        process.done();
         report(&ctx, status, cancelled)
     }
 }
 
 async fn wait(
     ctx: &JobContext<CommandData>,
-    child: &mut Child,
-    group: &Group,
+    process: &mut Process,
 ) -> Result<(ExitStatus, bool), JobError> {
     tokio::select! {
         biased;
-        status = child.wait() => return Ok((status?, false)),
+        status = process.wait() => return Ok((status?, false)),
         () = ctx.cancelled().cancelled() => {}
     }
-    group.signal(rustix::process::Signal::TERM);
+    process.signal(rustix::process::Signal::TERM);
     let until = plus_millis(ctx.now(), KILL_AFTER_MS);
     tokio::select! {
         biased;
-        status = child.wait() => return Ok((status?, true)),
+        status = process.wait() => return Ok((status?, true)),
         () = ctx.clock().sleep_until(until) => {}
     }
-    group.signal(rustix::process::Signal::KILL);
-    Ok((child.wait().await?, true))
+    process.signal(rustix::process::Signal::KILL);
+    Ok((process.wait().await?, true))
 }
 
 async fn read_until(
@@ -201,35 +226,6 @@ fn report(ctx: &JobContext<CommandData>, status: ExitStatus, cancelled: bool) ->
             .with_kind("exit code")
             .with_data(json!({"exit_code": code}))),
         None => Err(JobError::retry(format!("the command was ended by {status}")).with_kind("signal")),
-    }
-}
-
-/// The process group of a child; killed when this is dropped before [`Group::done`].
-struct Group {
-    id: Option<rustix::process::Pid>,
-}
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-        Self { id }
-    }
-
-    fn signal(&self, signal: rustix::process::Signal) {
-        if let Some(id) = self.id {
-            // The group may have ended meanwhile, which is what was wanted.
-            let _ = rustix::process::kill_process_group(id, signal);
-        }
-    }
-
-    fn done(mut self) {
-        self.id = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(rustix::process::Signal::KILL);
     }
 }
 

@@ -13,6 +13,7 @@
 pub mod command;
 pub mod history_cleanup;
 pub mod http;
+pub mod keeper;
 pub mod noop;
 pub mod session_cleanup;
 
@@ -25,11 +26,15 @@ pub const KINDS: [&str; 5] = ["command", "http", "history-cleanup", "noop", "ses
 /// The kinds that run what their data says.
 pub const COMMAND_KINDS: [&str; 1] = ["command"];
 
-/// Registers every kind of this crate. The clean-up gets its scheduler later, when that exists: see
+/// Registers every kind of this crate; commands as given ([`command::Command::kept_by`]). The clean-up gets its scheduler later, when that exists: see
 /// [`history_cleanup::SchedulerSlot`].
-pub fn register_all(registry: &mut JobRegistry, scheduler: &history_cleanup::SchedulerSlot) {
+pub fn register_all(
+    registry: &mut JobRegistry,
+    scheduler: &history_cleanup::SchedulerSlot,
+    command: command::Command,
+) {
     registry
-        .register(command::Command)
+        .register(command)
         .register(http::Http::new())
         .register(history_cleanup::HistoryCleanup::new(scheduler.clone()))
         .register(session_cleanup::SessionCleanup::new(scheduler.clone()))
@@ -52,7 +57,7 @@ mod tests {
     #[test]
     fn the_list_of_kinds_is_what_is_registered() {
         let mut registry = JobRegistry::new();
-        register_all(&mut registry, &history_cleanup::SchedulerSlot::default());
+        register_all(&mut registry, &history_cleanup::SchedulerSlot::default(), command::Command::default());
         let mut listed = KINDS.map(JobKind::new).to_vec();
         listed.sort();
         assert_eq!(registry.kinds(), listed);

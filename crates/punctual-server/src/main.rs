@@ -55,6 +55,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Before anything else: each command of a server starts one of these.
+    if let Some(code) = punctual_jobs::keeper::serve_if_asked() {
+        return code;
+    }
     let result = match Cli::parse().command {
         Command::Admin(command) => commands::admin::run(&command).map(|()| true),
         Command::Audit(args) => commands::audit::run(&args),

@@ -7,12 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use punctual_api::{ApiOptions, ApiState, Live, router};
 use punctual_core::schedule::{CronSchedule, Schedule};
-use punctual_core::{Change, JobQuery};
+use punctual_core::{Change, Clock, JobQuery};
 use punctual_engine::{
     Entry, JobRegistry, Scheduler, SchedulerBuilder, Settings, SystemClock, disabled_by_env,
 };
 use punctual_jobs::COMMAND_KINDS;
+use punctual_jobs::command::Command;
 use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
+use punctual_jobs::keeper::{self, Keeper};
 use punctual_jobs::session_cleanup::SessionCleanupData;
 use punctual_metrics::Metrics;
 use serde_json::json;
@@ -53,6 +55,9 @@ pub(crate) struct Args {
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
 }
+
+/// How long the commands of a server that was killed have to end before another one starts over the same file.
+const LAST_COMMANDS: Duration = Duration::from_secs(5);
 
 /// How long requests that are under way have to be answered when the server stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -106,7 +111,9 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     entries.push(session_cleanup_entry(&config)?);
     let slot = SchedulerSlot::default();
     let mut registry = JobRegistry::new();
-    punctual_jobs::register_all(&mut registry, &slot);
+    let offset = jiff::SignedDuration::from_millis(args.clock_offset_ms);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::ahead_by(offset));
+    punctual_jobs::register_all(&mut registry, &slot, commands(&place, &*clock).await?);
     let metrics = Arc::new(Metrics::new());
     let live = Arc::new(Live::default());
     let (listener_metrics, listener_live) = (Arc::clone(&metrics), Arc::clone(&live));
@@ -116,9 +123,8 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
         allow_commands: config.api.allow_commands,
         command_kinds: COMMAND_KINDS.map(str::to_owned).to_vec(),
     };
-    let offset = jiff::SignedDuration::from_millis(args.clock_offset_ms);
     let builder = Scheduler::builder(store)
-        .clock(Arc::new(SystemClock::ahead_by(offset)))
+        .clock(clock)
         .settings(settings)
         .node_name(config.scheduler.node_name.clone().unwrap_or_else(host_name))
         .registry(registry)
@@ -196,6 +202,21 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
             Ok(())
         }
     }
+}
+
+/// The kind `command`: this program keeps each of them. A file has one server, which recovers at its start what the last
+/// one ran, so the commands of that one must have ended first; with PostgreSQL, recovery waits for the lease.
+async fn commands(place: &Place, clock: &dyn Clock) -> anyhow::Result<Command> {
+    let keeper = Keeper::this_program().context("cannot tell where this program is")?;
+    let Place::Sqlite(file, _) = place else { return Ok(Command::kept_by(keeper)) };
+    let mut lock = file.clone().into_os_string();
+    lock.push("-commands");
+    let lock = PathBuf::from(lock);
+    let failed = || format!("cannot lock {}", lock.display());
+    if !keeper::wait_for_last(&lock, clock, LAST_COMMANDS).await.with_context(failed)? {
+        warn!("commands of the last server over this database cannot be ended and go on ({})", lock.display());
+    }
+    Ok(Command::kept_by(keeper.with_lock(&lock).with_context(failed)?))
 }
 
 /// Cancelled when standard input ends. A thread reads it, since a read that waits would hold the runtime up at its end.
