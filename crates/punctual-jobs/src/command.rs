@@ -176,10 +176,7 @@ impl Job for Command {
     }
 }
 
-async fn wait(
-    ctx: &JobContext<CommandData>,
-    process: &mut Process,
-) -> Result<(ExitStatus, bool), JobError> {
+async fn wait(ctx: &JobContext<CommandData>, process: &mut Process) -> Result<(ExitStatus, bool), JobError> {
     tokio::select! {
         biased;
         status = process.wait() => return Ok((status?, false)),

@@ -16,9 +16,11 @@ async fn run(data: serde_json::Value) -> TaskHistory {
     let start = "2026-01-01T00:00:00Z".parse().unwrap();
     let job = JobDetail::new("job", "command").data(punctual_core::Data::from_serialize(&data).unwrap());
     let entry = Entry::new(job, vec![Trigger::once("t", "job", start)]);
-    let manual = ManualScheduler::new(Arc::clone(&store), start, |builder| builder.job(Command::default()).entry(entry))
-        .await
-        .unwrap();
+    let manual = ManualScheduler::new(Arc::clone(&store), start, |builder| {
+        builder.job(Command::default()).entry(entry)
+    })
+    .await
+    .unwrap();
     manual.run_due().await.unwrap();
     store.history(&HistoryQuery::default()).await.unwrap().rows.remove(0)
 }

@@ -214,7 +214,10 @@ async fn commands(place: &Place, clock: &dyn Clock) -> anyhow::Result<Command> {
     let lock = PathBuf::from(lock);
     let failed = || format!("cannot lock {}", lock.display());
     if !keeper::wait_for_last(&lock, clock, LAST_COMMANDS).await.with_context(failed)? {
-        warn!("commands of the last server over this database cannot be ended and go on ({})", lock.display());
+        warn!(
+            "commands of the last server over this database cannot be ended and go on ({})",
+            lock.display()
+        );
     }
     Ok(Command::kept_by(keeper.with_lock(&lock).with_context(failed)?))
 }
