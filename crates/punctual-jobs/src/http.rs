@@ -1,14 +1,19 @@
 //! Makes an HTTP call.
 
+pub mod secrets;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use punctual_core::time::plus_millis;
 use punctual_engine::{Job, JobContext, JobError, JobResult};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+use secrets::Secrets;
 
 /// Which call to make.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +27,9 @@ pub struct HttpData {
     /// Request headers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// Request headers whose values are secrets: their names in [`secrets::Secrets`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_headers: BTreeMap<String, String>,
     /// Request body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
@@ -87,9 +95,17 @@ impl HttpData {
         let upper = method.to_ascii_uppercase();
         let method = Method::from_bytes(upper.as_bytes())
             .map_err(|_| format!("method {method:?} is no HTTP method"))?;
+        for (field, names) in [("headers", &self.headers), ("secret_headers", &self.secret_headers)] {
+            let is_name = |name: &str| reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_ok();
+            if let Some(name) = names.keys().find(|name| !is_name(name)) {
+                return Err(format!("{field}: {name:?} is no header name"));
+            }
+        }
+        let given = |name: &&String| self.headers.keys().any(|other| other.eq_ignore_ascii_case(name));
+        if let Some(name) = self.secret_headers.keys().find(given) {
+            return Err(format!("{name:?} is in headers and in secret_headers: give it once"));
+        }
         for (name, value) in &self.headers {
-            reqwest::header::HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| format!("headers: {name:?} is no header name"))?;
             // The value may be a secret: name the header only.
             reqwest::header::HeaderValue::from_str(value).map_err(|_| {
                 format!("headers: the value of {name:?} has characters that a header cannot have")
@@ -112,33 +128,56 @@ impl HttpData {
     }
 }
 
-/// The kind `http`. The client is made when it is first needed.
+/// The kind `http`. The clients are made when they are first needed.
 #[derive(Debug, Default)]
 pub struct Http {
+    secrets: Secrets,
     client: OnceLock<Client>,
+    /// For calls with secrets.
+    discreet: OnceLock<Client>,
 }
 
 impl Http {
-    /// A kind without a client yet.
+    /// A kind without secrets.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// A kind whose calls may send these.
+    pub fn with_secrets(secrets: Secrets) -> Self {
+        Self { secrets, ..Self::default() }
+    }
+
     fn client(&self, data: &HttpData) -> Result<Client, JobError> {
+        let (slot, builder) = match data.secret_headers.is_empty() {
+            true => (&self.client, base_client()),
+            false => (&self.discreet, base_client().redirect(within_origin())),
+        };
         if let Some(path) = &data.ca_file {
             let fatal = |error: String| JobError::fatal(format!("ca_file {}: {error}", path.display()));
             let pem = std::fs::read(path).map_err(|error| fatal(error.to_string()))?;
             let authorities =
                 reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| fatal(error.to_string()))?;
-            let builder = base_client().tls_certs_merge(authorities);
-            return builder.build().map_err(|error| fatal(error.to_string()));
+            return builder.tls_certs_merge(authorities).build().map_err(|error| fatal(error.to_string()));
         }
-        if let Some(client) = self.client.get() {
+        if let Some(client) = slot.get() {
             return Ok(client.clone());
         }
-        let client = base_client().build().map_err(JobError::fatal)?;
-        Ok(self.client.get_or_init(|| client).clone())
+        let client = builder.build().map_err(JobError::fatal)?;
+        Ok(slot.get_or_init(|| client).clone())
     }
+}
+
+/// Follows a redirection for as long as it stays where the call went: headers go along.
+fn within_origin() -> Policy {
+    Policy::custom(|attempt| {
+        let first = attempt.previous().first().map(Url::origin);
+        if first.is_some_and(|origin| origin != attempt.url().origin()) || attempt.previous().len() > 10 {
+            // The answer is the redirection.
+            return attempt.stop();
+        }
+        attempt.follow()
+    })
 }
 
 /// What every client of this program is made from: its TLS provider and its name.
@@ -156,7 +195,15 @@ impl Job for Http {
         let data = ctx.data();
         let (method, url) =
             data.parts().map_err(|problem| JobError::fatal(problem).with_kind("invalid data"))?;
+        let mut hidden = Vec::new();
+        for (name, secret) in &data.secret_headers {
+            let problem = |problem| JobError::retry(format!("secret_headers: {problem}")).with_kind("secret");
+            hidden.push((name, self.secrets.header(secret, &url).map_err(problem)?));
+        }
         let mut request = self.client(data)?.request(method, url);
+        for (name, value) in hidden {
+            request = request.header(name, value);
+        }
         for (name, value) in &data.headers {
             request = request.header(name, value);
         }

@@ -26,16 +26,18 @@ pub const KINDS: [&str; 5] = ["command", "http", "history-cleanup", "noop", "ses
 /// The kinds that run what their data says.
 pub const COMMAND_KINDS: [&str; 1] = ["command"];
 
-/// Registers every kind of this crate; commands as given ([`command::Command::kept_by`]). The clean-up gets its scheduler later, when that exists: see
+/// Registers every kind of this crate; commands and calls as given ([`command::Command::kept_by`],
+/// [`http::Http::with_secrets`]). The clean-up gets its scheduler later, when that exists: see
 /// [`history_cleanup::SchedulerSlot`].
 pub fn register_all(
     registry: &mut JobRegistry,
     scheduler: &history_cleanup::SchedulerSlot,
     command: command::Command,
+    http: http::Http,
 ) {
     registry
         .register(command)
-        .register(http::Http::new())
+        .register(http)
         .register(history_cleanup::HistoryCleanup::new(scheduler.clone()))
         .register(session_cleanup::SessionCleanup::new(scheduler.clone()))
         .register(noop::Noop);
@@ -57,7 +59,12 @@ mod tests {
     #[test]
     fn the_list_of_kinds_is_what_is_registered() {
         let mut registry = JobRegistry::new();
-        register_all(&mut registry, &history_cleanup::SchedulerSlot::default(), command::Command::default());
+        register_all(
+            &mut registry,
+            &history_cleanup::SchedulerSlot::default(),
+            command::Command::default(),
+            http::Http::new(),
+        );
         let mut listed = KINDS.map(JobKind::new).to_vec();
         listed.sort();
         assert_eq!(registry.kinds(), listed);

@@ -19,7 +19,12 @@ async fn at_two_in_the_morning_what_has_ended_is_deleted() {
     let store = Arc::new(MemoryStore::new());
     let slot = SchedulerSlot::default();
     let mut registry = JobRegistry::new();
-    punctual_jobs::register_all(&mut registry, &slot, punctual_jobs::command::Command::default());
+    punctual_jobs::register_all(
+        &mut registry,
+        &slot,
+        punctual_jobs::command::Command::default(),
+        punctual_jobs::http::Http::new(),
+    );
     let data = SessionCleanupData { idle_ms: 3_600_000, max_ms: 7_200_000, audit_keep_days: Some(1) };
     let entry = entry(&data, "UTC").unwrap();
     let manual = ManualScheduler::new(store.clone(), start, |builder| {

@@ -5,6 +5,7 @@
 
 mod auth;
 mod job;
+pub(crate) mod secrets;
 mod sections;
 mod time;
 mod when;
@@ -16,6 +17,7 @@ use anyhow::{Context, anyhow, bail};
 use punctual_core::Calendar;
 use punctual_core::schedule::ScheduleError;
 use punctual_engine::{Entry, StartTask};
+use punctual_jobs::http::secrets::Secrets;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -34,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) history: History,
     pub(crate) log: Log,
     pub(crate) auth: Auth,
+    secrets: BTreeMap<String, secrets::Section>,
     calendars: BTreeMap<String, Calendar>,
     jobs: BTreeMap<String, Spanned<job::Job>>,
     #[serde(skip)]
@@ -136,7 +139,13 @@ impl Config {
         }
         self.server.trusted_proxies()?;
         self.server.check_limits()?;
+        self.secrets()?;
         self.auth.settings().map(drop)
+    }
+
+    /// The secrets that http jobs may send.
+    pub(crate) fn secrets(&self) -> anyhow::Result<Secrets> {
+        secrets::secrets(&self.secrets)
     }
 
     /// The calendars of the file.
@@ -149,7 +158,12 @@ impl Config {
         self.jobs
             .iter()
             .map(|(name, job)| {
-                job.get_ref().entry(name, job.span()).map_err(|fault| self.source.error(&fault))
+                let known = |secret: &str| self.secrets.contains_key(secret);
+                let entry = job
+                    .get_ref()
+                    .check_secrets(name, known)
+                    .and_then(|()| job.get_ref().entry(name, job.span()));
+                entry.map_err(|fault| self.source.error(&fault))
             })
             .collect()
     }

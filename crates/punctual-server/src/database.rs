@@ -8,7 +8,26 @@ use punctual_core::JobStore;
 use punctual_postgres::PostgresStore;
 use punctual_sqlite::SqliteStore;
 
-use crate::config::Config;
+use crate::config::{Config, secrets};
+
+/// A URL with the password that a file holds.
+fn with_password(url: &str, password: &str) -> anyhow::Result<String> {
+    let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| scheme.starts_with("postgres"))
+    else {
+        bail!("database.password_file is for a postgresql:// url only: leave it out");
+    };
+    let (server, parameters) =
+        rest.split_once('?').map_or((rest, None), |(server, more)| (server, Some(more)));
+    let user = server.rsplit_once('@').map_or("", |(user, _)| user);
+    let given = |parameter: &str| parameter.starts_with("password=");
+    if user.contains(':') || parameters.is_some_and(|parameters| parameters.split('&').any(given)) {
+        bail!("database.url has a password, and database.password_file is set: give one of them");
+    }
+    // As a parameter, since a URL may name several servers. Every byte in the form in which it means itself.
+    let encoded: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let parameters = parameters.map(|parameters| format!("{parameters}&")).unwrap_or_default();
+    Ok(format!("{scheme}://{server}?{parameters}password={encoded}"))
+}
 
 /// Where the stores are.
 #[derive(Clone, Debug)]
@@ -23,8 +42,15 @@ impl Place {
     /// The database that a configuration names; a file in the data directory unless it names one.
     pub(crate) fn configured(config: &Config) -> anyhow::Result<Self> {
         let options = config.database.options();
+        if let (Some(_), None) = (&config.database.password_file, &config.database.url) {
+            bail!("database.password_file is for a postgresql:// url: give database.url, or leave it out");
+        }
         match &config.database.url {
             Some(url) => {
+                let url = &match &config.database.password_file {
+                    Some(path) => with_password(url, &secrets::read("database.password_file", path)?)?,
+                    None => url.clone(),
+                };
                 let wait_ms = config.database.wait.as_ref().map(|span| span.millis());
                 Self::of(url, options)?.with_connections(config.database.max_connections, wait_ms)
             }
@@ -138,6 +164,28 @@ mod tests {
             assert!(error.contains(says), "{error}");
         }
         place("sqlite://jobs.db").with_connections(None, None).unwrap();
+    }
+
+    #[test]
+    fn the_password_of_a_file_is_read_as_it_stands() {
+        let encoded = "password=%61%26%3D%25%3F%C3%A4";
+        for (url, joined) in [
+            (
+                "postgresql://me@a,b:5499/jobs?sslmode=disable",
+                "postgresql://me@a,b:5499/jobs?sslmode=disable&",
+            ),
+            ("postgres://db", "postgres://db?"),
+        ] {
+            assert_eq!(with_password(url, "a&=%?\u{e4}").unwrap(), format!("{joined}{encoded}"));
+        }
+        for (url, says) in [
+            ("postgresql://me:hush@db/jobs", "one of them"),
+            ("postgresql://me@db/jobs?sslmode=disable&password=hush", "one of them"),
+            ("sqlite://jobs.db", "postgresql:// url only"),
+        ] {
+            let error = with_password(url, "x").unwrap_err().to_string();
+            assert!(error.contains(says) && !error.contains("hush"), "{error}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use punctual_engine::{
 use punctual_jobs::COMMAND_KINDS;
 use punctual_jobs::command::Command;
 use punctual_jobs::history_cleanup::{HistoryCleanupData, SchedulerSlot};
+use punctual_jobs::http::Http;
 use punctual_jobs::keeper::{self, Keeper};
 use punctual_jobs::session_cleanup::SessionCleanupData;
 use punctual_metrics::Metrics;
@@ -113,7 +114,12 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     let mut registry = JobRegistry::new();
     let offset = jiff::SignedDuration::from_millis(args.clock_offset_ms);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::ahead_by(offset));
-    punctual_jobs::register_all(&mut registry, &slot, commands(&place, &*clock).await?);
+    punctual_jobs::register_all(
+        &mut registry,
+        &slot,
+        commands(&place, &*clock).await?,
+        Http::with_secrets(config.secrets()?),
+    );
     let metrics = Arc::new(Metrics::new());
     let live = Arc::new(Live::default());
     let (listener_metrics, listener_live) = (Arc::clone(&metrics), Arc::clone(&live));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use punctual_accounts::Settings;
 use punctual_api::MetricsAccess;
 use punctual_core::accounts::rules::SessionRules;
@@ -95,8 +95,6 @@ impl Auth {
             return text.map(Some).map_err(|_| anyhow!("PUNCTUAL_ADMIN_PASSWORD is no UTF-8 text"));
         }
         let Some(path) = &self.admin_password_file else { return Ok(None) };
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("auth.admin_password_file: cannot read {}", path.display()))?;
-        Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+        super::secrets::read("auth.admin_password_file", path).map(Some)
     }
 }

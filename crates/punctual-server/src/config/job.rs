@@ -77,6 +77,7 @@ pub(super) struct Job {
     url: Option<String>,
     method: Option<String>,
     headers: Option<BTreeMap<String, String>>,
+    secret_headers: Option<BTreeMap<String, Spanned<String>>>,
     body: Option<String>,
     expected_status: Option<Vec<Expected>>,
     request_timeout: Option<Span>,
@@ -160,6 +161,17 @@ impl Job {
         self.check_start(&path)?;
         let triggers = self.when(&path, &key, &span)?;
         Ok(Entry { name: name.to_owned(), job: detail, triggers })
+    }
+
+    /// Whether the file has the secrets that it sends.
+    pub(super) fn check_secrets(&self, name: &str, known: impl Fn(&str) -> bool) -> Result<(), Fault> {
+        match self.secret_headers.iter().flatten().find(|(_, secret)| !known(secret.get_ref())) {
+            Some((header, secret)) => Err(Fault::at(
+                secret.span(),
+                format!("jobs.{name}.secret_headers.{header}: there is no [secrets.{}]", secret.get_ref()),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The same job as a start-up task, if it is one. The entry has been checked.
@@ -259,6 +271,7 @@ impl Job {
             ("url", self.url.is_some()),
             ("method", self.method.is_some()),
             ("headers", self.headers.is_some()),
+            ("secret_headers", self.secret_headers.is_some()),
             ("body", self.body.is_some()),
             ("expected_status", self.expected_status.is_some()),
             ("request_timeout", self.request_timeout.is_some()),
@@ -281,10 +294,13 @@ impl Job {
     }
 
     fn http_data(&self) -> Option<HttpData> {
+        let named =
+            |(header, secret): (&String, &Spanned<String>)| (header.clone(), secret.get_ref().clone());
         Some(HttpData {
             url: self.url.clone()?,
             method: self.method.clone(),
             headers: self.headers.clone().unwrap_or_default(),
+            secret_headers: self.secret_headers.iter().flatten().map(named).collect(),
             body: self.body.clone(),
             expected_status: self.expected_status.clone().unwrap_or_default(),
             timeout_ms: self.request_timeout.as_ref().map(Span::millis),

@@ -127,6 +127,8 @@ pub(crate) struct Api {
 pub(crate) struct Database {
     /// `sqlite://PATH` or `postgresql://USER:PASSWORD@HOST/DATABASE`; a file in the data directory unless set.
     pub(crate) url: Option<String>,
+    /// PostgreSQL: a file with the password of the user that the URL names.
+    pub(crate) password_file: Option<PathBuf>,
     /// `full` (a power cut loses nothing) or `normal`.
     pub(crate) synchronous: Synchronous,
     /// PostgreSQL: how many connections a node has at most, apart from the one that listens for changes.
