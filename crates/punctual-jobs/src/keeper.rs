@@ -2,8 +2,9 @@
 //!
 //! When a server is lost (SIGKILL, out of memory, a crash), recovery may run its jobs again. A command that went on would
 //! then run twice at a time. So a [`Keeper`] starts the command in a process group of its own and watches a socket whose
-//! other end only the server holds. When that closes, the group gets SIGTERM, and SIGKILL after half a second: well
-//! before any lease ends (`lease - heartbeat` after the loss at the earliest, 2.25 s by default).
+//! other end only the server holds. When that closes, the group gets SIGTERM, and SIGKILL after half a second. Recovery
+//! begins when the lease of the server ends: `lease - heartbeat` after the loss at the earliest, 2.25 s in a cluster by
+//! default. Where that is shorter, so must be [`Keeper::with_grace`].
 //!
 //! On Linux the keeper is a child subreaper: processes that left the group (`setsid`, daemons) are found, too. Elsewhere
 //! only the group is ended. Not covered: a keeper that is killed together with its server, and a server that is frozen
@@ -30,18 +31,23 @@ pub(crate) use report::Report;
 /// The first argument of a program that shall be a keeper.
 const WORD: &str = "keep";
 const LOCK: &str = "--lock";
+const GRACE: &str = "--grace-ms";
 
-/// How commands are kept: by which program, and under which lock.
+/// From SIGTERM to SIGKILL when the server is lost, unless set.
+pub const DEFAULT_GRACE: Duration = Duration::from_millis(500);
+
+/// How commands are kept: by which program, and how they end with their server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keeper {
     program: PathBuf,
     lock: Option<PathBuf>,
+    grace: Duration,
 }
 
 impl Keeper {
     /// A program that calls [`serve_if_asked`].
     pub fn program(path: impl Into<PathBuf>) -> Self {
-        Self { program: path.into(), lock: None }
+        Self { program: path.into(), lock: None, grace: DEFAULT_GRACE }
     }
 
     /// The program that asks.
@@ -54,6 +60,13 @@ impl Keeper {
         let own = Path::new("/proc/self/exe");
         let path = if own.exists() { own.to_owned() } else { std::env::current_exe()? };
         Ok(Self::program(path))
+    }
+
+    /// How long a command has from SIGTERM to SIGKILL when its server is lost.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
     }
 
     /// Each keeper holds a shared lock on this file for as long as it lives: see [`wait_for_last`].
@@ -79,7 +92,7 @@ impl Keeper {
         args: impl IntoIterator<Item = &'a str>,
     ) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
-        command.arg0("punctual").arg(WORD);
+        command.arg0("punctual").arg(WORD).arg(GRACE).arg(self.grace.as_millis().to_string());
         if let Some(path) = &self.lock {
             command.arg(LOCK).arg(path);
         }
@@ -131,6 +144,7 @@ pub fn serve_if_asked() -> Option<ExitCode> {
 /// What a keeper shall do.
 #[derive(Debug, PartialEq)]
 struct Asked {
+    grace: Duration,
     lock: Option<PathBuf>,
     program: OsString,
     args: Vec<OsString>,
@@ -138,18 +152,27 @@ struct Asked {
 
 impl Asked {
     fn read(mut args: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        const FORM: &str = "its form is: keep [--lock FILE] -- PROGRAM [ARGUMENT]...; the server starts it";
-        let mut lock = None;
+        const FORM: &str =
+            "its form is: keep [--grace-ms MS] [--lock FILE] -- PROGRAM [ARGUMENT]...; the server starts it";
+        let (mut grace, mut lock) = (DEFAULT_GRACE, None);
         loop {
-            match args.next() {
-                Some(word) if word == OsStr::new(LOCK) => lock = args.next().map(PathBuf::from),
-                Some(word) if word == OsStr::new("--") => break,
-                Some(word) => return Err(format!("{} is not understood; {FORM}", word.display())),
-                None => return Err(FORM.to_owned()),
+            let word = args.next().ok_or(FORM)?;
+            if word == OsStr::new("--") {
+                break;
+            }
+            let wrong = || format!("{} is not understood; {FORM}", word.display());
+            let value = args.next().ok_or_else(wrong)?;
+            match word.to_str() {
+                Some(LOCK) => lock = Some(PathBuf::from(value)),
+                Some(GRACE) => {
+                    let millis = value.to_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
+                    grace = Duration::from_millis(millis);
+                }
+                _ => return Err(wrong()),
             }
         }
         let program = args.next().ok_or(FORM)?;
-        Ok(Self { lock, program, args: args.collect() })
+        Ok(Self { grace, lock, program, args: args.collect() })
     }
 }
 
@@ -163,11 +186,14 @@ mod tests {
 
     #[test]
     fn what_follows_the_dashes_belongs_to_the_program() {
-        let asked = read(&["--lock", "/l", "--", "p", "--lock", "--"]).unwrap();
+        let asked = read(&["--grace-ms", "70", "--lock", "/l", "--", "p", "--lock", "--"]).unwrap();
         let args = ["--lock", "--"].map(OsString::from).to_vec();
-        assert_eq!(asked, Asked { lock: Some("/l".into()), program: "p".into(), args });
+        assert_eq!(
+            asked,
+            Asked { grace: Duration::from_millis(70), lock: Some("/l".into()), program: "p".into(), args }
+        );
         assert_eq!(read(&["--", "p"]).unwrap().lock, None);
-        for wrong in [&["p"][..], &["--"], &[], &["--lock", "/l"]] {
+        for wrong in [&["p"][..], &["--grace-ms", "x", "--", "p"], &["--"], &[], &["--lock", "/l"]] {
             assert!(read(wrong).unwrap_err().contains("-- PROGRAM"), "{wrong:?}");
         }
     }

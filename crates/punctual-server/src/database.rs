@@ -189,6 +189,31 @@ mod tests {
     }
 
     #[test]
+    fn the_password_of_a_database_is_in_its_own_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("password");
+        let configured = |url: &str| {
+            let text = format!("[database]\n{url}\npassword_file = {file:?}");
+            let config = Config::from_text("p.toml".as_ref(), text, std::iter::empty())?;
+            Place::configured(&config)
+        };
+        let missing = format!("{:#}", configured("url = 'postgresql://me@db/jobs'").unwrap_err());
+        assert!(
+            missing.contains("database.password_file") && missing.contains(file.to_str().unwrap()),
+            "{missing}"
+        );
+        std::fs::write(&file, "a\n").unwrap();
+        let Place::Postgres(url, _) = configured("url = 'postgresql://me@db/jobs'").unwrap() else {
+            panic!("not a server")
+        };
+        assert_eq!(url, "postgresql://me@db/jobs?password=%61");
+        for url in ["", "url = 'sqlite://jobs.db'"] {
+            let error = configured(url).unwrap_err().to_string();
+            assert!(error.contains("database.password_file") && error.contains("leave it out"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_url_of_another_database_is_named_without_its_password() {
         let error = Place::of("mysql://me:hunter2@db/jobs", punctual_sqlite::Options::default());
         let error = error.unwrap_err().to_string();

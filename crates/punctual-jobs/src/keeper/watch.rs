@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use rustix::process::{WaitId, WaitIdOptions};
 
-/// From SIGTERM to SIGKILL when the server is lost; recovery begins 2 s after the loss at the earliest.
-const GRACE: Duration = Duration::from_millis(500);
-
 /// Something has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -31,11 +28,11 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Starts them: there must be a child.
-    pub(super) fn start(server: UnixStream) -> std::io::Result<Self> {
+    pub(super) fn start(server: UnixStream, grace: Duration) -> std::io::Result<Self> {
         let (tell, events) = channel();
         let (reaped, next) = channel();
         let tell_of_children = tell.clone();
-        std::thread::Builder::new().spawn(move || watch_server(server, &tell))?;
+        std::thread::Builder::new().spawn(move || watch_server(server, grace, &tell))?;
         std::thread::Builder::new().spawn(move || watch_children(&tell_of_children, &next))?;
         Ok(Self { events, reaped })
     }
@@ -52,7 +49,7 @@ impl Watch {
     }
 }
 
-fn watch_server(mut server: UnixStream, tell: &Sender<Event>) {
+fn watch_server(mut server: UnixStream, grace: Duration, tell: &Sender<Event>) {
     let mut nothing = [0; 16];
     loop {
         match server.read(&mut nothing) {
@@ -64,7 +61,7 @@ fn watch_server(mut server: UnixStream, tell: &Sender<Event>) {
     let (_never, silence) = channel::<()>();
     // The keeper ends when it has what it waits for, whatever this thread has to say.
     let _ = tell.send(Event::ServerLost);
-    let _ = silence.recv_timeout(GRACE);
+    let _ = silence.recv_timeout(grace);
     let _ = tell.send(Event::GraceOver);
 }
 

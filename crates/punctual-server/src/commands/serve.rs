@@ -112,18 +112,18 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     entries.push(session_cleanup_entry(&config)?);
     let slot = SchedulerSlot::default();
     let mut registry = JobRegistry::new();
+    let metrics = Arc::new(Metrics::new());
+    let live = Arc::new(Live::default());
+    let (listener_metrics, listener_live) = (Arc::clone(&metrics), Arc::clone(&live));
+    let settings = config.scheduler.settings(place.is_clustered())?;
     let offset = jiff::SignedDuration::from_millis(args.clock_offset_ms);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::ahead_by(offset));
     punctual_jobs::register_all(
         &mut registry,
         &slot,
-        commands(&place, &*clock).await?,
+        commands(&place, &settings, &*clock).await?,
         Http::with_secrets(config.secrets()?),
     );
-    let metrics = Arc::new(Metrics::new());
-    let live = Arc::new(Live::default());
-    let (listener_metrics, listener_live) = (Arc::clone(&metrics), Arc::clone(&live));
-    let settings = config.scheduler.settings(place.is_clustered())?;
     let options = ApiOptions {
         settings: shown(&config, &place, &settings),
         allow_commands: config.api.allow_commands,
@@ -212,8 +212,11 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
 
 /// The kind `command`: this program keeps each of them. A file has one server, which recovers at its start what the last
 /// one ran, so the commands of that one must have ended first; with PostgreSQL, recovery waits for the lease.
-async fn commands(place: &Place, clock: &dyn Clock) -> anyhow::Result<Command> {
-    let keeper = Keeper::this_program().context("cannot tell where this program is")?;
+async fn commands(place: &Place, settings: &Settings, clock: &dyn Clock) -> anyhow::Result<Command> {
+    let earliest = Duration::from_millis(settings.lease_ms.saturating_sub(settings.heartbeat_ms));
+    let keeper = Keeper::this_program()
+        .context("cannot tell where this program is")?
+        .with_grace(keeper::DEFAULT_GRACE.min(earliest / 4));
     let Place::Sqlite(file, _) = place else { return Ok(Command::kept_by(keeper)) };
     let mut lock = file.clone().into_os_string();
     lock.push("-commands");

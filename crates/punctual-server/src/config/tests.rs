@@ -16,6 +16,36 @@ fn the_example_file_is_right() {
     assert!(entries.iter().all(|entry| entry.job.key.group() == FILE_GROUP));
 }
 
+const PARTNER: &str =
+    "[secrets.partner]\nfile = '/run/secrets/partner'\norigin = 'https://api.example.org'\n";
+
+#[test]
+fn a_secret_is_named_by_a_job_and_is_not_read() {
+    let job = "[jobs.a]\nkind = 'http'\nevery = '1m'\nurl = 'https://api.example.org/x'\n";
+    let entries = read(&format!("{PARTNER}{job}secret_headers = {{ Authorization = 'partner' }}")).unwrap();
+    let data = entries[0].job.data.as_str();
+    assert!(data.contains(r#""secret_headers":{"Authorization":"partner"}"#), "{data}");
+    for (text, words) in [
+        (
+            format!("{job}secret_headers = {{ X = 'partner' }}"),
+            vec!["line 5", "jobs.a.secret_headers.X", "[secrets.partner]"],
+        ),
+        (
+            format!("{PARTNER}{job}secret_headers = {{ X = 'partner' }}\nheaders = {{ x = 'y' }}"),
+            vec!["\"X\"", "once"],
+        ),
+        (PARTNER.replace("api.example.org", "api.example.org/v1"), vec!["secrets.partner.origin", "/v1"]),
+        (PARTNER.replace("file", "path"), vec!["line 2", "path"]),
+        (
+            "[jobs.a]\nkind = 'noop'\nevery = '1m'\nsecret_headers = {}".to_owned(),
+            vec!["jobs.a.secret_headers", "noop"],
+        ),
+    ] {
+        let message = refused(&text);
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    }
+}
+
 #[test]
 fn several_triggers_get_names_of_their_own() {
     let entries = read(
