@@ -197,8 +197,11 @@ impl Job for Http {
             data.parts().map_err(|problem| JobError::fatal(problem).with_kind("invalid data"))?;
         let mut hidden = Vec::new();
         for (name, secret) in &data.secret_headers {
-            let problem = |problem| JobError::retry(format!("secret_headers: {problem}")).with_kind("secret");
-            hidden.push((name, self.secrets.header(secret, &url).map_err(problem)?));
+            let problem = |problem| JobError::fatal(format!("secret_headers: {problem}")).with_kind("secret");
+            let secret_file = self.secrets.find(secret, &url).map_err(problem)?;
+            // A file may be there again in a moment.
+            let passing = |problem| JobError::retry(format!("secret_headers: {problem}")).with_kind("secret");
+            hidden.push((name, secret_file.header(secret).map_err(passing)?));
         }
         let mut request = self.client(data)?.request(method, url);
         for (name, value) in hidden {

@@ -45,8 +45,8 @@ impl Secrets {
         Self(secrets)
     }
 
-    /// The value of a header with this secret, for a call of this address.
-    pub(super) fn header(&self, name: &str, url: &Url) -> Result<HeaderValue, String> {
+    /// A secret for a call of this address.
+    pub(super) fn find(&self, name: &str, url: &Url) -> Result<&Secret, String> {
         let secret = self.0.get(name).ok_or_else(|| {
             format!(
                 "there is no secret {name:?} on this node: its configuration file names them under [secrets]"
@@ -60,14 +60,21 @@ impl Secrets {
                 other.ascii_serialization()
             ));
         }
-        let path = secret.file.display();
-        let text = std::fs::read_to_string(&secret.file)
+        Ok(secret)
+    }
+}
+
+impl Secret {
+    /// The value of a header with this secret, of this name.
+    pub(super) fn header(&self, name: &str) -> Result<HeaderValue, String> {
+        let path = self.file.display();
+        let text = std::fs::read_to_string(&self.file)
             .map_err(|error| format!("the secret {name:?}: cannot read {path}: {error}"))?;
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() {
             return Err(format!("the secret {name:?}: {path} is empty"));
         }
-        let mut value = HeaderValue::from_str(&format!("{}{text}", secret.prefix))
+        let mut value = HeaderValue::from_str(&format!("{}{text}", self.prefix))
             .map_err(|_| format!("the secret {name:?}: {path} has characters that a header cannot have"))?;
         value.set_sensitive(true);
         Ok(value)
@@ -84,7 +91,9 @@ mod tests {
         let file = directory.path().join("token");
         let secret = Secret::new(&file, "https://api.example.org", "Bearer ").unwrap();
         let secrets = Secrets::new(BTreeMap::from([("partner".to_owned(), secret)]));
-        let header = |url: &str| secrets.header("partner", &url.parse().unwrap());
+        let header = |url: &str| {
+            secrets.find("partner", &url.parse().unwrap()).and_then(|secret| secret.header("partner"))
+        };
         let url = "https://api.example.org:443/a?b";
         let missing = header(url).unwrap_err();
         assert!(missing.contains("token") && missing.contains("\"partner\""), "{missing}");
@@ -102,7 +111,7 @@ mod tests {
             let error = header(other).unwrap_err();
             assert!(error.contains("is for https://api.example.org, and"), "{error}");
         }
-        assert!(secrets.header("other", &url.parse().unwrap()).unwrap_err().contains("[secrets]"));
+        assert!(secrets.find("other", &url.parse().unwrap()).unwrap_err().contains("[secrets]"));
     }
 
     #[test]
