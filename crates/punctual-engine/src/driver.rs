@@ -328,7 +328,7 @@ const ARRANGED: u64 = 1_000;
 /// After so many ends of runs the history is arranged with the next heartbeat,
 const ARRANGE_AFTER: u64 = 500;
 /// and anyway every so many heartbeats, for what was recorded or deleted.
-const ARRANGE_ANYWAY: u64 = 12;
+const ARRANGE_ANYWAY: u64 = 60;
 
 /// Brings what has ended into the orders of the history, beside the work and in small steps. A failure is no harm: lists
 /// are right without it, and a store that is gone is told of by the heartbeat.

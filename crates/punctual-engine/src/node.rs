@@ -448,10 +448,13 @@ impl Node {
 
     /// The due triggers of each kind that no live node can run.
     pub(crate) async fn unassigned(&self, now: Timestamp) -> Result<Vec<DueKind>, StoreError> {
+        let mut due = self.store.due_by_kind(now).await?;
+        if due.is_empty() {
+            return Ok(due);
+        }
         let nodes = self.store.nodes().await?;
         let live = nodes.iter().filter(|node| node.lease_until > now);
         let known: HashSet<&JobKind> = live.flat_map(|node| &node.kinds).collect();
-        let mut due = self.store.due_by_kind(now).await?;
         due.retain(|due| !known.contains(&due.kind));
         Ok(due)
     }

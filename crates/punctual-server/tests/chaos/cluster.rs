@@ -13,8 +13,10 @@ use crate::support::{eventually, free_ports, get, pause, punctual, signal};
 /// How often to look whether all triggers fire again: for about 10 s.
 const LOOKS: usize = 180;
 
+pub(crate) const NODES: usize = 3;
+
 /// By how many milliseconds the clocks of the nodes' machines are wrong.
-const CLOCKS: [(&str, i64); 3] = [("node-1", 0), ("node-2", 180_000), ("node-3", -300_000)];
+const CLOCKS: [(&str, i64); NODES] = [("node-1", 0), ("node-2", 180_000), ("node-3", -300_000)];
 
 pub(crate) struct Cluster<'a> {
     pub(crate) postgres: Postgres,

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use punctual_throwaway::Stop;
 
-use cluster::Cluster;
+use cluster::{Cluster, NODES};
 use disk::Disk;
 use support::{eventually, has_postgres, pause};
 
@@ -112,11 +112,13 @@ fn a_full_disk_loses_nothing() {
     let small = [("min_wal_size", "32MB"), ("max_wal_size", "64MB"), ("shared_buffers", "16MB")];
     let mut cluster = Cluster::start(directory.path(), &config, &small, Some(disk.path().join("data")));
     cluster.all_fire("at first", triggers);
+    let failures = || cluster.said("the store failed to")[..NODES].to_vec();
+    let (full, before) = (cluster.said(FULL), failures());
     disk.fill();
-    let before = cluster.said(FULL);
+    eventually("the server's complaint", || (cluster.said(FULL)[NODES] > full[NODES]).then_some(()));
     eventually("everybody's complaints", || {
-        // More than once each: nobody gives up.
-        cluster.said(FULL).iter().zip(&before).all(|(now, before)| *now > before + 7).then_some(())
+        // Again and again: nobody gives up.
+        failures().iter().zip(&before).all(|(now, before)| *now > before + 7).then_some(())
     });
     disk.free();
     cluster.all_fire("after a full disk", triggers);
@@ -125,7 +127,7 @@ fn a_full_disk_loses_nothing() {
     disk.fill();
     let log = "INSERT INTO punctual.task_names VALUES (gen_random_uuid()::text) RETURNING pg_switch_wal()";
     eventually("the end of the server", || cluster.postgres.psql(log).is_err().then_some(()));
-    eventually("the panic of the server", || (cluster.said("PANIC").last() != Some(&0)).then_some(()));
+    eventually("the panic of the server", || (cluster.said("PANIC")[NODES] > 0).then_some(()));
     disk.free();
     eventually("the server again", || {
         cluster.postgres.start_again().ok()?;
