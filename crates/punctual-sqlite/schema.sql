@@ -122,6 +122,15 @@ CREATE INDEX locks_lease ON locks (lease_until);
 
 CREATE INDEX locks_token ON locks (token);
 
+CREATE TABLE login_failures (
+    key       TEXT PRIMARY KEY,    -- a name (a part of its hash) or an address
+    count     INTEGER NOT NULL,
+    last_at   INTEGER NOT NULL,
+    forget_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX login_failures_forget ON login_failures (forget_at);
+
 CREATE TABLE nodes (
     term        INTEGER PRIMARY KEY,
     name        TEXT NOT NULL,

@@ -6,8 +6,9 @@
 //! * Session ids and tokens are 256 random bits. Only their SHA-256 is stored, so that a copy of the database lets nobody in.
 //! * Passwords are hashed by Argon2id, a few at a time and never on a thread of the runtime.
 //! * A wrong name costs as much time as a wrong password and gets the same answer.
-//! * Failures are counted by node, in memory: by name and by address.
+//! * Failures are counted by name and by address, in memory and, for the other nodes, in the store.
 
+mod attempts;
 mod first;
 mod limiter;
 mod passwords;
@@ -17,7 +18,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use punctual_core::accounts::rules::{self, LoginLimit, SessionRules, touch_is_due};
+use punctual_core::accounts::rules::{self, SessionRules, touch_is_due};
 use punctual_core::accounts::{NewSession, SecretHash};
 use punctual_core::{
     Account, AccountChange, AuditEntry, Clock, JobStore, Permissions, StoreError, accounts::PasswordHash,
@@ -25,8 +26,8 @@ use punctual_core::{
 use serde_json::json;
 use tracing::{info, warn};
 
+use attempts::{Attempt, Attempts};
 pub use first::FirstUser;
-use limiter::Limiter;
 pub use passwords::Cost;
 use passwords::Passwords;
 pub use secrets::{TOKEN_PREFIX, new_token};
@@ -104,8 +105,7 @@ pub struct Accounts {
     clock: Arc<dyn Clock>,
     settings: Settings,
     passwords: Passwords,
-    names: Limiter<String>,
-    addresses: Limiter<Option<IpAddr>>,
+    attempts: Attempts,
 }
 
 impl Accounts {
@@ -119,8 +119,8 @@ impl Accounts {
         settings: Settings,
     ) -> Result<Self, AccountsError> {
         let passwords = Passwords::new(settings.cost)?;
-        let (names, addresses) = (Limiter::new(LoginLimit::PER_USER), Limiter::new(LoginLimit::PER_ADDRESS));
-        Ok(Self { store, clock, settings, passwords, names, addresses })
+        let attempts = Attempts::new(Arc::clone(&store));
+        Ok(Self { store, clock, settings, passwords, attempts })
     }
 
     /// The store.
@@ -149,14 +149,8 @@ impl Accounts {
         address: Option<IpAddr>,
     ) -> Result<SignedIn, AccountsError> {
         let now = self.clock.now();
-        let key = punctual_core::accounts::name_key(name);
-        let key: String = key.chars().take(100).collect();
-        // Counted before the password is looked at: attempts at once must not all come for free. An address that is kept
-        // waiting does not make a name wait longer.
-        let wait = self.addresses.begin(&address, now);
-        if let Some(wait) = wait.or_else(|| self.names.begin(&key, now)) {
-            return Err(AccountsError::Wait(wait));
-        }
+        let mut attempt = Attempt::of_name(name, now).at_address(address);
+        self.attempts.begin(&mut attempt).await?;
         let account = self.store.account_by_name(name).await?;
         let hash = account.as_ref().map(|account| account.user.password.clone());
         let matches = self.passwords.verify(hash, password).await?;
@@ -164,11 +158,11 @@ impl Accounts {
         let Some(account) = account else {
             // The name is left out: people type passwords where names belong.
             warn!(address = address.map(|address| address.to_string()), "an attempt to sign in failed");
+            self.attempts.failed(&attempt).await;
             return Err(AccountsError::Wrong);
         };
-        self.names.succeed(&key);
-        self.addresses.succeed(&address);
-        self.begin_session(account, address, now).await
+        let forgotten = self.attempts.succeeded(attempt);
+        self.begin_session(account, address, now, forgotten).await
     }
 
     async fn begin_session(
@@ -176,6 +170,7 @@ impl Accounts {
         account: Account,
         address: Option<IpAddr>,
         now: Timestamp,
+        further: impl Iterator<Item = AccountChange>,
     ) -> Result<SignedIn, AccountsError> {
         let id = secrets::random_hex()?;
         let address = address.map(|address| address.to_string());
@@ -184,9 +179,9 @@ impl Accounts {
         let entry = AuditEntry::new(&account.user.name, "session.create", &account.user.name)
             .by(Some(account.user.id))
             .after(json!({ "address": address }));
-        self.store
-            .apply_accounts(now, &[AccountChange::AddSession(session), AccountChange::Audit(entry)])
-            .await?;
+        let changes = [AccountChange::AddSession(session), AccountChange::Audit(entry)];
+        let changes: Vec<_> = changes.into_iter().chain(further).collect();
+        self.store.apply_accounts(now, &changes).await?;
         info!(user.id = account.user.id, "{} has signed in", account.user.name);
         Ok(SignedIn { id, account })
     }
@@ -259,14 +254,17 @@ impl Accounts {
     /// # Errors
     /// [`AccountsError::Wrong`] and [`AccountsError::Wait`] among others.
     pub async fn confirm(&self, account: &Account, password: &str) -> Result<(), AccountsError> {
-        let key = punctual_core::accounts::name_key(&account.user.name);
-        if let Some(wait) = self.names.begin(&key, self.clock.now()) {
-            return Err(AccountsError::Wait(wait));
-        }
+        let now = self.clock.now();
+        let mut attempt = Attempt::of_name(&account.user.name, now);
+        self.attempts.begin(&mut attempt).await?;
         if !self.passwords.verify(Some(account.user.password.clone()), password).await? {
+            self.attempts.failed(&attempt).await;
             return Err(AccountsError::Wrong);
         }
-        self.names.succeed(&key);
+        let forgotten: Vec<_> = self.attempts.succeeded(attempt).collect();
+        if !forgotten.is_empty() {
+            self.store.apply_accounts(now, &forgotten).await?;
+        }
         Ok(())
     }
 

@@ -1,7 +1,6 @@
-//! Counting failures.
+//! Counting failures within this node: at once, so that attempts at the same time do not all come for free.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -11,18 +10,24 @@ use punctual_core::accounts::rules::{Failures, LoginLimit};
 const MOST: usize = 20_000;
 
 #[derive(Debug)]
-pub(crate) struct Limiter<K> {
+pub(crate) struct Limiter {
     limit: LoginLimit,
-    failures: Mutex<HashMap<K, Failures>>,
+    failures: Mutex<HashMap<String, Failures>>,
 }
 
-impl<K: Clone + Eq + Hash> Limiter<K> {
+impl Limiter {
     pub(crate) fn new(limit: LoginLimit) -> Self {
         Self { limit, failures: Mutex::default() }
     }
 
+    /// How long an attempt would have to wait, in milliseconds.
+    pub(crate) fn wait_ms(&self, key: &str, now: Timestamp) -> Option<i64> {
+        let all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        self.limit.wait_ms(*all.get(key)?, now)
+    }
+
     /// Begins an attempt, which counts as a failure until it succeeds; or says how long to wait, in milliseconds.
-    pub(crate) fn begin(&self, key: &K, now: Timestamp) -> Option<i64> {
+    pub(crate) fn begin(&self, key: &str, now: Timestamp) -> Option<i64> {
         let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all.get(key).copied();
         if let Some(wait) = before.and_then(|failures| self.limit.wait_ms(failures, now)) {
@@ -31,16 +36,16 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
         if all.len() >= MOST {
             self.make_room(&mut all, now);
         }
-        all.insert(key.clone(), self.limit.failed(before, now));
+        all.insert(key.to_owned(), self.limit.failed(before, now));
         None
     }
 
     /// Forgets the failures of somebody who was right at last.
-    pub(crate) fn succeed(&self, key: &K) {
+    pub(crate) fn succeed(&self, key: &str) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    fn make_room(&self, all: &mut HashMap<K, Failures>, now: Timestamp) {
+    fn make_room(&self, all: &mut HashMap<String, Failures>, now: Timestamp) {
         all.retain(|_, failures| !self.limit.is_forgotten(*failures, now));
         if all.len() >= MOST {
             let mut last: Vec<Timestamp> = all.values().map(|failures| failures.last).collect();
@@ -62,9 +67,9 @@ mod tests {
     fn the_map_stays_within_its_bound() {
         let limiter = Limiter::new(LoginLimit::PER_USER);
         for number in 0..50_000_i64 {
-            limiter.begin(&number, from_millis(number));
+            limiter.begin(&number.to_string(), from_millis(number));
         }
         let all = limiter.failures.lock().unwrap();
-        assert!(all.len() <= MOST && all.contains_key(&49_999), "{}", all.len());
+        assert!(all.len() <= MOST && all.contains_key("49999"), "{}", all.len());
     }
 }

@@ -27,7 +27,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (clock, store) = (Arc::new(ManualClock::new(at(0))), Arc::new(MemoryStore::new()));
+        Self::over(Arc::new(ManualClock::new(at(0))), Arc::new(MemoryStore::new()))
+    }
+
+    fn over(clock: Arc<ManualClock>, store: Arc<MemoryStore>) -> Self {
         let settings = Settings { cost: Cost::Least, ..Settings::default() };
         let (port, time): (Arc<dyn JobStore>, Arc<dyn Clock>) = (store.clone(), clock.clone());
         let accounts = Accounts::new(port, time, settings).unwrap();
@@ -51,6 +54,11 @@ impl World {
 
     async fn is_in(&self, id: &str) -> bool {
         self.accounts.by_session(id).await.unwrap().is_some()
+    }
+
+    /// Another node of the cluster.
+    fn node(&self) -> Self {
+        Self::over(Arc::clone(&self.clock), Arc::clone(&self.store))
     }
 
     fn pass(&self, seconds: u64) {
@@ -199,6 +207,53 @@ impl World {
     async fn is_slow(&self) -> bool {
         wait(&self.sign_in("somebody else", WRONG, 10).await).is_some()
     }
+}
+
+#[tokio::test]
+async fn guesses_count_for_all_nodes() {
+    let one = World::new();
+    let ann = one.user("ann", false).await;
+    let (two, three) = (one.node(), one.node());
+    for guess in 0..3 {
+        assert!(wrong(&one.sign_in("ann", WRONG, guess).await) && wrong(&two.sign_in("ANN", WRONG, 9).await));
+    }
+    for node in [&one, &two, &three] {
+        assert_eq!(wait(&node.sign_in("ann", PASSWORD, 30).await), Some(1_000));
+    }
+    let account = one.store.account(ann).await.unwrap().unwrap();
+    let confirmed = three.accounts.confirm(&account, PASSWORD).await;
+    assert!(matches!(confirmed, Err(AccountsError::Wait(1_000))), "{confirmed:?}");
+    one.pass(1);
+    // A wrong present password counts as a wrong one at signing in.
+    assert!(matches!(three.accounts.confirm(&account, WRONG).await, Err(AccountsError::Wrong)));
+    assert_eq!(wait(&two.sign_in("ann", PASSWORD, 30).await), Some(2_000));
+    one.pass(2);
+    two.sign_in("ann", PASSWORD, 30).await.unwrap();
+    // Forgotten by those who have not counted themselves, too.
+    assert!(wrong(&three.sign_in("ann", WRONG, 31).await));
+    three.accounts.confirm(&account, PASSWORD).await.unwrap();
+    for guess in 0..21 {
+        let node = [&one, &two, &three][guess % 3];
+        assert!(wrong(&node.sign_in(&format!("user{guess}"), WRONG, 40).await), "{guess}");
+    }
+    assert_eq!(wait(&three.sign_in("ann", PASSWORD, 40).await), Some(1_000), "the address");
+}
+
+#[tokio::test]
+async fn whoever_is_right_at_once_writes_no_count() {
+    let world = World::new();
+    world.user("ann", false).await;
+    let counted = async || {
+        let all = punctual_core::AccountRetention { failures_until: Some(at(1 << 30)), ..Default::default() };
+        world.store.prune_accounts(&all).await.unwrap().failures
+    };
+    world.sign_in("ann", PASSWORD, 1).await.unwrap();
+    assert_eq!(counted().await, 0);
+    world.sign_in("ann", WRONG, 1).await.unwrap_err();
+    assert_eq!(counted().await, 2, "the name and the address");
+    world.sign_in("ann", WRONG, 1).await.unwrap_err();
+    world.sign_in("ann", PASSWORD, 1).await.unwrap();
+    assert_eq!(counted().await, 0, "all is forgotten");
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ mod store;
 mod values;
 
 pub use edit::{
-    AccountChange, AccountError, AccountTx, NewSession, NewToken, NewUser, UserEdit, apply, name_key,
+    AccountChange, AccountError, AccountTx, FailedLogin, NewSession, NewToken, NewUser, UserEdit, apply,
+    name_key,
 };
 pub use log::{AuditEntry, AuditQuery, AuditRow};
 pub use permission::{Permission, Permissions};

@@ -49,11 +49,13 @@ impl Job for SessionCleanup {
             sessions_seen_before: ago(data.idle_ms),
             sessions_created_before: ago(data.max_ms),
             tokens_expired_before: Some(now),
+            failures_until: Some(now),
             audit_before: data.audit_keep_days.map(|days| plus_millis(now, -i64::from(days) * DAY_MS)),
         };
         let pruned = scheduler.store().prune_accounts(&retention).await.map_err(JobError::from)?;
         ctx.detail("deleted_sessions", pruned.sessions);
         ctx.detail("deleted_tokens", pruned.tokens);
+        ctx.detail("deleted_login_failures", pruned.failures);
         ctx.detail("deleted_audit_entries", pruned.audit);
         Ok(())
     }

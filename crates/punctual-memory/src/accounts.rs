@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use punctual_core::accounts::rules::Failures;
 use punctual_core::accounts::{AccountTx, ApiToken, Group, SecretHash, Session, User, apply, name_key};
 use punctual_core::{
     Account, AccountChange, AccountRetention, AccountStore, AuditEntry, AuditQuery, AuditRow, Page, Paging,
@@ -20,6 +21,8 @@ pub(crate) struct Accounts {
     sessions: BTreeMap<i64, Session>,
     tokens: BTreeMap<i64, ApiToken>,
     log: BTreeMap<i64, AuditRow>,
+    /// With the instants until when they count.
+    failures: BTreeMap<String, (Failures, Timestamp)>,
     last_id: i64,
 }
 
@@ -131,6 +134,34 @@ impl AccountTx for Accounts {
         Ok(())
     }
 
+    fn failures(&mut self, key: &str) -> Result<Option<Failures>> {
+        Ok(self.failures.get(key).map(|(failures, _)| *failures))
+    }
+
+    fn put_failures(&mut self, key: &str, failures: Failures, until: Timestamp) -> Result<()> {
+        self.failures.insert(key.to_owned(), (failures, until));
+        Ok(())
+    }
+
+    fn delete_failures(&mut self, key: &str) -> Result<()> {
+        self.failures.remove(key);
+        Ok(())
+    }
+
+    fn make_room_for_failures(&mut self, now: Timestamp, most: u64, chunk: u64) -> Result<()> {
+        self.failures.retain(|_, (_, until)| now < *until);
+        if self.failures.len() as u64 >= most {
+            let mut keys: Vec<_> =
+                self.failures.iter().map(|(key, (it, _))| (it.count, it.last, key)).collect();
+            keys.sort_unstable();
+            let go = keys.into_iter().take(usize::try_from(chunk).unwrap_or(usize::MAX));
+            for key in go.map(|(_, _, key)| key.clone()).collect::<Vec<_>>() {
+                self.failures.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
     fn insert_token(&mut self, token: &ApiToken) -> Result<i64> {
         let id = self.next_id();
         self.tokens.insert(id, ApiToken { id, ..token.clone() });
@@ -196,6 +227,12 @@ impl AccountStore for MemoryStore {
         Ok(state.accounts.sessions.values().filter(|session| session.user == user).cloned().collect())
     }
 
+    async fn login_failures(&self, keys: &[String]) -> Result<BTreeMap<String, Failures>> {
+        let state = self.state();
+        let known = |key: &String| Some((key.clone(), state.accounts.failures.get(key)?.0));
+        Ok(keys.iter().filter_map(known).collect())
+    }
+
     async fn token(&self, hash: &SecretHash) -> Result<Option<(ApiToken, Account)>> {
         let state = self.state();
         let token = state.accounts.tokens.values().find(|token| token.hash == *hash);
@@ -227,6 +264,11 @@ impl AccountStore for MemoryStore {
         accounts.tokens.retain(|_, token| {
             let ended = token.expires_at.is_some_and(|end| before(end, retention.tokens_expired_before));
             pruned.tokens += u64::from(ended);
+            !ended
+        });
+        accounts.failures.retain(|_, (_, until)| {
+            let ended = retention.failures_until.is_some_and(|limit| *until <= limit);
+            pruned.failures += u64::from(ended);
             !ended
         });
         accounts.log.retain(|_, row| {

@@ -1,7 +1,10 @@
 //! Users, groups, sessions, tokens and the log of changes.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
+use punctual_core::accounts::rules::Failures;
 use punctual_core::accounts::{
     AccountTx, ApiToken, Group, PasswordHash, SecretHash, Session, User, apply, name_key,
 };
@@ -67,6 +70,11 @@ fn token(row: &Row, at: usize) -> ApiToken {
         expires_at: when(row, at + 6),
         last_used_at: when(row, at + 7),
     }
+}
+
+fn failures(row: &Row) -> (String, Failures) {
+    let count = u32::try_from(row.get::<_, i64>(1)).unwrap_or(u32::MAX);
+    (row.get(0), Failures { count, last: instant(row.get(2)) })
 }
 
 /// Reads a group with one of its members, if it has any.
@@ -257,6 +265,26 @@ impl AccountTx for Edit {
         self.run_statement(sql::SESSIONS_DELETE_OF, &[&user, &keep.unwrap_or(0)]).map(drop)
     }
 
+    fn failures(&mut self, key: &str) -> Result<Option<Failures>> {
+        let keys = [key];
+        Ok(self.first(sql::LOGIN_FAILURES, &[&&keys[..]])?.map(|row| failures(&row).1))
+    }
+
+    fn put_failures(&mut self, key: &str, failures: Failures, until: Timestamp) -> Result<()> {
+        let (last, until) = (to_millis(failures.last), to_millis(until));
+        let params: Params<'_> = &[&key, &i64::from(failures.count), &last, &until];
+        self.run_statement(sql::LOGIN_FAILURES_PUT, params).map(drop)
+    }
+
+    fn delete_failures(&mut self, key: &str) -> Result<()> {
+        self.run_statement(sql::LOGIN_FAILURES_DELETE, &[&key]).map(drop)
+    }
+
+    fn make_room_for_failures(&mut self, now: Timestamp, most: u64, chunk: u64) -> Result<()> {
+        self.run_statement(sql::PRUNE_LOGIN_FAILURES, &[&to_millis(now)])?;
+        self.run_statement(sql::LOGIN_FAILURES_CROWD, &[&integer(most), &integer(chunk)]).map(drop)
+    }
+
     fn insert_token(&mut self, token: &ApiToken) -> Result<i64> {
         let params: Params<'_> = &[
             &token.hash.as_str(),
@@ -321,6 +349,10 @@ impl AccountStore for PostgresStore {
         self.all(sql::SESSIONS_OF, &[&user], |row| session(row, 0)).await
     }
 
+    async fn login_failures(&self, keys: &[String]) -> Result<BTreeMap<String, Failures>> {
+        Ok(self.all(sql::LOGIN_FAILURES, &[&keys], failures).await?.into_iter().collect())
+    }
+
     async fn token(&self, hash: &SecretHash) -> Result<Option<(ApiToken, Account)>> {
         let read = |row: &Row| (token(row, 10), account(row));
         self.one(sql::ACCOUNT_OF_TOKEN, &[&hash.as_str()], read).await
@@ -353,6 +385,7 @@ impl AccountStore for PostgresStore {
         Ok(PrunedAccounts {
             sessions: self.execute(sql::PRUNE_SESSIONS, &[&seen, &created]).await?,
             tokens: self.execute(sql::PRUNE_TOKENS, &[&ended]).await?,
+            failures: self.execute(sql::PRUNE_LOGIN_FAILURES, &[&before(retention.failures_until)]).await?,
             audit: self.execute(sql::PRUNE_AUDIT, &[&before(retention.audit_before)]).await?,
         })
     }

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_request_keys.sql"),
     include_str!("../migrations/0006_nodes.sql"),
     include_str!("../migrations/0007_ranked_history.sql"),
+    include_str!("../migrations/0008_login_failures.sql"),
 ];
 
 /// The oldest server that has what the statements use.

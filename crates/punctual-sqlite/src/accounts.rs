@@ -1,7 +1,10 @@
 //! Users, groups, sessions, tokens and the log of changes.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
+use punctual_core::accounts::rules::Failures;
 use punctual_core::accounts::{
     AccountTx, ApiToken, Group, PasswordHash, SecretHash, Session, User, apply, name_key,
 };
@@ -68,6 +71,11 @@ fn token(row: &Row<'_>, at: usize) -> Read<ApiToken> {
         expires_at: when(row, at + 6)?,
         last_used_at: when(row, at + 7)?,
     })
+}
+
+fn failures(row: &Row<'_>) -> Read<(String, Failures)> {
+    let count = u32::try_from(row.get::<_, i64>(1)?).unwrap_or(u32::MAX);
+    Ok((row.get(0)?, Failures { count, last: instant(row.get(2)?) }))
 }
 
 /// Reads a group with one of its members, if it has any.
@@ -253,6 +261,24 @@ impl AccountTx for Writer {
         self.run(sql::SESSIONS_DELETE_OF, (user, keep.unwrap_or(0))).map(drop)
     }
 
+    fn failures(&mut self, key: &str) -> Result<Option<Failures>> {
+        Ok(self.one(sql::LOGIN_FAILURES, [key], failures)?.map(|(_, failures)| failures))
+    }
+
+    fn put_failures(&mut self, key: &str, failures: Failures, until: Timestamp) -> Result<()> {
+        let params = (key, failures.count, to_millis(failures.last), to_millis(until));
+        self.run(sql::LOGIN_FAILURES_PUT, params).map(drop)
+    }
+
+    fn delete_failures(&mut self, key: &str) -> Result<()> {
+        self.run(sql::LOGIN_FAILURES_DELETE, [key]).map(drop)
+    }
+
+    fn make_room_for_failures(&mut self, now: Timestamp, most: u64, chunk: u64) -> Result<()> {
+        self.run(sql::PRUNE_LOGIN_FAILURES, [to_millis(now)])?;
+        self.run(sql::LOGIN_FAILURES_CROWD, (integer(most), integer(chunk))).map(drop)
+    }
+
     fn insert_token(&mut self, token: &ApiToken) -> Result<i64> {
         let params = (
             token.hash.as_str(),
@@ -343,6 +369,15 @@ impl AccountStore for SqliteStore {
         self.read(move |connection| many(connection, sql::SESSIONS_OF, [user], |row| session(row, 0))).await
     }
 
+    async fn login_failures(&self, keys: &[String]) -> Result<BTreeMap<String, Failures>> {
+        let keys = keys.to_vec();
+        self.read(move |connection| {
+            let known = keys.iter().map(|key| one(connection, sql::LOGIN_FAILURES, [key], failures));
+            known.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
     async fn token(&self, hash: &SecretHash) -> Result<Option<(ApiToken, Account)>> {
         let hash = hash.clone();
         let read = |row: &Row<'_>| Ok((token(row, 10)?, account(row)?));
@@ -381,6 +416,7 @@ impl AccountStore for SqliteStore {
             Ok(PrunedAccounts {
                 sessions: writer.run(sql::PRUNE_SESSIONS, sessions)? as u64,
                 tokens: writer.run(sql::PRUNE_TOKENS, [before(retention.tokens_expired_before)])? as u64,
+                failures: writer.run(sql::PRUNE_LOGIN_FAILURES, [before(retention.failures_until)])? as u64,
                 audit: writer.run(sql::PRUNE_AUDIT, [before(retention.audit_before)])? as u64,
             })
         })

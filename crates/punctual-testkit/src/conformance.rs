@@ -223,6 +223,8 @@ macro_rules! conformance_cases {
             a_deleted_user_leaves_nothing_behind,
             a_session_is_found_by_its_hash_and_ends,
             a_new_password_ends_the_other_sessions,
+            failed_attempts_are_counted_by_key_and_forgotten,
+            failed_attempts_under_ever_new_keys_fill_no_store,
             a_disabled_user_loses_their_sessions,
             a_use_never_goes_back_in_time,
             a_token_is_found_by_its_hash_and_revoked,

@@ -2,11 +2,13 @@
 
 mod mistake;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use punctual_core::accounts::rules::Failures;
 use punctual_core::accounts::{ApiToken, Group, SecretHash, Session, User};
 use punctual_core::definition::{Expired, Expiry, Repair};
 use punctual_core::{
@@ -397,6 +399,10 @@ impl AccountStore for FaultyStore {
 
     async fn sessions(&self, user: i64) -> Result<Vec<Session>, StoreError> {
         self.pass().await?.sessions(user).await
+    }
+
+    async fn login_failures(&self, keys: &[String]) -> Result<BTreeMap<String, Failures>, StoreError> {
+        self.pass().await?.login_failures(keys).await
     }
 
     async fn token(&self, hash: &SecretHash) -> Result<Option<(ApiToken, Account)>, StoreError> {

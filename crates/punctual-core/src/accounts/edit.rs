@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::rules::{Failures, LoginLimit};
 use super::{ApiToken, AuditEntry, Group, PasswordHash, Permission, Permissions, SecretHash, Session, User};
 use crate::time::whole_millis;
 
@@ -62,6 +63,10 @@ pub enum AccountChange {
         /// The session that goes on.
         keep: Option<i64>,
     },
+    /// Counts a failed attempt to sign in.
+    CountFailure(FailedLogin),
+    /// Forgets the failed attempts that are counted under this key.
+    ForgetFailures(String),
     /// Adds a token.
     AddToken(NewToken),
     /// Notes that a token is used.
@@ -105,6 +110,17 @@ pub struct NewSession {
     pub user: i64,
     /// Where they sign in from.
     pub address: Option<String>,
+}
+
+/// A failed attempt to sign in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedLogin {
+    /// What it counts for: a name or an address, in a form of the caller's.
+    pub key: String,
+    /// How failures are counted and forgotten.
+    pub limit: LoginLimit,
+    /// So many keys are remembered at most.
+    pub most: u64,
 }
 
 /// A token to add.
@@ -187,6 +203,15 @@ pub trait AccountTx {
     fn delete_session(&mut self, id: i64) -> Result<bool, Self::Error>;
     /// Deletes the sessions of a user, apart from one.
     fn delete_sessions_of(&mut self, user: i64, keep: Option<i64>) -> Result<(), Self::Error>;
+    /// Reads the failed attempts that are counted under a key.
+    fn failures(&mut self, key: &str) -> Result<Option<Failures>, Self::Error>;
+    /// Writes the failed attempts that are counted under a key, until when they count.
+    fn put_failures(&mut self, key: &str, failures: Failures, until: Timestamp) -> Result<(), Self::Error>;
+    /// Deletes the failed attempts that are counted under a key.
+    fn delete_failures(&mut self, key: &str) -> Result<(), Self::Error>;
+    /// Deletes the failed attempts that count no more at `now`; and where `most` keys or more are left, `chunk` of them:
+    /// those with the fewest failures, and of these the oldest.
+    fn make_room_for_failures(&mut self, now: Timestamp, most: u64, chunk: u64) -> Result<(), Self::Error>;
     /// Inserts a token; returns the number.
     fn insert_token(&mut self, token: &ApiToken) -> Result<i64, Self::Error>;
     /// Writes when a token was used; never to an earlier time.
@@ -239,6 +264,8 @@ pub fn apply<T: AccountTx>(tx: &mut T, now: Timestamp, change: &AccountChange) -
         AccountChange::SeeSession(id) => tx.see_session(*id, now).map(|()| *id),
         AccountChange::EndSession(id) => tx.delete_session(*id).map(|_| *id),
         AccountChange::EndSessionsOf { user, keep } => tx.delete_sessions_of(*user, *keep).map(|()| *user),
+        AccountChange::CountFailure(failed) => count_failure(tx, now, failed),
+        AccountChange::ForgetFailures(key) => tx.delete_failures(key).map(|()| 0),
         AccountChange::AddToken(new) => add_token(tx, now, new),
         AccountChange::UseToken(id) => tx.use_token(*id, now).map(|()| *id),
         AccountChange::DeleteToken(id) => match tx.delete_token(*id)? {
@@ -374,6 +401,17 @@ fn add_session<T: AccountTx>(tx: &mut T, now: Timestamp, new: &NewSession) -> Re
         created_at: now,
         seen_at: now,
     })
+}
+
+fn count_failure<T: AccountTx>(tx: &mut T, now: Timestamp, failed: &FailedLogin) -> Result<i64, T::Error> {
+    let before = tx.failures(&failed.key)?;
+    if before.is_none() {
+        // A tenth at once: whoever fails under ever new keys must not make each attempt sort them all.
+        tx.make_room_for_failures(now, failed.most, (failed.most / 10).max(1))?;
+    }
+    let failures = failed.limit.failed(before, now);
+    tx.put_failures(&failed.key, failures, failed.limit.forgotten_at(failures))?;
+    Ok(0)
 }
 
 fn add_token<T: AccountTx>(tx: &mut T, now: Timestamp, new: &NewToken) -> Result<i64, T::Error> {

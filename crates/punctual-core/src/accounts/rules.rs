@@ -78,6 +78,11 @@ impl LoginLimit {
         millis_between(failures.last, now) >= self.forget_ms
     }
 
+    /// From when on failures are forgotten.
+    pub fn forgotten_at(&self, failures: Failures) -> Timestamp {
+        plus_millis(failures.last, self.forget_ms)
+    }
+
     /// The failures after one more at `now`.
     #[must_use]
     pub fn failed(&self, failures: Option<Failures>, now: Timestamp) -> Failures {

@@ -1,8 +1,11 @@
 //! The port for accounts.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::rules::Failures;
 use super::{Account, AccountChange, ApiToken, AuditQuery, AuditRow, Group, SecretHash, Session, User};
 use crate::{Page, Paging, StoreError};
 
@@ -31,6 +34,9 @@ pub trait AccountStore: Send + Sync {
     /// The sessions of a user, ordered by number.
     async fn sessions(&self, user: i64) -> Result<Vec<Session>, StoreError>;
 
+    /// The failed attempts to sign in that are counted under these keys, whether or not they still count.
+    async fn login_failures(&self, keys: &[String]) -> Result<BTreeMap<String, Failures>, StoreError>;
+
     /// A token with its user, whether or not it is still accepted.
     async fn token(&self, hash: &SecretHash) -> Result<Option<(ApiToken, Account)>, StoreError>;
 
@@ -53,6 +59,8 @@ pub struct AccountRetention {
     pub sessions_created_before: Option<Timestamp>,
     /// Delete tokens that ended before.
     pub tokens_expired_before: Option<Timestamp>,
+    /// Delete failed attempts to sign in that count until then at the latest.
+    pub failures_until: Option<Timestamp>,
     /// Delete entries of the log from before.
     pub audit_before: Option<Timestamp>,
 }
@@ -64,6 +72,8 @@ pub struct PrunedAccounts {
     pub sessions: u64,
     /// Tokens.
     pub tokens: u64,
+    /// Keys of failed attempts to sign in.
+    pub failures: u64,
     /// Entries of the log.
     pub audit: u64,
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use punctual_core::accounts::rules::{Failures, LoginLimit};
 use punctual_core::accounts::{
-    AccountError, NewSession, NewToken, NewUser, PasswordHash, SecretHash, User, UserEdit,
+    AccountError, FailedLogin, NewSession, NewToken, NewUser, PasswordHash, SecretHash, User, UserEdit,
 };
 use punctual_core::{
     AccountChange, AccountRetention, AuditEntry, AuditQuery, Change, Data, JobKey, JobStore, Paging,
@@ -262,6 +263,53 @@ pub async fn a_use_never_goes_back_in_time(store: Store) {
     assert_eq!(store.tokens(Some(ann)).await.unwrap()[0].last_used_at, Some(at(300)));
 }
 
+fn failed(key: &str, most: u64) -> AccountChange {
+    let limit = LoginLimit { free: 2, longest_ms: 5_000, forget_ms: 60_000 };
+    AccountChange::CountFailure(FailedLogin { key: key.to_owned(), limit, most })
+}
+
+/// How many failures are counted under each of these keys.
+async fn counts(store: &Store, keys: &[&str]) -> Vec<u32> {
+    let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+    let known = store.login_failures(&keys).await.unwrap();
+    keys.iter().map(|key| known.get(key).map_or(0, |failures| failures.count)).collect()
+}
+
+pub async fn failed_attempts_are_counted_by_key_and_forgotten(store: Store) {
+    assert_eq!(counts(&store, &["a", "b"]).await, [0, 0]);
+    store.apply_accounts(at(1), &[failed("a", 9), failed("b", 9)]).await.unwrap();
+    one(&store, at(2), failed("a", 9)).await.unwrap();
+    assert_eq!(counts(&store, &["a", "b", "c"]).await, [2, 1, 0]);
+    let known = store.login_failures(&["a".to_owned()]).await.unwrap();
+    assert_eq!(known["a"], Failures { count: 2, last: at(2) });
+    assert!(store.login_failures(&[]).await.unwrap().is_empty());
+    // None for a minute, and it begins anew.
+    one(&store, at(62), failed("a", 9)).await.unwrap();
+    assert_eq!(counts(&store, &["a"]).await, [1]);
+    one(&store, at(63), AccountChange::ForgetFailures("a".to_owned())).await.unwrap();
+    one(&store, at(63), AccountChange::ForgetFailures("a".to_owned())).await.unwrap();
+    assert_eq!(counts(&store, &["a", "b"]).await, [0, 1]);
+}
+
+pub async fn failed_attempts_under_ever_new_keys_fill_no_store(store: Store) {
+    let fail = async |second, key: &str| one(&store, at(second), failed(key, 20)).await.unwrap();
+    for _ in 0..3 {
+        fail(0, "victim").await;
+    }
+    let keys: Vec<String> = (0..100).map(|number| format!("{number}")).collect();
+    for (second, key) in (1..).zip(&keys) {
+        // All within the minute, so that none is forgotten by itself.
+        fail(second / 2, key).await;
+    }
+    let known = store.login_failures(&keys).await.unwrap();
+    assert!((10..20).contains(&known.len()), "{known:?}");
+    assert!(known.contains_key("99") && !known.contains_key("0"), "the oldest go first: {known:?}");
+    assert_eq!(counts(&store, &["victim"]).await, [3], "whoever is being guessed stays");
+    // What counts no more goes by itself.
+    fail(200, "late").await;
+    assert!(store.login_failures(&keys).await.unwrap().is_empty());
+}
+
 pub async fn a_token_is_found_by_its_hash_and_revoked(store: Store) {
     let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
     let id = one(&store, at(4), token(ann, "t", Some(at(1_000)))).await.unwrap();
@@ -368,6 +416,9 @@ pub async fn pruning_takes_what_has_ended(store: Store) {
     for second in [10, 60] {
         store.apply(at(second), &[Change::Audit(entry("job.create"))]).await.unwrap();
     }
+    // These count for a minute.
+    store.apply_accounts(at(0), &[failed("old", 9)]).await.unwrap();
+    store.apply_accounts(at(1), &[failed("new", 9)]).await.unwrap();
     let pruned = async |retention| store.prune_accounts(&retention).await.unwrap();
     assert_eq!(pruned(AccountRetention::default()).await, PrunedAccounts::default());
     let limit = Some(at(50));
@@ -375,9 +426,10 @@ pub async fn pruning_takes_what_has_ended(store: Store) {
         sessions_seen_before: limit,
         sessions_created_before: None,
         tokens_expired_before: Some(at(51)),
+        failures_until: Some(at(60)),
         audit_before: limit,
     };
-    assert_eq!(pruned(all).await, PrunedAccounts { sessions: 1, tokens: 1, audit: 1 });
+    assert_eq!(pruned(all).await, PrunedAccounts { sessions: 1, tokens: 1, failures: 1, audit: 1 });
     assert_eq!(pruned(all).await, PrunedAccounts::default());
     let sessions_created_before = limit;
     let old = AccountRetention { sessions_created_before, ..AccountRetention::default() };
