@@ -11,6 +11,7 @@ use crate::{
     StoredJob, StoredTrigger, TriggerKey,
 };
 
+mod asked;
 mod calendars;
 mod events;
 mod expect;
@@ -22,6 +23,8 @@ mod states;
 mod triggers;
 mod unknown;
 
+use asked::Asked;
+pub use asked::{carry_out, request};
 pub use jobs::{collect_job, is_over};
 pub use repair::{Repair, repair};
 pub use runs::ended;
@@ -156,9 +159,12 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
             tx.set_group_paused(group, false)?;
             each(tx, now, |tx: &mut T| tx.triggers_in(group), states::resume)
         }
-        Change::TriggerNow { job, data } => runs::trigger_now(tx, now, job, (None, now), data),
+        Change::TriggerNow { job, data } => {
+            asked::trigger_now(tx, now, &Asked { job, trigger: None, scheduled_at: now, data })
+        }
         Change::RunFor { job, trigger, scheduled_at, data } => {
-            runs::trigger_now(tx, now, job, (trigger.as_ref(), whole_millis(*scheduled_at)), data)
+            let (trigger, scheduled_at) = (trigger.as_ref(), whole_millis(*scheduled_at));
+            asked::trigger_now(tx, now, &Asked { job, trigger, scheduled_at, data })
         }
         Change::Emit { event, payload } => events::emit(tx, now, event, payload),
         Change::ResetTrigger(key) => each(tx, now, one(key), states::reset),

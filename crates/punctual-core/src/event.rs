@@ -159,6 +159,8 @@ pub enum Event {
         /// When it tries again, in milliseconds from now.
         retry_in_ms: u64,
     },
+    /// Something that an application had asked for inside its transaction could not be carried out after the commit.
+    RequestRefused(crate::RefusedRequest),
     /// Old history rows were deleted.
     HistoryPruned {
         /// How many.

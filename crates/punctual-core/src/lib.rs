@@ -17,6 +17,7 @@
 //! `scheduled instants = fires + skipped` holds at every commit.
 
 pub mod accounts;
+pub mod asked;
 pub mod audit;
 pub mod change;
 pub mod clock;
@@ -53,6 +54,7 @@ pub use accounts::{
     Account, AccountChange, AccountError, AccountRetention, AccountStore, AuditEntry, AuditQuery, AuditRow,
     Permission, Permissions, PrunedAccounts,
 };
+pub use asked::{CarriedOut, CarryOut, RefusedRequest, Request, Wanted};
 pub use change::{Applied, Arrival, Change, StoredCalendar};
 pub use clock::{Clock, SleepFuture};
 pub use data::Data;

@@ -110,4 +110,6 @@ pub struct ClusterView {
     /// Whether there is something for [`crate::ClusterStore::recover`] to do: open fires, or registrations, of nodes
     /// whose lease has run out at the heartbeat's `now`.
     pub lost: bool,
+    /// Whether requests wait for [`crate::DefinitionStore::carry_out`].
+    pub requests: bool,
 }

@@ -259,4 +259,8 @@ pub struct StateCounts {
     pub error: u64,
     /// Triggers without a further fire time whose last fire runs.
     pub complete: u64,
+    /// Runs and events that were asked for inside transactions of applications and are not carried out yet.
+    pub requests: u64,
+    /// When the first of those was asked for, UTC.
+    pub requests_since: Option<Timestamp>,
 }

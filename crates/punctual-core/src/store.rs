@@ -15,11 +15,12 @@ use jiff::Timestamp;
 use crate::definition::{Expired, Expiry, Repair};
 use crate::idempotency::RequestStore;
 use crate::{
-    AccountStore, Applied, Change, Claim, Claimed, ClusterView, Completed, Completion, DueKind, Fire, FireId,
-    Heartbeat, HeldLock, HistoryQuery, Insight, InsightsQuery, JobKey, JobQuery, LockAnswer, LockRequest,
-    NewTaskRun, Node, Page, Progress, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
-    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun,
-    TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery,
+    AccountStore, Applied, CarriedOut, CarryOut, Change, Claim, Claimed, ClusterView, Completed, Completion,
+    DueKind, Fire, FireId, Heartbeat, HeldLock, HistoryQuery, Insight, InsightsQuery, JobKey, JobQuery,
+    LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered, Retention, SkippedQuery,
+    SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory,
+    TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey,
+    TriggerQuery,
 };
 
 /// The connections of a store to its database.
@@ -71,6 +72,14 @@ pub trait DefinitionStore: Send + Sync {
 
     /// How many triggers are in which state at `now`, by one grouped count.
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError>;
+
+    /// Carries out what was asked for inside transactions of applications and is committed
+    /// ([`crate::definition::carry_out`]), in the order in which each asked for it: one batch, exactly once, and never
+    /// two nodes at a time. A request that is refused gets a failed row in the history; one that this version cannot
+    /// understand stays, and the others go on. By default there are no such requests.
+    async fn carry_out(&self, _now: Timestamp, _which: &CarryOut) -> Result<CarriedOut, StoreError> {
+        Ok(CarriedOut::default())
+    }
 }
 
 /// The hot path: always in batches.
@@ -209,6 +218,12 @@ pub trait ClusterStore: Send + Sync {
     /// changes, `changed` completes.
     fn hears_changes(&self) -> Option<bool> {
         None
+    }
+
+    /// Whether [`Self::changed`] has told, since this was asked last, that there may be something for
+    /// [`DefinitionStore::carry_out`]. By default there never is.
+    fn requests_told(&self) -> bool {
+        false
     }
 
     /// The store's connections; `None` where it has none (a store inside the process), as by default.

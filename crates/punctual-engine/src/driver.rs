@@ -252,6 +252,9 @@ pub(crate) async fn changed_loop(inner: Arc<Inner>) {
             biased;
             () = inner.stop.cancelled() => return,
             () = inner.node.store.changed() => {
+                if inner.node.store.requests_told() {
+                    inner.asked.notify_one();
+                }
                 inner.wake.notify_one();
                 inner.node.listeners.emit(&Event::StoreChanged);
             }
@@ -367,6 +370,10 @@ async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, 
         inner.cancel_lost(old);
     }
     inner.cancel_runs(beat.term, &beat.cancelled);
+    if beat.requests {
+        // A net: the store has told of them, unless that was missed.
+        inner.asked.notify_one();
+    }
     let nets = pulse.beats.is_multiple_of(NETS_EVERY);
     let recovered = (beat.lost || nets) && recover(inner, inner.node.clock.now()).await?;
     if nets {

@@ -12,6 +12,7 @@
 //! | a job that exists from the start | an [`Entry`], and [`SchedulerBuilder::entry`] |
 //! | a job that runs at the start | a [`StartTask`], and [`SchedulerBuilder::on_start`] |
 
+mod asked;
 mod audit;
 mod builder;
 mod capture;

@@ -148,6 +148,11 @@ impl Listener for LogListener {
                 operation, error = %error, retry_in_ms,
                 "the store failed to {operation}: {error}; next try in {retry_in_ms} ms"
             ),
+            Event::RequestRefused(refused) => warn!(
+                fire.id = refused.row.0, error = %refused.error,
+                "{} was asked for within a transaction and cannot be carried out: {}; row {} of the history says so",
+                refused.wanted, refused.error, refused.row
+            ),
             Event::HistoryPruned { rows } => info!(rows, "{rows} old rows of the task history were deleted"),
             _ => debug!(?event, "an event without a sentence of its own"),
         }

@@ -91,7 +91,9 @@ impl ManualScheduler {
         let mut runs = Vec::new();
         loop {
             let now = node.clock.now();
-            node.heartbeat(now).await?;
+            if node.heartbeat(now).await?.requests {
+                node.carry_out(now, None, usize::MAX).await?;
+            }
             node.recover(now).await?;
             let slots = node.settings.slots;
             let (term, claimed) = node.claim(now, slots, &node.registry.free(slots)).await?;

@@ -77,6 +77,8 @@ pub struct Beat {
     pub cancelled: Vec<CancelledFire>,
     /// Whether there is something to recover.
     pub lost: bool,
+    /// Whether requests of applications wait to be carried out.
+    pub requests: bool,
     /// When the leases of the other nodes have surely ended unless they are renewed, whatever the clocks' errors; in
     /// ascending order.
     pub leases: Vec<Timestamp>,
@@ -255,7 +257,10 @@ impl Node {
     }
 
     /// The answer of the store, unless it takes longer than the settings allow.
-    async fn answered<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    pub(crate) async fn answered<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         self.answered_within(call, u64::MAX).await
     }
 
@@ -356,6 +361,7 @@ impl Node {
             leases: leases_of_others(&view, uncertainty_ms),
             cancelled: view.cancelled,
             lost: view.lost,
+            requests: view.requests,
         })
     }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::asked;
 use crate::builder::{Contents, Entry, SchedulerBuilder};
 use crate::driver;
 use crate::execute::{Ended, Requests};
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) kinds: Kinds,
     /// Wakes the claim loop: something may be due, a slot is free, or the phase changed.
     pub(crate) wake: Notify,
+    /// Wakes the loop that carries out what applications asked for.
+    pub(crate) asked: Notify,
     /// Wakes the completion loop.
     pub(crate) ended: Notify,
     /// Wakes those who wait for a cluster lock: this process gave one up.
@@ -118,6 +121,7 @@ impl Scheduler {
             disabled,
             kinds,
             wake: Notify::new(),
+            asked: Notify::new(),
             ended: Notify::new(),
             unlocked: Notify::new(),
             queue: Mutex::default(),
@@ -181,6 +185,7 @@ impl Scheduler {
         loops.push(tokio::spawn(driver::completion_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::claim_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::changed_loop(Arc::clone(&self.inner))));
+        loops.push(tokio::spawn(asked::asked_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(recorder::report_loop(Arc::clone(&self.inner))));
         *lifecycle = Lifecycle::Initialised;
         Ok(report)

@@ -244,7 +244,7 @@ impl ClusterStore for MemoryStore {
         let nodes = state.nodes.values().filter(|node| node.lease_until > beat.now).cloned().collect();
         let cancelled = state.cancelled_of(term);
         let lost = state.has_lost(now);
-        Ok(ClusterView { term, nodes, cancelled, store_now: None, lost })
+        Ok(ClusterView { term, nodes, cancelled, store_now: None, lost, requests: false })
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, StoreError> {

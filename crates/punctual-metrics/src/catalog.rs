@@ -73,6 +73,9 @@ mod entries {
     pub(crate) const STORE_FAILURES: Entry = entry("punctual_store_failures", Counter, &[OPERATIONS], "Calls of the store that failed");
     pub(crate) const UNASSIGNED: Entry = entry("punctual_unassigned_triggers", Gauge, &[("kind", "job kind")], "Due triggers of kinds that no live node can run, counted when scraped");
     pub(crate) const UNASSIGNED_AGE: Entry = entry("punctual_unassigned_age_ms", Gauge, &[("kind", "job kind")], "Milliseconds since the oldest of those was due");
+    pub(crate) const REQUESTS: Entry = entry("punctual_requests_waiting", Gauge, &[], "Runs and events asked for inside transactions of applications, committed and not yet carried out, counted when scraped");
+    pub(crate) const REQUESTS_AGE: Entry = entry("punctual_requests_age_ms", Gauge, &[], "Milliseconds since the first of those was asked for; 0 when none waits. More than some seconds: no node carries them out");
+    pub(crate) const REQUESTS_REFUSED: Entry = entry("punctual_requests_refused", Counter, &[], "Requests that this node could not carry out any more; each has a failed row in the history");
     pub(crate) const REPAIRS: Entry = entry("punctual_repairs", Counter, &[("what", "understood, awaited, hidden")], "Broken invariants that this node found and mended");
     pub(crate) const RECOVERED: Entry = entry("punctual_fires_recovered", Counter, &[("refired", "true, false")], "Runs of lost nodes that this node closed, by whether they run again");
     pub(crate) const SUPERSEDED: Entry = entry("punctual_completions_superseded", Counter, &[], "Runs that ended here after recovery had taken them away");
@@ -101,7 +104,7 @@ pub const BUCKETS_MS: [f64; 16] = [
 ];
 
 /// All metrics.
-pub const ALL: [Entry; 27] = [
+pub const ALL: [Entry; 30] = [
     EXECUTED,
     TRIGGER_STATES,
     LATENESS,
@@ -112,6 +115,9 @@ pub const ALL: [Entry; 27] = [
     STORE_FAILURES,
     UNASSIGNED,
     UNASSIGNED_AGE,
+    REQUESTS,
+    REQUESTS_AGE,
+    REQUESTS_REFUSED,
     REPAIRS,
     RECOVERED,
     SUPERSEDED,

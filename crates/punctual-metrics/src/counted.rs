@@ -21,6 +21,7 @@ pub(crate) struct Counted {
     store_failures: Family<Labels, Counter>,
     repairs: Family<Labels, Counter>,
     recovered: Family<Labels, Counter>,
+    requests_refused: Counter,
     superseded: Counter,
     leases_lost: Counter,
     pruned: Counter,
@@ -35,6 +36,7 @@ impl Counted {
         };
         let retries = counter(&catalog::RETRIES);
         let trigger_failures = counter(&catalog::TRIGGER_FAILURES);
+        let requests_refused = counter(&catalog::REQUESTS_REFUSED);
         let superseded = counter(&catalog::SUPERSEDED);
         let leases_lost = counter(&catalog::LEASES_LOST);
         let pruned = counter(&catalog::PRUNED);
@@ -68,6 +70,7 @@ impl Counted {
             store_failures,
             repairs,
             recovered,
+            requests_refused,
             superseded,
             leases_lost,
             pruned,
@@ -97,6 +100,9 @@ impl Counted {
             }
             Event::WorkRecovered(work) => {
                 self.recovered.get_or_create(&vec![("refired", work.refired.to_string())]).inc();
+            }
+            Event::RequestRefused(_) => {
+                self.requests_refused.inc();
             }
             Event::CompletionSuperseded { .. } => {
                 self.superseded.inc();

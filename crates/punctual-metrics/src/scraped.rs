@@ -33,6 +33,8 @@ pub(crate) struct Scraped {
     build: Family<Labels, Gauge>,
     unassigned: Family<Labels, Gauge>,
     unassigned_age: Family<Labels, Gauge>,
+    requests: Family<Labels, Gauge>,
+    requests_age: Family<Labels, Gauge>,
     connections: Connections,
     cache: Mutex<Option<Cached>>,
 }
@@ -95,6 +97,8 @@ pub(crate) struct Counts {
     states: StateCounts,
     /// Kinds that nobody can run: how many triggers are due, and for how many milliseconds the oldest.
     unassigned: Vec<(String, u64, i64)>,
+    /// For how many milliseconds the oldest request of an application waits.
+    requests_age: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -111,7 +115,8 @@ async fn count(scheduler: &Scheduler) -> Result<Counts, StoreError> {
     let unassigned = scheduler.unassigned().await?;
     let row =
         |due: punctual_core::DueKind| (due.kind.to_string(), due.triggers, millis_between(due.since, now));
-    Ok(Counts { states, unassigned: unassigned.into_iter().map(row).collect() })
+    let requests_age = states.requests_since.map_or(0, |since| millis_between(since, now));
+    Ok(Counts { requests_age, states, unassigned: unassigned.into_iter().map(row).collect() })
 }
 
 impl Scraped {
@@ -123,6 +128,9 @@ impl Scraped {
         let (unassigned, unassigned_age) = (Family::default(), Family::default());
         register(registry, &catalog::UNASSIGNED, unassigned.clone());
         register(registry, &catalog::UNASSIGNED_AGE, unassigned_age.clone());
+        let (requests, requests_age) = (Family::default(), Family::default());
+        register(registry, &catalog::REQUESTS, requests.clone());
+        register(registry, &catalog::REQUESTS_AGE, requests_age.clone());
         let connections = Connections::new(registry);
         let mut gauge = |entry| {
             let gauge = Gauge::default();
@@ -139,6 +147,8 @@ impl Scraped {
             build,
             unassigned,
             unassigned_age,
+            requests,
+            requests_age,
             connections,
             cache: Mutex::default(),
         }
@@ -175,10 +185,14 @@ impl Scraped {
         // A kind that found a node again has no number, and no number is better than an old one.
         self.unassigned.clear();
         self.unassigned_age.clear();
-        let Some(Counts { states: counts, unassigned }) = counts else {
+        let Some(Counts { states: counts, unassigned, requests_age }) = counts else {
             self.states.clear();
+            self.requests.clear();
+            self.requests_age.clear();
             return;
         };
+        self.requests.get_or_create(&Vec::new()).set(whole(counts.requests));
+        self.requests_age.get_or_create(&Vec::new()).set(requests_age);
         for (kind, triggers, age) in unassigned {
             let labels = vec![("kind", kind)];
             self.unassigned.get_or_create(&labels).set(whole(triggers));

@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::edit::Edit;
 use crate::error::Sql;
-use crate::{PostgresStore, apply_all, link};
+use crate::{PostgresStore, apply_all, asked, link};
 
 impl PostgresStore {
     /// Applies edits within a transaction of the application: what they store becomes visible to the nodes when the
@@ -38,11 +38,15 @@ impl PostgresStore {
     /// # }
     /// ```
     ///
-    /// * **Ask for it last.** From here to the end of the transaction every other edit waits, and so does every node that
-    ///   reports how runs ended: commit at once. (Heartbeats do not wait, nor do claims, apart from triggers and lanes that the
-    ///   changes concern.)
-    /// * **Isolation.** The transaction must be READ COMMITTED (the default): under another level it would not see what was
-    ///   edited since it began.
+    /// * **Runs and events alone lock nothing** ([`Change::TriggerNow`], [`Change::RunFor`], [`Change::Emit`], and
+    ///   [`Change::Audit`] beside them): they are checked, written down as requests, and carried out by a node right after the
+    ///   commit, in their order. [`Applied::pending`] names the run already; how many triggers an event finds nobody knows yet,
+    ///   so that its [`Applied::created`] is 0. A request that cannot be carried out any more (its job was deleted in between)
+    ///   becomes a failed row of the history.
+    /// * **Ask for other changes last.** With any other change in the same call, from here to the end of the transaction every
+    ///   other edit waits, and so does every node that reports how runs ended: commit at once. (Heartbeats do not wait, nor do
+    ///   claims, apart from triggers and lanes that the changes concern.) Then the transaction must be READ COMMITTED (the
+    ///   default): under another level it would not see what was edited since it began.
     /// * **Refused edits** leave the transaction as it was: they are undone to a savepoint, and the application may go on
     ///   and commit. The search path is what it was, either way.
     /// * **Dropping the future** halfway leaves the transaction halfway: roll it back.
@@ -53,8 +57,8 @@ impl PostgresStore {
     ///
     /// # Errors
     /// What [`DefinitionStore::apply`] returns; and [`StoreError::Other`] when `client` has no open transaction, when that is
-    /// not READ COMMITTED, or when its database has no such schema. A deadlock with another transaction of the application
-    /// is [`StoreError::Unavailable`]: the whole transaction may be tried again.
+    /// not READ COMMITTED and has to be, or when its database has no such schema. A deadlock with another transaction of
+    /// the application is [`StoreError::Unavailable`]: the whole transaction may be tried again.
     ///
     /// [`DefinitionStore::apply`]: punctual_core::DefinitionStore::apply
     pub async fn apply_in<C: GenericClient + Sync>(
@@ -63,11 +67,13 @@ impl PostgresStore {
         now: Timestamp,
         changes: &[Change],
     ) -> Result<Vec<Applied>, StoreError> {
-        let path = self.enter(client).await?;
+        let asks = asked::are_requests(changes);
+        let path = self.enter(client, asks).await?;
         let (asking, answering) = link::lent();
         let (changes, shared, runtime) = (changes.to_vec(), Arc::clone(&self.shared), Handle::current());
-        let edit = tokio::task::spawn_blocking(move || {
-            Edit::run_lent(asking, runtime, shared, |edit| apply_all(edit, now, &changes))
+        let edit = tokio::task::spawn_blocking(move || match asks {
+            true => Edit::ask_lent(asking, runtime, shared, |edit| asked::ask(edit, now, &changes)),
+            false => Edit::run_lent(asking, runtime, shared, |edit| apply_all(edit, now, &changes)),
         });
         answering.answer(client).await;
         let result = edit
@@ -77,7 +83,7 @@ impl PostgresStore {
     }
 
     /// Sets a savepoint and the search path; returns the search path of before.
-    async fn enter<C: GenericClient + Sync>(&self, client: &C) -> Result<String, StoreError> {
+    async fn enter<C: GenericClient + Sync>(&self, client: &C, asks: bool) -> Result<String, StoreError> {
         const LOOK: &str = "SELECT current_setting('transaction_isolation'), current_setting('search_path'), \
                             to_regclass($1::text) IS NOT NULL";
         let probe = format!("\"{}\".schema_version", self.schema);
@@ -90,7 +96,7 @@ impl PostgresStore {
                 self.schema
             )));
         }
-        if isolation != "read committed" {
+        if isolation != "read committed" && !asks {
             return Err(StoreError::Other(format!(
                 "the given transaction is {}: edits need one that is READ COMMITTED",
                 isolation.to_uppercase()

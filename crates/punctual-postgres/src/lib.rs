@@ -15,6 +15,7 @@
 //! claims at once get disjoint and full batches. See `edit` for the order of locks.
 
 mod accounts;
+mod asked;
 mod claim;
 mod edit;
 mod error;
@@ -47,12 +48,12 @@ use jiff::Timestamp;
 use punctual_core::definition::{Expired, Expiry, Repair};
 use punctual_core::time::to_millis;
 use punctual_core::{
-    Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
-    DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, Insight,
-    InsightsQuery, JobKey, JobKind, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, PoolStatus,
-    Progress, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar,
-    StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId,
-    TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery, definition, lock,
+    Applied, CarriedOut, CarryOut, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
+    DefinitionStore, DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore,
+    Insight, InsightsQuery, JobKey, JobKind, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page,
+    PoolStatus, Progress, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
+    StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity,
+    TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery, definition, lock,
 };
 use tokio::runtime::Handle;
 use tokio_postgres::types::ToSql;
@@ -197,6 +198,14 @@ impl PostgresStore {
         &self,
         work: impl FnOnce(&mut Edit) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.transaction(move |edit| edit.whole(work, "COMMIT")).await
+    }
+
+    /// The same for what takes the edit lock later, or not at all, and commits by itself.
+    async fn transaction<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Edit) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let client = self.client().await?;
         let (shared, runtime) = (Arc::clone(&self.shared), Handle::current());
         // Dropped with this future.
@@ -288,6 +297,10 @@ impl DefinitionStore for PostgresStore {
         let client = self.client().await?;
         let result = lists::state_counts(&client, now).await;
         client.after(result)
+    }
+
+    async fn carry_out(&self, now: Timestamp, which: &CarryOut) -> Result<CarriedOut, StoreError> {
+        asked::carry_out(self, now, which).await
     }
 }
 
@@ -503,6 +516,10 @@ impl ClusterStore for PostgresStore {
 
     fn hears_changes(&self) -> Option<bool> {
         Some(self.listener.hears())
+    }
+
+    fn requests_told(&self) -> bool {
+        self.listener.requests_told()
     }
 
     fn pool_status(&self) -> Option<PoolStatus> {

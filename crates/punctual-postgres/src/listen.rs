@@ -23,13 +23,31 @@ struct Ears {
     /// Whether the server has answered that it listens, and the connection is not known to have ended since. Taken for
     /// granted at first, so that a start is no interruption.
     hearing: AtomicBool,
+    /// Whether requests of applications may wait, and nobody was told yet.
+    requests: AtomicBool,
 }
+
+/// What the nodes are told of requests, before the name of the schema. Of other changes they are told the name alone.
+const REQUESTS: &str = "requests ";
 
 impl Ears {
     fn set(&self, hearing: bool) {
         let before = self.hearing.swap(hearing, Ordering::SeqCst);
+        if hearing {
+            self.requests.store(true, Ordering::SeqCst);
+        }
         // When it listens, something may have happened before; when it stops to, the node must look more often.
         if hearing || before {
+            self.changed.notify_one();
+        }
+    }
+
+    fn told(&self, payload: &str, schema: &str) {
+        let requests = payload.strip_prefix(REQUESTS) == Some(schema);
+        if requests {
+            self.requests.store(true, Ordering::SeqCst);
+        }
+        if requests || payload == schema {
             self.changed.notify_one();
         }
     }
@@ -44,7 +62,11 @@ pub(crate) struct Listener {
 impl Listener {
     pub(crate) fn start(target: Target, schema: &str) -> Self {
         let schema = schema.to_owned();
-        let ears = Arc::new(Ears { changed: Notify::new(), hearing: AtomicBool::new(true) });
+        let ears = Arc::new(Ears {
+            changed: Notify::new(),
+            hearing: AtomicBool::new(true),
+            requests: AtomicBool::new(false),
+        });
         let told = Arc::clone(&ears);
         let task = tokio::spawn(async move { listen_for_ever(target, schema, told).await });
         Self { ears, task }
@@ -53,6 +75,11 @@ impl Listener {
     /// Completes when something changed since the last call.
     pub(crate) async fn changed(&self) {
         self.ears.changed.notified().await;
+    }
+
+    /// Whether requests were told of since this was asked last.
+    pub(crate) fn requests_told(&self) -> bool {
+        self.ears.requests.swap(false, Ordering::SeqCst)
     }
 
     pub(crate) fn hears(&self) -> bool {
@@ -99,7 +126,7 @@ async fn listen(target: &Target, schema: &str, ears: &Ears, heard: &mut bool) ->
                 ears.set(true);
             }
             message = messages.next() => match message {
-                Some(Ok(AsyncMessage::Notification(told))) if told.payload() == schema => ears.changed.notify_one(),
+                Some(Ok(AsyncMessage::Notification(told))) => ears.told(told.payload(), schema),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error).sql(),
                 None => return Ok(()),

@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::error::Sql;
-use crate::rows::{self, code, count, integer};
+use crate::rows::{self, code, count, instant, integer};
 use crate::sql;
 
 type Value = Box<dyn ToSql + Sync + Send>;
@@ -262,5 +262,9 @@ pub(crate) async fn state_counts(client: &Object, now: Timestamp) -> Result<Stat
             TriggerState::Error => &mut counts.error,
         } += count(row.get(2));
     }
+    let requests = client.prepare_cached(sql::RUN_REQUESTS_WAITING).await.sql()?;
+    let requests = client.query_one(&requests, &[]).await.sql()?;
+    counts.requests = count(requests.get(0));
+    counts.requests_since = requests.get::<_, Option<i64>>(1).map(instant);
     Ok(counts)
 }

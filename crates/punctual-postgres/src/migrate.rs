@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_nodes.sql"),
     include_str!("../migrations/0007_ranked_history.sql"),
     include_str!("../migrations/0008_login_failures.sql"),
+    include_str!("../migrations/0009_run_requests.sql"),
 ];
 
 /// The oldest server that has what the statements use.

@@ -31,6 +31,7 @@ struct Seen {
     nodes: Vec<Row>,
     cancelled: Vec<Row>,
     lost: bool,
+    requests: bool,
     store_now: i64,
 }
 
@@ -121,7 +122,8 @@ impl Beat<'_> {
             async { client.query_one(&clock, &[]).await },
         )
         .sql()?;
-        Ok(Seen { nodes, cancelled, lost: lost.get(0), store_now: store_now.get(0) })
+        let (lost, requests) = (lost.get(0), lost.get(1));
+        Ok(Seen { nodes, cancelled, lost, requests, store_now: store_now.get(0) })
     }
 
     fn view(&self, term: Term, seen: &Seen) -> ClusterView {
@@ -137,6 +139,7 @@ impl Beat<'_> {
             cancelled: cancelled.collect(),
             store_now: micros(seen.store_now),
             lost: seen.lost,
+            requests: seen.requests,
         }
     }
 }

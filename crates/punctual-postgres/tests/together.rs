@@ -5,16 +5,23 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use punctual_core::{Change, Concurrency, Data, JobDetail, JobStore, Overlap, Trigger, TriggerKey};
-use punctual_postgres::{Options, PostgresStore};
+use punctual_core::{
+    CarryOut, Change, Concurrency, Data, DefinitionStore, JobDetail, JobStore, Overlap, Trigger, TriggerKey,
+};
+use punctual_postgres::{Options, PostgresStore, tokio_postgres};
 use punctual_testkit::factory::{Hand, at, every, job, schedule};
 
 mod support;
 
 async fn store() -> Arc<dyn JobStore> {
+    opened().await.0
+}
+
+/// The store, and the URL of its database.
+async fn opened() -> (Arc<PostgresStore>, String) {
     let (url, schema) = support::schema();
     let options = Options { schema, max_connections: 12, ..Options::default() };
-    Arc::new(PostgresStore::open(&url, options).await.unwrap())
+    (Arc::new(PostgresStore::open(&url, options).await.unwrap()), url)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -39,11 +46,12 @@ async fn claims_at_once_are_disjoint_and_full() {
     assert_eq!(keys.len(), 400, "none was given out twice");
 }
 
-/// Claims, completions and edits of the same jobs and lanes, as fast as they go: whoever waits for somebody that waits for
+/// Claims, completions, edits, and requests of applications, of the same jobs and lanes, as fast as they go: whoever waits for somebody that waits for
 /// him would be told so by the server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn claims_completions_and_edits_never_deadlock() {
-    let store = store().await;
+    let (postgres, url) = opened().await;
+    let store: Arc<dyn JobStore> = postgres.clone();
     let limited = |n: usize| -> JobDetail {
         let job = job(&format!("job{n}"));
         match n % 4 {
@@ -89,6 +97,26 @@ async fn claims_completions_and_edits_never_deadlock() {
             }
         }));
     }
+    tasks.push(tokio::spawn(async move {
+        let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        for step in 0..60_usize {
+            let tx = client.transaction().await.unwrap();
+            let job = limited(step % 8).key;
+            let again = Change::RunFor {
+                job: job.clone(),
+                trigger: Some(trigger(step % 8, step % 5).key),
+                scheduled_at: at(0),
+                data: Data::empty(),
+            };
+            let changes = [Change::TriggerNow { job, data: Data::empty() }, again];
+            postgres.apply_in(&tx, at(step as i64), &changes).await.unwrap();
+            tx.commit().await.unwrap();
+            let which = CarryOut { node: "one".to_owned(), after: None, limit: 10 };
+            let carried = postgres.carry_out(at(step as i64), &which).await.unwrap();
+            assert_eq!((carried.done, carried.refused.len()), (2, 0));
+        }
+    }));
     for task in tasks {
         task.await.unwrap();
     }

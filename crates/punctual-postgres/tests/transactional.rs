@@ -7,8 +7,8 @@ use std::task::Poll;
 
 use punctual_core::schedule::EventSchedule;
 use punctual_core::{
-    Applied, Change, ChangeError, DefinitionStore, JobDetail, JobKey, StoreError, Trigger, TriggerKey,
-    TriggerQuery,
+    Applied, CarryOut, Change, ChangeError, DefinitionStore, JobDetail, JobKey, StoreError, Trigger,
+    TriggerKey, TriggerQuery,
 };
 use punctual_postgres::tokio_postgres::{AsyncMessage, Client, IsolationLevel, NoTls, connect};
 use punctual_postgres::{Options, PostgresStore};
@@ -43,6 +43,14 @@ impl World {
         format!("orders_{}", self.schema)
     }
 
+    /// Carries out what was asked for, as the nodes do after a commit; how many requests there were.
+    async fn carry_out(&self) -> u64 {
+        let which = CarryOut { node: "n".to_owned(), after: None, limit: 100 };
+        let carried = self.store.carry_out(at(5), &which).await.unwrap();
+        assert_eq!((carried.refused, carried.stuck, carried.next), (vec![], None, None));
+        carried.done
+    }
+
     async fn pending(&self) -> usize {
         let runs = self.store.triggers(&TriggerQuery::default()).await.unwrap().rows;
         runs.iter().filter(|trigger| trigger.pending.is_some()).count()
@@ -63,8 +71,8 @@ async fn listening(world: &World) -> (Client, UnboundedReceiver<String>) {
     tokio::spawn(async move {
         while let Some(Ok(message)) = std::future::poll_fn(|cx| driven.poll_message(cx)).await {
             match message {
-                AsyncMessage::Notification(note) if note.payload() == schema => {
-                    drop(sender.send(schema.clone()))
+                AsyncMessage::Notification(note) if note.payload().ends_with(&schema) => {
+                    drop(sender.send(note.payload().to_owned()))
                 }
                 _ => {}
             }
@@ -82,6 +90,11 @@ fn run() -> Change {
     Change::TriggerNow { job: JobKey::new("job"), data: data(json!({"order": 1})) }
 }
 
+/// A change that takes the edit lock until the end of the transaction, and lets all others do so.
+fn edited(n: i64) -> Change {
+    Change::PutTrigger(Trigger::new(format!("edited{n}").as_str(), "job", every(60)))
+}
+
 async fn one(client: &Client, text: &str) -> String {
     client.query_one(text, &[]).await.unwrap().get(0)
 }
@@ -94,16 +107,21 @@ async fn a_commit_shows_both_and_tells_the_nodes() {
     let tx = world.client.transaction().await.unwrap();
     tx.execute(&format!("INSERT INTO {orders} VALUES (1)"), &[]).await.unwrap();
     let applied = world.store.apply_in(&tx, at(5), &[run(), paid()]).await.unwrap();
-    assert_eq!((applied[0].created, applied[1].created), (1, 1));
-    assert_eq!(applied[0].next_due, Some(at(5)));
+    assert_eq!((applied[0].created, applied[0].next_due), (1, Some(at(5))));
+    assert_eq!(applied[1], Applied::default(), "nobody knows yet how many triggers the event will find");
     // Nobody else sees anything of it yet.
     let node = Hand::register(&(world.store.clone() as _), "n", at(5)).await;
     assert!(node.claim(at(5), 10).await.fires.is_empty());
     assert!(told.try_recv().is_err(), "before the commit there is nothing to look for");
     tx.commit().await.unwrap();
+    assert_eq!(told.recv().await.unwrap(), format!("requests {}", world.schema));
+    assert!(node.renew(at(5)).await.requests, "whoever missed that finds it out with the next heartbeat");
+    assert_eq!(world.carry_out().await, 2);
     assert_eq!(told.recv().await.unwrap(), world.schema);
+    assert!(!node.renew(at(5)).await.requests);
     let fires = node.claim(at(5), 10).await.fires;
     assert_eq!(fires.len(), 2);
+    assert!(fires.iter().any(|fire| Some(&fire.trigger) == applied[0].pending.as_ref()), "{fires:?}");
     assert!(fires.iter().all(|fire| fire.data().unwrap().as_str() == r#"{"order":1}"#));
     assert_eq!(one(&world.client, &format!("SELECT count(*)::text FROM {orders}")).await, "1");
 }
@@ -142,7 +160,8 @@ async fn a_refused_edit_leaves_the_transaction_usable() {
     tx.execute(&format!("INSERT INTO {orders} VALUES (2)"), &[]).await.unwrap();
     world.store.apply_in(&tx, at(5), &[paid()]).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(world.pending().await, 1, "only what was not refused");
+    assert_eq!(world.carry_out().await, 1, "only what was not refused");
+    assert_eq!(world.pending().await, 1);
     assert_eq!(one(&world.client, &format!("SELECT count(*)::text FROM {orders}")).await, "2");
 }
 
@@ -169,6 +188,7 @@ async fn settings_and_names_of_the_application_stay_its_own() {
         }
         assert_eq!(one(&world.client, "SHOW search_path").await, "pg_catalog, public");
     }
+    assert_eq!(world.carry_out().await, 1);
     assert_eq!(world.pending().await, 1);
 }
 
@@ -205,7 +225,7 @@ async fn transactions_that_wait_for_each_other_all_get_through() {
         tokio::spawn(async move {
             let mut client = connection(&url).await;
             let tx = client.transaction().await.unwrap();
-            store.apply_in(&tx, at(n), &[run()]).await.unwrap();
+            store.apply_in(&tx, at(n), &[run(), edited(n)]).await.unwrap();
             tx.commit().await.unwrap();
         })
     });
@@ -220,10 +240,10 @@ async fn a_given_up_call_stores_nothing() {
     let mut world = World::new().await;
     let (mut other, look) = (connection(&world.url).await, connection(&world.url).await);
     let before = other.transaction().await.unwrap();
-    world.store.apply_in(&before, at(5), &[run()]).await.unwrap();
+    world.store.apply_in(&before, at(5), &[edited(1)]).await.unwrap();
     let pid: i32 = world.client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
     let tx = world.client.transaction().await.unwrap();
-    let changes = [run()];
+    let changes = [run(), edited(2)];
     let mut call = Box::pin(world.store.apply_in(&tx, at(5), &changes));
     let waiting = "SELECT 1 FROM pg_locks WHERE pid = $1 AND locktype = 'advisory' AND NOT granted";
     loop {
@@ -249,12 +269,15 @@ async fn connections_that_cannot_be_used_are_refused_with_the_reason() {
     world.client.batch_execute("BEGIN").await.unwrap();
     world.store.apply_in(&world.client, at(5), &[run()]).await.unwrap();
     world.client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(world.carry_out().await, 1);
     assert_eq!(world.pending().await, 1);
     let strict = world.client.build_transaction().isolation_level(IsolationLevel::Serializable);
     let tx = strict.start().await.unwrap();
-    let refused = world.store.apply_in(&tx, at(5), &[run()]).await.unwrap_err().to_string();
+    let refused = world.store.apply_in(&tx, at(5), &[edited(1)]).await.unwrap_err().to_string();
     assert!(refused.contains("SERIALIZABLE") && refused.contains("READ COMMITTED"), "{refused}");
-    tx.rollback().await.unwrap();
+    world.store.apply_in(&tx, at(5), &[run()]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(world.carry_out().await, 1, "what only adds a request does not mind");
     world.client.batch_execute(&format!("CREATE DATABASE \"other_{}\"", world.schema)).await.unwrap();
     let mut config: punctual_postgres::tokio_postgres::Config = world.url.parse().unwrap();
     config.dbname(format!("other_{}", world.schema));

@@ -12,13 +12,13 @@ use punctual_core::accounts::rules::Failures;
 use punctual_core::accounts::{ApiToken, Group, SecretHash, Session, User};
 use punctual_core::definition::{Expired, Expiry, Repair};
 use punctual_core::{
-    Account, AccountChange, AccountRetention, AccountStore, Applied, AuditQuery, AuditRow, Change, Claim,
-    Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore, DueKind, Fire, FireId,
-    FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, Insight, InsightsQuery, JobKey, JobQuery,
-    JobStore, LockAnswer, LockRequest, NewTaskRun, Node, Page, Paging, PoolStatus, Progress, PrunedAccounts,
-    Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob,
-    StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery,
-    TaskRunStatus, Term, TriggerKey, TriggerQuery,
+    Account, AccountChange, AccountRetention, AccountStore, Applied, AuditQuery, AuditRow, CarriedOut,
+    CarryOut, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
+    DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, Insight,
+    InsightsQuery, JobKey, JobQuery, JobStore, LockAnswer, LockRequest, NewTaskRun, Node, Page, Paging,
+    PoolStatus, Progress, PrunedAccounts, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
+    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun,
+    TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery,
 };
 use punctual_core::{Keyed, KeyedRequest, RequestStore};
 use tokio::sync::{Notify, watch};
@@ -195,6 +195,10 @@ impl DefinitionStore for FaultyStore {
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
         self.pass().await?.state_counts(now).await
     }
+
+    async fn carry_out(&self, now: Timestamp, which: &CarryOut) -> Result<CarriedOut, StoreError> {
+        self.pass().await?.carry_out(now, which).await
+    }
 }
 
 #[async_trait]
@@ -344,6 +348,10 @@ impl ClusterStore for FaultyStore {
 
     fn hears_changes(&self) -> Option<bool> {
         self.hearing().or_else(|| self.inner.hears_changes())
+    }
+
+    fn requests_told(&self) -> bool {
+        self.inner.requests_told()
     }
 
     fn pool_status(&self) -> Option<PoolStatus> {

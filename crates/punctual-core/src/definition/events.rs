@@ -15,9 +15,7 @@ pub(super) fn emit<T: DefinitionTx>(
     event: &str,
     payload: &Data,
 ) -> Result<Applied, T::Error> {
-    if !EventSchedule::is_name(event) {
-        return Err(ChangeError::InvalidEventName(event.chars().take(80).collect()).into());
-    }
+    check_name(event)?;
     let mut applied = Applied::default();
     let mut runs = Vec::new();
     for mut trigger in tx.triggers_on_event(event)? {
@@ -43,6 +41,13 @@ pub(super) fn emit<T: DefinitionTx>(
         applied.next_due = Some(now);
     }
     Ok(applied)
+}
+
+pub(super) fn check_name(event: &str) -> Result<(), ChangeError> {
+    if EventSchedule::is_name(event) {
+        return Ok(());
+    }
+    Err(ChangeError::InvalidEventName(event.chars().take(80).collect()))
 }
 
 /// Whether events of this moment concern the trigger: within its start (included) and end (excluded), and no time that

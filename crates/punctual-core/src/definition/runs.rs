@@ -1,36 +1,11 @@
-//! Runs asked for by hand, and fires that have ended.
+//! Fires that have ended.
 
 use jiff::Timestamp;
 
 use super::DefinitionTx;
-use super::triggers::{calendar_of, lane_of};
+use super::triggers::calendar_of;
 use crate::time::whole_millis;
-use crate::{Applied, ChangeError, Data, JobKey, StoredTrigger, TriggerKey, TriggerState, firing, pending};
-
-pub(super) fn trigger_now<T: DefinitionTx>(
-    tx: &mut T,
-    now: Timestamp,
-    key: &JobKey,
-    (trigger, scheduled_at): (Option<&TriggerKey>, Timestamp),
-    data: &Data,
-) -> Result<Applied, T::Error> {
-    let Some(job) = tx.job(key)? else { return Err(ChangeError::NoSuchJob(key.clone()).into()) };
-    let stored = match trigger {
-        None => None,
-        Some(key) => tx.trigger(key)?.filter(|stored| stored.job_id == job.id && stored.readable),
-    };
-    let data = match stored {
-        None => data.clone(),
-        Some(stored) => stored.definition.data.merged(data).map_err(|error| {
-            ChangeError::InvalidTrigger(stored.definition.key.clone(), format!("its data: {error}"))
-        })?,
-    };
-    let run = pending::by_hand(tx.next_id()?, &job, (trigger, scheduled_at), data, now);
-    lane_of(job.id, &job.detail, &run.definition)?;
-    tx.insert_trigger(&run)?;
-    let name = run.definition.key;
-    Ok(Applied { created: 1, pending: Some(name), next_due: Some(now), ..Applied::default() })
-}
+use crate::{Applied, StoredTrigger, TriggerKey, TriggerState, firing};
 
 /// A fire of a trigger has ended for good at `now`: if the trigger waited for that, its next fire time is set. Stores
 /// call this for fires whose [`crate::Then`] says so, and for those that recovery closes.

@@ -1,0 +1,1 @@
+SELECT count(*), min(written_at) FROM run_requests
