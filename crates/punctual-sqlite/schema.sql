@@ -216,11 +216,16 @@ CREATE INDEX task_history_lane ON task_history (lane_id) WHERE status = 0 AND la
 
 CREATE INDEX task_history_open ON task_history (job_id) WHERE status = 0;
 
+CREATE INDEX task_history_origin ON task_history (origin) WHERE origin <> id;
+
 CREATE INDEX task_history_parent ON task_history (parent_id) WHERE parent_id IS NOT NULL;
 
 CREATE INDEX task_history_run ON task_history (run_id) WHERE run_id IS NOT NULL;
 
 CREATE INDEX task_history_started_at ON task_history (started_at);
+
+CREATE INDEX task_history_trigger ON task_history (trigger_group, trigger_name, started_at, scheduled_at)
+    WHERE trigger_name IS NOT NULL;
 
 CREATE TABLE task_names (name TEXT PRIMARY KEY) WITHOUT ROWID;
 

@@ -9,9 +9,6 @@ use crate::{
     Cause, FireId, JobKey, JobKind, SkipReason, TaskHistory, TaskRunId, TaskStatus, TriggerKey, TriggerState,
 };
 
-/// Longer pages are read by sorting all rows that match.
-const LONGEST_PAGE: u64 = 10_000;
-
 /// Which part of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Paging {
@@ -162,6 +159,9 @@ impl HistoryQuery {
     pub const NO_PLACE: &str =
         "rows in the order by task can be skipped by their number only: give an offset";
 
+    /// Longer pages are read by sorting all rows that match, each read whole.
+    pub const LONGEST_PAGE: u64 = 10_000;
+
     /// The part of the order that is asked for.
     pub fn part(&self) -> Part {
         Part { descending: self.descending, after: self.after, paging: self.paging }
@@ -182,7 +182,7 @@ impl HistoryQuery {
         };
         *self == plain
             && HistorySort::RANKED.contains(&self.sort)
-            && self.paging.limit.is_some_and(|limit| limit <= LONGEST_PAGE)
+            && self.paging.limit.is_some_and(|limit| limit <= Self::LONGEST_PAGE)
     }
 
     /// The statuses of ended rows that it matches.

@@ -4,9 +4,9 @@ use deadpool_postgres::Object;
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts,
-    StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort,
-    TriggerQuery, TriggerState,
+    FireId, HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange,
+    StateCounts, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery,
+    TaskRunSort, TriggerQuery, TriggerState,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -24,6 +24,8 @@ struct Filter {
     values: Vec<Value>,
     /// What the rows have to fulfil in addition, without being counted otherwise.
     beyond: Option<(String, [i64; 2])>,
+    /// Whether a page is found by the ids of its rows: those before it need not be read whole then.
+    by_id: bool,
 }
 
 impl Filter {
@@ -67,13 +69,21 @@ impl Filter {
             self.push(&condition, vec![Box::new(value), Box::new(id)]);
         }
         let conditions = &self.conditions;
-        let mut text = format!("SELECT {columns} FROM {from}{conditions} ORDER BY {order}");
+        let mut rest = format!("FROM {from}{conditions} ORDER BY {order}");
         if let Some(limit) = paging.limit {
             self.values.push(Box::new(integer(limit)));
-            text.push_str(&format!(" LIMIT ${}", self.values.len()));
+            rest.push_str(&format!(" LIMIT ${}", self.values.len()));
         }
         self.values.push(Box::new(integer(paging.offset)));
-        text.push_str(&format!(" OFFSET ${}", self.values.len()));
+        rest.push_str(&format!(" OFFSET ${}", self.values.len()));
+        let text = match (paging.limit, self.by_id) {
+            (Some(limit), true) if limit <= HistoryQuery::LONGEST_PAGE => {
+                format!(
+                    "SELECT {columns} FROM {from} WHERE id = ANY(ARRAY(SELECT id {rest})) ORDER BY {order}"
+                )
+            }
+            _ => format!("SELECT {columns} {rest}"),
+        };
         let statement = client.prepare_cached(&text).await.sql()?;
         let rows = client.query(&statement, &params(&self.values)).await.sql()?;
         Ok(Page { rows: rows.iter().map(read).collect(), total: count(total) })
@@ -139,7 +149,7 @@ pub(crate) async fn triggers(
 }
 
 pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
-    let mut filter = Filter::default();
+    let mut filter = Filter { by_id: true, ..Filter::default() };
     filter.add("task = ?", query.task.clone());
     filter.add("status = ?", query.status.map(|status| code(status.code())));
     filter.key("job_group = ? AND job_name = ?", query.job.as_ref().map(|key| (key.group(), key.name())));
@@ -148,7 +158,11 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
     filter.add("scheduled_at >= ?", query.scheduled_from.map(to_millis));
     filter.add("scheduled_at <= ?", query.scheduled_to.map(to_millis));
     filter.add("started_at >= ?", query.started_from.map(to_millis));
-    filter.add("origin = ?", query.origin.map(|origin| origin.0));
+    if let Some(FireId(origin)) = query.origin {
+        // The first attempt is its own origin; the index has the others.
+        let condition = "((id = ? AND origin = id) OR (origin = ? AND origin <> id))";
+        filter.push(condition, vec![Box::new(origin), Box::new(origin)]);
+    }
     filter.add("parent_id = ?", query.parent.map(|parent| parent.0));
     filter.add("run_id = ?", query.run.map(|run| run.0));
     let order = match (query.sort, query.descending) {

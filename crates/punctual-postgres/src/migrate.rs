@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0007_ranked_history.sql"),
     include_str!("../migrations/0008_login_failures.sql"),
     include_str!("../migrations/0009_run_requests.sql"),
+    include_str!("../migrations/0010_history_of_triggers.sql"),
 ];
 
 /// The oldest server that has what the statements use.

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange, StateCounts,
-    StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort,
-    TriggerQuery, TriggerState,
+    FireId, HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange,
+    StateCounts, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery,
+    TaskRunSort, TriggerQuery, TriggerState,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -23,6 +23,8 @@ struct Filter {
     values: Vec<Value>,
     /// What the rows have to fulfil in addition, without being counted otherwise.
     beyond: Option<(String, [Value; 2])>,
+    /// Whether a page is found by the ids of its rows: those before it need not be read whole then.
+    by_id: bool,
 }
 
 impl Filter {
@@ -69,10 +71,15 @@ impl Filter {
         }
         self.values.push(limit.into());
         self.values.push(integer(paging.offset).into());
+        let rest = format!("FROM {from}{rows_filter} ORDER BY {order} LIMIT ? OFFSET ?");
+        let text = match (paging.limit, self.by_id) {
+            (Some(limit), true) if limit <= HistoryQuery::LONGEST_PAGE => {
+                format!("SELECT {columns} FROM {from} WHERE id IN (SELECT id {rest}) ORDER BY {order}")
+            }
+            _ => format!("SELECT {columns} {rest}"),
+        };
         let rows = connection
-            .prepare_cached(&format!(
-                "SELECT {columns} FROM {from}{rows_filter} ORDER BY {order} LIMIT ? OFFSET ?"
-            ))
+            .prepare_cached(&text)
             .and_then(|mut statement| statement.query_map(params_from_iter(&self.values), read)?.collect())
             .sql()?;
         Ok(Page { rows, total: count(total) })
@@ -130,7 +137,7 @@ pub(crate) fn history(
     if query.is_ranked() {
         return crate::ranked::read::history(connection, query);
     }
-    let mut filter = Filter::default();
+    let mut filter = Filter { by_id: true, ..Filter::default() };
     filter.add("task = ?", query.task.clone());
     filter.add("status = ?", query.status.map(punctual_core::TaskStatus::code));
     filter.key("job_group = ? AND job_name = ?", query.job.as_ref().map(|key| (key.group(), key.name())));
@@ -139,7 +146,11 @@ pub(crate) fn history(
     filter.add("scheduled_at >= ?", query.scheduled_from.map(to_millis));
     filter.add("scheduled_at <= ?", query.scheduled_to.map(to_millis));
     filter.add("started_at >= ?", query.started_from.map(to_millis));
-    filter.add("origin = ?", query.origin.map(|origin| origin.0));
+    if let Some(FireId(origin)) = query.origin {
+        // The first attempt is its own origin; the index has the others.
+        filter.conditions.push("((id = ? AND origin = id) OR (origin = ? AND origin <> id))");
+        filter.values.extend([origin.into(), origin.into()]);
+    }
     filter.add("parent_id = ?", query.parent.map(|parent| parent.0));
     filter.add("run_id = ?", query.run.map(|run| run.0));
     let order = match (query.sort, query.descending) {

@@ -33,9 +33,13 @@ pub(crate) struct Args {
 const CHUNK: u64 = 10_000;
 /// Tasks; the first is the most frequent.
 const TASKS: u64 = 50;
+/// Triggers of each task.
+const TRIGGERS: u64 = 40;
 /// The rows lie in so many days.
 const DAYS: i64 = 90;
 const DAY_MS: i64 = 86_400_000;
+/// A fixed end, 2026-06-01T00:00:00Z: the same rows each time. It is the beginning of a day.
+const END_MS: i64 = 20_605 * DAY_MS;
 
 /// Numbers that look random and are the same each time.
 struct Dice(u64);
@@ -63,6 +67,10 @@ fn task(dice: &mut Dice, sums: &[f64]) -> u64 {
     sums.partition_point(|sum| *sum < at) as u64
 }
 
+fn trigger(task: &str, number: u64) -> TriggerKey {
+    TriggerKey::stored("bench", format!("{task}-{number:02}"))
+}
+
 fn row(dice: &mut Dice, sums: &[f64], started_at: i64) -> TaskHistory {
     let number = task(dice, sums);
     // The middle of the durations is 20 ms to 20 s, by task; one in forty takes seven times as long or longer.
@@ -74,6 +82,7 @@ fn row(dice: &mut Dice, sums: &[f64], started_at: i64) -> TaskHistory {
         _ => (TaskStatus::Unknown, false),
     };
     let name = format!("task-{number:02}");
+    let trigger = trigger(&name, dice.below(TRIGGERS));
     let job = JobKey::stored("bench", name.clone());
     TaskHistory {
         id: FireId(0),
@@ -85,7 +94,7 @@ fn row(dice: &mut Dice, sums: &[f64], started_at: i64) -> TaskHistory {
         details: None,
         db_id: None,
         job: Some(job),
-        trigger: Some(TriggerKey::stored("bench", name)),
+        trigger: Some(trigger),
         scheduled_at: Some(from_millis(started_at)),
         node: "bench-1".to_owned(),
         term: None,
@@ -132,6 +141,15 @@ fn some_task(dice: &mut Dice) -> Option<String> {
     Some(format!("task-{:02}", dice.below(TASKS)))
 }
 
+fn some_trigger(dice: &mut Dice) -> Option<TriggerKey> {
+    let task = some_task(dice)?;
+    Some(trigger(&task, dice.below(TRIGGERS)))
+}
+
+fn some_fire(dice: &mut Dice, rows: u64) -> FireId {
+    FireId(i64::try_from(dice.below(rows)).unwrap_or_default())
+}
+
 fn anywhere(rows: u64, dice: &mut Dice) -> Paging {
     Paging { limit: Some(50), offset: dice.below(rows) }
 }
@@ -142,7 +160,7 @@ fn sorted(dice: &mut Dice, query: HistoryQuery) -> HistoryQuery {
     HistoryQuery { sort, descending: dice.below(2) == 0, ..query }
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: &[Kind] = &[
     ("first page, newest first", |_, _| HistoryQuery {
         paging: Paging::first(50),
         ..HistoryQuery::default()
@@ -190,6 +208,38 @@ const KINDS: [Kind; 9] = [
         let (task, status) = (some_task(dice), Some(TaskStatus::Failed));
         sorted(dice, HistoryQuery { task, status, paging, ..HistoryQuery::default() })
     }),
+    ("first page of a trigger, newest first", |dice, _| HistoryQuery {
+        trigger: some_trigger(dice),
+        paging: Paging::first(50),
+        ..HistoryQuery::default()
+    }),
+    ("any page of a trigger by start", |dice, rows| HistoryQuery {
+        trigger: some_trigger(dice),
+        descending: dice.below(2) == 0,
+        paging: anywhere(rows / 60 / TRIGGERS, dice),
+        ..HistoryQuery::default()
+    }),
+    ("first page of a trigger and status", |dice, _| HistoryQuery {
+        trigger: some_trigger(dice),
+        status: Some(TaskStatus::Failed),
+        paging: Paging::first(50),
+        ..HistoryQuery::default()
+    }),
+    ("one instant of a trigger", |dice, rows| {
+        let at = Some(from_millis(END_MS - DAYS * DAY_MS + dice.below(rows) as i64));
+        let trigger = some_trigger(dice);
+        HistoryQuery { trigger, scheduled_from: at, scheduled_to: at, ..HistoryQuery::default() }
+    }),
+    ("attempts of a fire", |dice, rows| HistoryQuery {
+        origin: Some(some_fire(dice, rows)),
+        paging: Paging::first(50),
+        ..HistoryQuery::default()
+    }),
+    ("children of a row", |dice, rows| HistoryQuery {
+        parent: Some(some_fire(dice, rows)),
+        paging: Paging::first(50),
+        ..HistoryQuery::default()
+    }),
 ];
 
 fn insights(number: usize, dice: &mut Dice, end: Timestamp) -> InsightsQuery {
@@ -215,8 +265,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let place = Place::of(&args.store)?;
     let filled = place.open_filled(args.filled).await?;
     let clock = SystemClock::new();
-    // A fixed end: the same rows each time. It is the beginning of a day.
-    let end: Timestamp = "2026-06-01T00:00:00Z".parse()?;
+    let end = from_millis(END_MS);
     if !args.filled {
         let started = clock.monotonic();
         fill(&filled, args.rows, end).await?;
@@ -228,7 +277,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(found == args.rows, "{found} rows in the history instead of {}: no figure", args.rows);
     let mut dice = Dice(5);
     let mut results = Map::new();
-    for (name, make) in KINDS {
+    for (name, make) in KINDS.iter().copied() {
         let mut times = Vec::new();
         for _ in 0..args.questions {
             let query = make(&mut dice, args.rows);
@@ -270,6 +319,8 @@ fn check(query: &HistoryQuery, rows: Vec<TaskHistory>, total: u64) -> anyhow::Re
         query.task.as_ref().is_none_or(|task| *task == row.task)
             && query.status.is_none_or(|status| status == row.status)
             && query.job.as_ref().is_none_or(|job| row.job.as_ref() == Some(job))
+            && query.trigger.as_ref().is_none_or(|trigger| row.trigger.as_ref() == Some(trigger))
+            && query.started_from.is_none_or(|from| row.started_at >= from)
     };
     ensure!(rows.iter().all(fits), "a row does not match {query:?}");
     Ok(())
