@@ -1,5 +1,7 @@
 //! Questions to a store: filters, order and pages.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 
 use crate::insights::Series;
@@ -73,7 +75,8 @@ pub struct TriggerQuery {
     pub paging: Paging,
 }
 
-/// The column by which the history is ordered; ties go by id in the same direction.
+/// The column by which the history is ordered. Rows of one task or status go by their start, and all ties by id, in the
+/// same direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HistorySort {
     /// When rows started.
@@ -90,8 +93,18 @@ pub enum HistorySort {
 }
 
 impl HistorySort {
-    /// The orders in which any page is found quickly ([`crate::ranking`]), in the order of their codes.
-    pub const RANKED: [Self; 3] = [Self::StartedAt, Self::EndedAt, Self::Duration];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::StartedAt, Self::EndedAt, Self::Duration, Self::Task, Self::Status];
+    /// Those that stores keep lists of ([`crate::ranking`]), in the order of their codes.
+    pub const LISTED: [Self; 3] = [Self::StartedAt, Self::EndedAt, Self::Duration];
+
+    /// The order of the lists that this one is made of.
+    pub fn listed(self) -> Self {
+        match self {
+            Self::Task | Self::Status => Self::StartedAt,
+            listed => listed,
+        }
+    }
 
     /// The number in stores.
     pub fn code(self) -> i16 {
@@ -104,18 +117,24 @@ impl HistorySort {
         }
     }
 
-    /// Where a row stands in this order. In that by task, which is no number, only rows of one task can be compared.
+    /// Where a row stands in this order; in those by task and status, among the rows of its task or status.
     pub fn place(self, row: &TaskHistory) -> Place {
         let value = match self {
-            Self::StartedAt => to_millis(row.started_at),
+            Self::StartedAt | Self::Task | Self::Status => to_millis(row.started_at),
             Self::EndedAt => row.ended_at.map_or(i64::MAX, to_millis),
             Self::Duration => row.duration_ms.map_or(i64::MAX, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
-            Self::Task => 0,
-            // In the order of the words: failed, started, success, unknown.
-            Self::Status if row.status == TaskStatus::Failed => -1,
-            Self::Status => row.status.code(),
         };
         Place { value, id: row.id.0 }
+    }
+
+    /// Which of two rows comes first when the order is ascending.
+    pub fn compare(self, one: &TaskHistory, other: &TaskHistory) -> Ordering {
+        let piece = match self {
+            Self::Task => one.task.cmp(&other.task),
+            Self::Status => one.status.as_str().cmp(other.status.as_str()),
+            Self::StartedAt | Self::EndedAt | Self::Duration => Ordering::Equal,
+        };
+        piece.then_with(|| self.place(one).cmp(&self.place(other)))
     }
 }
 
@@ -148,16 +167,16 @@ pub struct HistoryQuery {
     pub descending: bool,
     /// Only rows that come after this place in the order ([`HistorySort::place`] of the last row of the page before): so
     /// rows that are added or deleted meanwhile neither repeat nor hide others. The total counts all rows. Not in the
-    /// order by task.
+    /// orders by task and status.
     pub after: Option<Place>,
     /// Which part.
     pub paging: Paging,
 }
 
 impl HistoryQuery {
-    /// What a store answers that is asked for rows after a place in the order by task.
+    /// What a store answers that is asked for rows after a place in the order by task or status.
     pub const NO_PLACE: &str =
-        "rows in the order by task can be skipped by their number only: give an offset";
+        "rows in the order by task or status can be skipped by their number only: give an offset";
 
     /// Longer pages are read by sorting all rows that match, each read whole.
     pub const LONGEST_PAGE: u64 = 10_000;
@@ -165,6 +184,16 @@ impl HistoryQuery {
     /// The part of the order that is asked for.
     pub fn part(&self) -> Part {
         Part { descending: self.descending, after: self.after, paging: self.paging }
+    }
+
+    /// Whether it asks for rows after a place in an order that has none ([`Self::NO_PLACE`]).
+    pub fn has_no_place(&self) -> bool {
+        self.after.is_some() && self.sort != self.sort.listed()
+    }
+
+    /// Whether it filters by neither task nor job.
+    pub fn is_of_all_series(&self) -> bool {
+        self.task.is_none() && self.job.is_none()
     }
 
     /// Whether task, job and status are all that it filters by, and the page is so short that it is worth looking for its
@@ -181,7 +210,7 @@ impl HistoryQuery {
             ..Self::default()
         };
         *self == plain
-            && HistorySort::RANKED.contains(&self.sort)
+            && !self.has_no_place()
             && self.paging.limit.is_some_and(|limit| limit <= Self::LONGEST_PAGE)
     }
 

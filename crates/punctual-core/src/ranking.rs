@@ -8,7 +8,11 @@
 //!
 //! Everything here is arithmetic on what a store has read.
 
+mod pieces;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+pub use pieces::{Open, Piece, pages, pieces};
 
 use crate::insights::Rollup;
 use crate::{HistorySort, Paging, TaskStatus};
@@ -70,10 +74,9 @@ impl Noted {
     /// Its place in an order.
     pub fn place(&self, sort: HistorySort) -> Place {
         let value = match sort {
-            HistorySort::StartedAt => self.started_at,
+            HistorySort::StartedAt | HistorySort::Task | HistorySort::Status => self.started_at,
             HistorySort::EndedAt => self.ended_at.unwrap_or(i64::MAX),
             HistorySort::Duration => self.duration_ms.unwrap_or(i64::MAX),
-            HistorySort::Task | HistorySort::Status => 0,
         };
         Place { value, id: self.id }
     }
@@ -307,9 +310,12 @@ impl Plan {
     }
 }
 
+/// Places, each with the number of its list.
+type InLists = Vec<(usize, Place)>;
+
 /// Of the noted rows those that belong to some lists of one order: the places that no fence counts, and those that one
-/// still counts, with the number of their list. A list of series 0 stands for all series.
-pub fn unfolded(noted: &[Noted], lists: &[List], sort: HistorySort) -> (Vec<Place>, Vec<(usize, Place)>) {
+/// still counts. A list of series 0 stands for all series.
+fn unfolded(noted: &[Noted], lists: &[List], sort: HistorySort) -> (InLists, InLists) {
     let numbers: HashMap<(i16, i64), usize> =
         lists.iter().enumerate().map(|(number, list)| ((list.status, list.series), number)).collect();
     let list_of = |row: &Noted| {
@@ -325,7 +331,7 @@ pub fn unfolded(noted: &[Noted], lists: &[List], sort: HistorySort) -> (Vec<Plac
     for row in noted {
         let Some(list) = list_of(row) else { continue };
         match row.gone {
-            false if !gone.contains(&row.id) => fresh.push(row.place(sort)),
+            false if !gone.contains(&row.id) => fresh.push((list, row.place(sort))),
             true if !ended.contains(&row.id) => lost.push((list, row.place(sort))),
             _ => {}
         }
@@ -356,7 +362,7 @@ impl Folding {
         let ended: HashSet<i64> = noted.iter().filter(|row| !row.gone).map(|row| row.id).collect();
         let gone: HashSet<i64> = noted.iter().filter(|row| row.gone).map(|row| row.id).collect();
         for row in noted.iter().filter(|row| !(ended.contains(&row.id) && gone.contains(&row.id))) {
-            for sort in HistorySort::RANKED {
+            for sort in HistorySort::LISTED {
                 let list = List { sort: sort.code(), status: status(row), series: row.series };
                 let places = if row.gone { &mut folding.removed } else { &mut folding.added };
                 places.insert((list, row.place(sort)));

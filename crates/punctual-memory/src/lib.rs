@@ -186,6 +186,9 @@ impl HistoryStore for MemoryStore {
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
+        if query.has_no_place() {
+            return Err(StoreError::Other(HistoryQuery::NO_PLACE.to_owned()));
+        }
         Ok(queries::history(&self.state(), query))
     }
 

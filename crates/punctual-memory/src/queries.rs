@@ -7,9 +7,9 @@ use punctual_core::insights::{Collector, Series};
 use punctual_core::ranking::Noted;
 use punctual_core::time::to_millis;
 use punctual_core::{
-    Cause, HistoryQuery, HistorySort, Insight, InsightsQuery, JobKind, JobQuery, Page, Paging, SkippedQuery,
-    SkippedRange, StateCounts, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery,
-    TaskRunSort, TaskStatus, TriggerQuery, TriggerState,
+    Cause, HistoryQuery, Insight, InsightsQuery, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange,
+    StateCounts, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery, TaskRunSort,
+    TaskStatus, TriggerQuery, TriggerState,
 };
 
 use crate::state::State;
@@ -102,10 +102,7 @@ pub(crate) fn history(state: &State, query: &HistoryQuery) -> Page<TaskHistory> 
         })
         .cloned()
         .collect();
-    rows.sort_by_cached_key(|row| {
-        let task = if query.sort == HistorySort::Task { row.task.clone() } else { String::new() };
-        (task, query.sort.place(row))
-    });
+    rows.sort_by(|one, other| query.sort.compare(one, other));
     if query.descending {
         rows.reverse();
     }

@@ -172,19 +172,22 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
         (HistorySort::EndedAt, false) => "ended_at NULLS LAST, id",
         (HistorySort::Duration, true) => "duration_ms DESC NULLS FIRST, id DESC",
         (HistorySort::Duration, false) => "duration_ms NULLS LAST, id",
-        (HistorySort::Task, true) => "task COLLATE \"C\" DESC, id DESC",
-        (HistorySort::Task, false) => "task COLLATE \"C\", id",
+        (HistorySort::Task, true) => "task COLLATE \"C\" DESC, started_at DESC, id DESC",
+        (HistorySort::Task, false) => "task COLLATE \"C\", started_at, id",
         // In the order of the words: failed, started, success, unknown.
-        (HistorySort::Status, true) => "(CASE status WHEN 2 THEN -1 ELSE status END) DESC, id DESC",
-        (HistorySort::Status, false) => "(CASE status WHEN 2 THEN -1 ELSE status END), id",
+        (HistorySort::Status, true) => {
+            "(CASE status WHEN 2 THEN -1 ELSE status END) DESC, started_at DESC, id DESC"
+        }
+        (HistorySort::Status, false) => "(CASE status WHEN 2 THEN -1 ELSE status END), started_at, id",
     };
     if let Some(after) = query.after {
         let value = match query.sort {
             HistorySort::StartedAt => "started_at",
             HistorySort::EndedAt => "coalesce(ended_at, 9223372036854775807)",
             HistorySort::Duration => "coalesce(duration_ms, 9223372036854775807)",
-            HistorySort::Status => "CASE status WHEN 2 THEN -1 ELSE status END",
-            HistorySort::Task => return Err(StoreError::Other(HistoryQuery::NO_PLACE.to_owned())),
+            HistorySort::Task | HistorySort::Status => {
+                return Err(StoreError::Other(HistoryQuery::NO_PLACE.to_owned()));
+            }
         };
         let side = if query.descending { '<' } else { '>' };
         filter.beyond = Some((format!("({value}, id) {side} (?, ?)"), [after.value, after.id]));

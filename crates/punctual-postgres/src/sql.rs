@@ -35,6 +35,7 @@ statements! {
     DUE_UPDATE = "due_update",
     FENCES = "fences",
     FENCES_PUT = "fences_put",
+    FENCES_SUM = "fences_sum",
     GATES_CLOSE = "gates_close",
     GATES_DUE = "gates_due",
     GATES_OF = "gates_of",

@@ -160,19 +160,22 @@ pub(crate) fn history(
         (HistorySort::EndedAt, false) => "ended_at IS NULL, ended_at, id",
         (HistorySort::Duration, true) => "duration_ms IS NULL DESC, duration_ms DESC, id DESC",
         (HistorySort::Duration, false) => "duration_ms IS NULL, duration_ms, id",
-        (HistorySort::Task, true) => "task DESC, id DESC",
-        (HistorySort::Task, false) => "task, id",
+        (HistorySort::Task, true) => "task DESC, started_at DESC, id DESC",
+        (HistorySort::Task, false) => "task, started_at, id",
         // In the order of the words: failed, started, success, unknown.
-        (HistorySort::Status, true) => "(CASE status WHEN 2 THEN -1 ELSE status END) DESC, id DESC",
-        (HistorySort::Status, false) => "(CASE status WHEN 2 THEN -1 ELSE status END), id",
+        (HistorySort::Status, true) => {
+            "(CASE status WHEN 2 THEN -1 ELSE status END) DESC, started_at DESC, id DESC"
+        }
+        (HistorySort::Status, false) => "(CASE status WHEN 2 THEN -1 ELSE status END), started_at, id",
     };
     if let Some(after) = query.after {
         let value = match query.sort {
             HistorySort::StartedAt => "started_at",
             HistorySort::EndedAt => "coalesce(ended_at, 9223372036854775807)",
             HistorySort::Duration => "coalesce(duration_ms, 9223372036854775807)",
-            HistorySort::Status => "CASE status WHEN 2 THEN -1 ELSE status END",
-            HistorySort::Task => return Err(StoreError::Other(HistoryQuery::NO_PLACE.to_owned())),
+            HistorySort::Task | HistorySort::Status => {
+                return Err(StoreError::Other(HistoryQuery::NO_PLACE.to_owned()));
+            }
         };
         let side = if query.descending { '<' } else { '>' };
         filter.beyond = Some((format!("({value}, id) {side} (?, ?)"), [after.value.into(), after.id.into()]));

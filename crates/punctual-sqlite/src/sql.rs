@@ -28,6 +28,7 @@ statements! {
     DUE_GATES = "due_gates",
     DUE_TRIGGERS = "due_triggers",
     FENCES = "fences",
+    FENCES_SUM = "fences_sum",
     FENCE_PUT = "fence_put",
     FIRES_LOST = "fires_lost",
     FIRE_CLOSE = "fire_close",

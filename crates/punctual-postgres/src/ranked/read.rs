@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use deadpool_postgres::Object;
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
-use punctual_core::ranking::{self, Fence, List, Place};
+use punctual_core::ranking::{self, Fence, List, Open, Part, Piece, Place};
 use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory};
 use tokio_postgres::Row;
 
 use super::read_noted;
 use crate::error::Sql;
 use crate::link::Statements;
-use crate::rows::{self, code, count};
+use crate::rows::{self, count};
 use crate::sql;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -95,21 +95,34 @@ async fn series_where(
     Ok(found.iter().map(read).filter(|(_, series)| wants(series)).collect())
 }
 
-async fn open_places(client: &Object, query: &HistoryQuery) -> Result<Vec<Place>, StoreError> {
+async fn open_rows(client: &Object, query: &HistoryQuery) -> Result<Vec<Open>, StoreError> {
     if !query.wants_open() {
         return Ok(Vec::new());
     }
-    let place = |row: &Row| {
+    let open = |row: &Row| {
         let value = match query.sort {
             HistorySort::EndedAt => row.get::<_, Option<i64>>(2).unwrap_or(i64::MAX),
             HistorySort::Duration => row.get::<_, Option<i64>>(3).unwrap_or(i64::MAX),
             _ => row.get(1),
         };
+        let series = series(row.get(4), row.get(5));
         let place = Place { value, id: row.get(0) };
-        let plain = query.task.is_none() && query.job.is_none();
-        (plain || query.wants(&series(row.get(4), row.get(5)))).then_some(place)
+        query.wants(&series).then_some(Open { task: series.task, place })
     };
-    Ok(client.rows(sql::OPEN_PLACES, &[]).await?.iter().filter_map(place).collect())
+    Ok(client.rows(sql::OPEN_PLACES, &[]).await?.iter().filter_map(open).collect())
+}
+
+/// How many rows the fences of the lists of each piece count.
+async fn counted(client: &Object, pieces: &[Piece]) -> Result<Vec<u64>, StoreError> {
+    let lists = || pieces.iter().flat_map(|piece| piece.lists.iter());
+    let numbers: Vec<i64> =
+        pieces.iter().zip(0..).flat_map(|(piece, number)| vec![number; piece.lists.len()]).collect();
+    let sorts: Vec<i16> = lists().map(|list| list.sort).collect();
+    let statuses: Vec<i16> = lists().map(|list| list.status).collect();
+    let series: Vec<i64> = lists().map(|list| list.series).collect();
+    let rows = client.rows(sql::FENCES_SUM, &[&numbers, &sorts, &statuses, &series]).await?;
+    let sums: HashMap<i64, u64> = rows.iter().map(|row| (row.get(0), count(row.get(1)))).collect();
+    Ok(pieces.iter().zip(0..).map(|(_, number)| sums.get(&number).copied().unwrap_or_default()).collect())
 }
 
 /// A page of a list that filters by task, job and status only.
@@ -118,37 +131,56 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
     let (wanted, noted, open) = futures_util::try_join!(
         series_where(client, query.task.as_deref(), |series| query.wants(series)),
         client.rows(sql::NOTED_ALL, &[]),
-        open_places(client, query),
+        open_rows(client, query),
     )?;
-    let numbers: Vec<i64> = wanted.keys().copied().collect();
-    let plain = query.task.is_none() && query.job.is_none();
-    let of_lists: &[i64] = if plain { &[0] } else { &numbers };
-    let mut lists = Vec::new();
-    for status in query.ended_statuses() {
-        let status = code(status.code());
-        lists.extend(of_lists.iter().map(|series| List { sort: query.sort.code(), status, series: *series }));
-    }
-    let at: HashMap<List, usize> = lists.iter().enumerate().map(|(at, list)| (*list, at)).collect();
-    let mut fenced = vec![Vec::new(); lists.len()];
-    for (list, fence) in fences(client, &lists).await? {
-        if let Some(at) = at.get(&list) {
-            fenced[*at].push(fence);
-        }
-    }
+    let all: Vec<i64> = wanted.keys().copied().collect();
     let mut rows = Vec::new();
     noted.iter().for_each(|row| read_noted(row, &mut rows));
-    let (mut fresh, gone) = ranking::unfolded(&rows, &lists, query.sort);
-    fresh.extend(open);
-    let plan = ranking::plan(&fenced, fresh, &gone, &query.part());
-    let spans: Vec<_> = plan.spans.iter().map(|span| (lists[span.list], span.from, span.to)).collect();
-    let read = places(client, &spans, &numbers).await?;
-    let total = plan.total;
-    let ids = plan.pick(read);
-    let found = client.rows(sql::HISTORY_BY_IDS, &[&ids]).await?;
+    let mut pieces = ranking::pieces(query, &wanted, open, &rows);
+    let mut page = PlacesPage { client, all: &all, ids: Vec::new(), total: 0 };
+    if let [piece] = &mut pieces[..] {
+        page.total = page.read(std::mem::take(piece), &query.part()).await?;
+    } else {
+        let counted = counted(client, &pieces).await?;
+        let rows: Vec<u64> = pieces.iter().zip(counted).map(|(piece, counted)| piece.rows(counted)).collect();
+        for (number, paging) in ranking::pages(&rows, query.descending, query.paging) {
+            page.read(std::mem::take(&mut pieces[number]), &Part { paging, ..query.part() }).await?;
+        }
+        page.total = rows.into_iter().sum();
+    }
+    let found = client.rows(sql::HISTORY_BY_IDS, &[&page.ids]).await?;
     client.batch_execute("COMMIT").await.sql()?;
     let mut found: HashMap<i64, TaskHistory> =
         found.iter().map(|row| (row.get(0), rows::history(row))).collect();
-    Ok(Page { rows: ids.iter().filter_map(|id| found.remove(id)).collect(), total })
+    Ok(Page { rows: page.ids.iter().filter_map(|id| found.remove(id)).collect(), total: page.total })
+}
+
+/// A page as far as it is found.
+struct PlacesPage<'a> {
+    client: &'a Object,
+    all: &'a [i64],
+    ids: Vec<i64>,
+    total: u64,
+}
+
+impl PlacesPage<'_> {
+    /// Adds a part of a piece; answers how many rows the piece has.
+    async fn read(&mut self, piece: Piece, part: &Part) -> Result<u64, StoreError> {
+        let lists = piece.lists.clone();
+        let at: HashMap<List, usize> = lists.iter().enumerate().map(|(at, list)| (*list, at)).collect();
+        let mut fenced = vec![Vec::new(); lists.len()];
+        for (list, fence) in fences(self.client, &lists).await? {
+            if let Some(at) = at.get(&list) {
+                fenced[*at].push(fence);
+            }
+        }
+        let plan = piece.plan(&fenced, part);
+        let spans: Vec<_> = plan.spans.iter().map(|span| (lists[span.list], span.from, span.to)).collect();
+        let read = places(self.client, &spans, self.all).await?;
+        let total = plan.total;
+        self.ids.extend(plan.pick(read));
+        Ok(total)
+    }
 }
 
 pub(crate) async fn insights(client: &Object, query: &InsightsQuery) -> Result<Vec<Insight>, StoreError> {

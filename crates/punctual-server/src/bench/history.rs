@@ -155,7 +155,7 @@ fn anywhere(rows: u64, dice: &mut Dice) -> Paging {
 }
 
 fn sorted(dice: &mut Dice, query: HistoryQuery) -> HistoryQuery {
-    let sorts = HistorySort::RANKED;
+    let sorts = HistorySort::LISTED;
     let sort = sorts[usize::try_from(dice.below(3)).unwrap_or_default()];
     HistoryQuery { sort, descending: dice.below(2) == 0, ..query }
 }
@@ -207,6 +207,18 @@ const KINDS: &[Kind] = &[
         let paging = anywhere(rows / 6_000, dice);
         let (task, status) = (some_task(dice), Some(TaskStatus::Failed));
         sorted(dice, HistoryQuery { task, status, paging, ..HistoryQuery::default() })
+    }),
+    ("any page by task", |dice, rows| HistoryQuery {
+        sort: HistorySort::Task,
+        descending: dice.below(2) == 0,
+        paging: anywhere(rows, dice),
+        ..HistoryQuery::default()
+    }),
+    ("any page by status", |dice, rows| HistoryQuery {
+        sort: HistorySort::Status,
+        descending: dice.below(2) == 0,
+        paging: anywhere(rows, dice),
+        ..HistoryQuery::default()
     }),
     ("first page of a trigger, newest first", |dice, _| HistoryQuery {
         trigger: some_trigger(dice),
@@ -310,9 +322,8 @@ fn check(query: &HistoryQuery, rows: Vec<TaskHistory>, total: u64) -> anyhow::Re
     let wanted = total.saturating_sub(query.paging.offset).min(query.paging.limit.unwrap_or(u64::MAX));
     ensure!(rows.len() as u64 == wanted, "{} rows instead of {wanted} of {query:?}", rows.len());
     for pair in rows.windows(2) {
-        let (one, next) = (query.sort.place(&pair[0]), query.sort.place(&pair[1]));
-        if (one < next) == query.descending {
-            bail!("{one:?} comes before {next:?} in {query:?}");
+        if query.sort.compare(&pair[0], &pair[1]).is_lt() == query.descending {
+            bail!("{} comes before {} in {query:?}", pair[0].id, pair[1].id);
         }
     }
     let fits = |row: &TaskHistory| {

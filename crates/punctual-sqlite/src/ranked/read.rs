@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
-use punctual_core::ranking::{self, Fence, List, Noted, Place};
+use punctual_core::ranking::{self, Fence, List, Noted, Open, Part, Piece, Place};
 use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -104,7 +104,10 @@ fn noted(connection: &Connection) -> Result<Vec<Noted>, StoreError> {
     Ok(noted)
 }
 
-fn open_places(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Place>, StoreError> {
+fn open_rows(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Open>, StoreError> {
+    if !query.wants_open() {
+        return Ok(Vec::new());
+    }
     let read = |row: &Row<'_>| {
         let value = match query.sort {
             HistorySort::EndedAt => row.get::<_, Option<i64>>(2)?.unwrap_or(i64::MAX),
@@ -112,11 +115,22 @@ fn open_places(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Plac
             _ => row.get(1)?,
         };
         let place = Place { value, id: row.get(0)? };
-        let plain = query.task.is_none() && query.job.is_none();
-        Ok((plain || query.wants(&series(row.get(4)?, row.get(5)?))).then_some(place))
+        let series = series(row.get(4)?, row.get(5)?);
+        Ok(query.wants(&series).then_some(Open { task: series.task, place }))
     };
     let found = many(connection, sql::OPEN_PLACES, [], read)?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// How many rows the fences of lists count.
+fn counted(connection: &Connection, lists: &[List]) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(sql::FENCES_SUM).sql()?;
+    let mut sum = 0;
+    for list in lists {
+        let params = (list.sort, list.status, list.series);
+        sum += count(statement.query_row(params, |row| row.get(0)).sql()?);
+    }
+    Ok(sum)
 }
 
 /// A page of a list that filters by task, job and status only.
@@ -126,35 +140,55 @@ pub(crate) fn history(
 ) -> Result<Page<TaskHistory>, StoreError> {
     let _one_state = connection.unchecked_transaction().sql()?;
     let wanted = series_where(connection, query.task.as_deref(), |series| query.wants(series))?;
-    let numbers: Vec<i64> = wanted.keys().copied().collect();
-    let all = [0];
-    let plain = query.task.is_none() && query.job.is_none();
-    let of_lists: &[i64] = if plain { &all } else { &numbers };
-    let mut lists = Vec::new();
-    for status in query.ended_statuses() {
-        let status = i16::try_from(status.code()).unwrap_or(i16::MAX);
-        lists.extend(of_lists.iter().map(|series| List { sort: query.sort.code(), status, series: *series }));
+    let all: Vec<i64> = wanted.keys().copied().collect();
+    let open = open_rows(connection, query)?;
+    let mut pieces = ranking::pieces(query, &wanted, open, &noted(connection)?);
+    let mut page = PlacesPage { connection, all: &all, ids: Vec::new(), total: 0 };
+    if let [piece] = &mut pieces[..] {
+        page.total = page.read(std::mem::take(piece), &query.part())?;
+    } else {
+        let mut rows = Vec::with_capacity(pieces.len());
+        for piece in &pieces {
+            rows.push(piece.rows(counted(connection, &piece.lists)?));
+        }
+        for (number, paging) in ranking::pages(&rows, query.descending, query.paging) {
+            page.read(std::mem::take(&mut pieces[number]), &Part { paging, ..query.part() })?;
+        }
+        page.total = rows.into_iter().sum();
     }
-    let mut fenced = Vec::with_capacity(lists.len());
-    for list in &lists {
-        fenced.push(fences(connection, *list)?);
-    }
-    let (mut fresh, gone) = ranking::unfolded(&noted(connection)?, &lists, query.sort);
-    if query.wants_open() {
-        fresh.extend(open_places(connection, query)?);
-    }
-    let plan = ranking::plan(&fenced, fresh, &gone, &query.part());
-    let mut read = Vec::new();
-    for span in &plan.spans {
-        read.extend(places(connection, lists[span.list], &numbers, span.from, span.to)?);
-    }
-    let total = plan.total;
     let mut statement = connection.prepare_cached(sql::HISTORY_ENTRY).sql()?;
     let mut rows = Vec::new();
-    for id in plan.pick(read) {
+    for id in page.ids {
         rows.extend(statement.query_row([id], rows::history).optional().sql()?);
     }
-    Ok(Page { rows, total })
+    Ok(Page { rows, total: page.total })
+}
+
+/// A page as far as it is found.
+struct PlacesPage<'a> {
+    connection: &'a Connection,
+    all: &'a [i64],
+    ids: Vec<i64>,
+    total: u64,
+}
+
+impl PlacesPage<'_> {
+    /// Adds a part of a piece; answers how many rows the piece has.
+    fn read(&mut self, piece: Piece, part: &Part) -> Result<u64, StoreError> {
+        let lists = piece.lists.clone();
+        let mut fenced = Vec::with_capacity(lists.len());
+        for list in &lists {
+            fenced.push(fences(self.connection, *list)?);
+        }
+        let plan = piece.plan(&fenced, part);
+        let mut read = Vec::new();
+        for span in &plan.spans {
+            read.extend(places(self.connection, lists[span.list], self.all, span.from, span.to)?);
+        }
+        let total = plan.total;
+        self.ids.extend(plan.pick(read));
+        Ok(total)
+    }
 }
 
 pub(crate) fn insights(connection: &Connection, query: &InsightsQuery) -> Result<Vec<Insight>, StoreError> {

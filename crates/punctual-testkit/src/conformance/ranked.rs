@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use punctual_core::insights::{ERROR, Series};
-use punctual_core::ranking::Place;
 use punctual_core::time::plus_millis;
 use punctual_core::{
     HistoryQuery, HistorySort, Insight, InsightsQuery, JobKey, JobStore, Outcome, Paging, Retention,
-    TaskHistory, TaskRecord, TaskStatus, Timestamp, Trigger,
+    StoreError, TaskHistory, TaskRecord, TaskStatus, Timestamp, Trigger,
 };
 use serde_json::json;
 
@@ -67,18 +66,19 @@ fn expected(rows: &[TaskHistory], query: &HistoryQuery) -> (Vec<i64>, u64) {
             && query.status.is_none_or(|status| status == row.status)
             && query.job.as_ref().is_none_or(|job| row.job.as_ref() == Some(job))
     };
-    let mut places: Vec<Place> = rows.iter().filter(fits).map(|row| query.sort.place(row)).collect();
-    let total = places.len() as u64;
-    places.sort_unstable();
+    let mut found: Vec<&TaskHistory> = rows.iter().filter(fits).collect();
+    let total = found.len() as u64;
+    found.sort_by(|one, other| query.sort.compare(one, other));
     if query.descending {
-        places.reverse();
+        found.reverse();
     }
-    let after = |place: &Place| {
-        query.after.is_none_or(|after| if query.descending { *place < after } else { *place > after })
+    let after = |row: &&TaskHistory| {
+        let place = query.sort.place(row);
+        query.after.is_none_or(|after| if query.descending { place < after } else { place > after })
     };
     let (offset, limit) = (query.paging.offset as usize, query.paging.limit.unwrap() as usize);
-    let page = places.into_iter().filter(after).skip(offset).take(limit);
-    (page.map(|place| place.id).collect(), total)
+    let page = found.into_iter().filter(after).skip(offset).take(limit);
+    (page.map(|row| row.id.0).collect(), total)
 }
 
 async fn check_page(store: &Store, rows: &[TaskHistory], query: &HistoryQuery) {
@@ -97,7 +97,7 @@ async fn check_pages(store: &Store, dice: &mut Dice, pages: u64) {
             task: task.map(str::to_owned),
             status: dice.of(&[&[None, None, None], &statuses[..]].concat()),
             job: dice.of(&[None, None, None, Some(JobKey::new("job"))]),
-            sort: dice.of(&HistorySort::RANKED),
+            sort: dice.of(&HistorySort::ALL),
             descending: dice.roll(2) == 0,
             paging: Paging { limit: Some(dice.roll(30)), offset: dice.roll(rows.len() as u64 + 5) },
             ..HistoryQuery::default()
@@ -106,7 +106,13 @@ async fn check_pages(store: &Store, dice: &mut Dice, pages: u64) {
         if !rows.is_empty() {
             let after = Some(query.sort.place(&dice.of(&rows)));
             let paging = Paging { offset: dice.roll(3), ..query.paging };
-            check_page(store, &rows, &HistoryQuery { after, paging, ..query }).await;
+            let query = HistoryQuery { after, paging, ..query };
+            if query.has_no_place() {
+                let refused = store.history(&query).await;
+                assert!(matches!(refused, Err(StoreError::Other(why)) if why == HistoryQuery::NO_PLACE));
+            } else {
+                check_page(store, &rows, &query).await;
+            }
         }
     }
 }
