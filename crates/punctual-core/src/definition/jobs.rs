@@ -41,7 +41,7 @@ pub(super) fn schedule<T: DefinitionTx>(
     Ok(applied)
 }
 
-/// Whether all instants of a trigger have passed at `now`, whenever it is stored: [`Change::Schedule`] leaves such a trigger
+/// Whether all instants of a trigger have passed at `now`, whenever it is stored: [`crate::Change::Schedule`] leaves such a trigger
 /// of a stored job away.
 pub fn is_over(trigger: &Trigger, now: Timestamp) -> bool {
     let Some(start) = trigger.start else { return false };
