@@ -17,6 +17,7 @@ mod extract;
 mod guard;
 mod idempotency;
 mod live;
+mod long_history;
 mod openapi;
 mod params;
 mod refusal;

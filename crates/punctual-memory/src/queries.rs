@@ -85,7 +85,7 @@ pub(crate) fn history(state: &State, query: &HistoryQuery) -> Page<TaskHistory> 
         query.scheduled_from.is_none_or(|from| at.is_some_and(|at| at >= from))
             && query.scheduled_to.is_none_or(|to| at.is_some_and(|at| at <= to))
     };
-    let mut rows: Vec<TaskHistory> = state
+    let mut rows: Vec<&TaskHistory> = state
         .history
         .values()
         .map(|row| &row.entry)
@@ -100,7 +100,6 @@ pub(crate) fn history(state: &State, query: &HistoryQuery) -> Page<TaskHistory> 
                 && within(row.scheduled_at)
                 && query.started_from.is_none_or(|from| row.started_at >= from)
         })
-        .cloned()
         .collect();
     rows.sort_by(|one, other| query.sort.compare(one, other));
     if query.descending {
@@ -108,13 +107,14 @@ pub(crate) fn history(state: &State, query: &HistoryQuery) -> Page<TaskHistory> 
     }
     let total = rows.len() as u64;
     if let Some(after) = query.after {
-        let comes_after = |row: &TaskHistory| match query.descending {
+        let comes_after = |row: &&TaskHistory| match query.descending {
             true => query.sort.place(row) < after,
             false => query.sort.place(row) > after,
         };
         rows.retain(comes_after);
     }
-    Page { total, ..page(rows, query.paging) }
+    let rows = page(rows, query.paging).rows;
+    Page { rows: rows.into_iter().cloned().collect(), total }
 }
 
 /// Counted from the rows themselves: a store in memory is small.

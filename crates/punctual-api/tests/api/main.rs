@@ -12,6 +12,7 @@ mod idempotency;
 mod info;
 mod insights;
 mod live;
+mod long_history;
 mod node;
 mod occurrences;
 mod openapi;

@@ -6,8 +6,9 @@ use punctual_core::{HistoryQuery, HistorySort, TaskStatus};
 
 use crate::ApiState;
 use crate::error::ApiError;
+use crate::long_history;
 use crate::params::{PAGE, Params, page};
-use crate::types::page::{self, Listing};
+use crate::types::page::Listing;
 use crate::types::task::Task;
 
 const SORTS: [(&str, HistorySort); 5] = [
@@ -49,6 +50,5 @@ pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -
         ..HistoryQuery::default()
     };
     params.finish()?;
-    let rows = state.scheduler.store().history(&query).await?;
-    Ok(page::respond::<_, Task>(rows, limit, offset).await)
+    long_history::respond(state.scheduler.store(), query, limit, offset).await
 }
