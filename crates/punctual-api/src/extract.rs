@@ -10,10 +10,11 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use punctual_core::{FireId, JobKey, TriggerKey};
 use serde::de::DeserializeOwned;
 
-use crate::error::{ApiError, Problem};
+use crate::error::{ApiError, Problem, no_such_path};
 
 /// The longest body, in bytes.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
@@ -122,6 +123,24 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
             .await
             .map(|Path(id)| Self(id))
             .map_err(|_| ApiError::parameter("id", "must be a number"))
+    }
+}
+
+/// The number that is the only placeholder of a path under `/api/task`, where anything but digits is no path at all. `None`
+/// for one that no row can have.
+#[derive(Debug)]
+pub(crate) struct RowPath(pub(crate) Option<i64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for RowPath {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let id =
+            Path::<String>::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(no_such_path(parts.uri.clone()).await);
+        }
+        Ok(Self(id.parse().ok()))
     }
 }
 

@@ -116,6 +116,19 @@ impl Params {
         (self.whole("limit", 1, most), self.whole("offset", 0, u32::MAX))
     }
 
+    /// `limit` and `offset`, of which one brings the other; neither for all rows.
+    pub(crate) fn page_or_all(&mut self) -> (Option<u32>, Option<u32>) {
+        match self.paging(u32::MAX) {
+            (None, None) => (None, None),
+            (limit, offset) => (Some(limit.unwrap_or(PAGE)), Some(offset.unwrap_or(0))),
+        }
+    }
+
+    /// The direction of an order: descending unless given.
+    pub(crate) fn descending(&mut self, name: &'static str) -> bool {
+        self.word(name, &[("asc", false), ("desc", true)]).unwrap_or(true)
+    }
+
     /// An instant with its offset from UTC.
     pub(crate) fn instant(&mut self, name: &'static str) -> Option<Timestamp> {
         self.read(name, |value| {

@@ -57,7 +57,7 @@ pub(crate) async fn handler(
         parent: params.id("parent").map(FireId),
         run: params.id("task_run").map(TaskRunId),
         sort,
-        descending: params.word("order", &[("asc", false), ("desc", true)]).unwrap_or(true),
+        descending: params.descending("order"),
         after,
         paging: Paging::first(u64::from(limit) + 1),
         ..HistoryQuery::default()

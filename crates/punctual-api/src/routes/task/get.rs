@@ -1,13 +1,12 @@
 //! `GET /api/task/:id`: one row of the task history.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::Uri;
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
 use punctual_core::FireId;
 
 use crate::ApiState;
-use crate::error::{ApiError, no_such_path};
+use crate::error::ApiError;
+use crate::extract::RowPath;
 use crate::params::Params;
 use crate::types::task::Task;
 
@@ -22,15 +21,11 @@ use crate::types::task::Task;
 )]
 pub(crate) async fn handler(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
-    uri: Uri,
+    RowPath(id): RowPath,
     params: Params,
-) -> Result<Response, ApiError> {
-    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(no_such_path(uri).await);
-    }
+) -> Result<Json<Task>, ApiError> {
     params.finish()?;
-    let id = id.parse().map_err(|_| ApiError::NotFound)?;
+    let id = id.ok_or(ApiError::NotFound)?;
     let row = state.scheduler.store().history_entry(FireId(id)).await?.ok_or(ApiError::NotFound)?;
-    Ok(Json(Task::from(row)).into_response())
+    Ok(Json(Task::from(row)))
 }

@@ -7,7 +7,7 @@ use punctual_core::{HistoryQuery, HistorySort, TaskStatus};
 use crate::ApiState;
 use crate::error::ApiError;
 use crate::long_history;
-use crate::params::{PAGE, Params, page};
+use crate::params::{Params, page};
 use crate::types::page::Listing;
 use crate::types::task::Task;
 
@@ -36,16 +36,13 @@ const SORTS: [(&str, HistorySort); 5] = [
     responses((status = 200, description = "Rows", body = Listing<Task>))
 )]
 pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -> Result<Response, ApiError> {
-    let (limit, offset) = match params.paging(u32::MAX) {
-        (None, None) => (None, None),
-        (limit, offset) => (Some(limit.unwrap_or(PAGE)), Some(offset.unwrap_or(0))),
-    };
+    let (limit, offset) = params.page_or_all();
     let statuses = TaskStatus::ALL.map(|status| (status.as_str(), status));
     let query = HistoryQuery {
         status: params.word("status", &statuses),
         task: params.text("task"),
         sort: params.word("sort_column", &SORTS).unwrap_or_default(),
-        descending: params.word("sort_direction", &[("asc", false), ("desc", true)]).unwrap_or(true),
+        descending: params.descending("sort_direction"),
         paging: page(limit, offset),
         ..HistoryQuery::default()
     };

@@ -1,13 +1,12 @@
 //! `GET /api/task/runs/:id`: a task run with its tasks.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::Uri;
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
 use punctual_core::{HistoryQuery, TaskRunId};
 
 use crate::ApiState;
-use crate::error::{ApiError, no_such_path};
+use crate::error::ApiError;
+use crate::extract::RowPath;
 use crate::params::Params;
 use crate::types::task::Task;
 use crate::types::task_run::TaskRunWithTasks;
@@ -23,18 +22,14 @@ use crate::types::task_run::TaskRunWithTasks;
 )]
 pub(crate) async fn handler(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
-    uri: Uri,
+    RowPath(id): RowPath,
     params: Params,
-) -> Result<Response, ApiError> {
-    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(no_such_path(uri).await);
-    }
+) -> Result<Json<TaskRunWithTasks>, ApiError> {
     params.finish()?;
-    let id = TaskRunId(id.parse().map_err(|_| ApiError::NotFound)?);
+    let id = TaskRunId(id.ok_or(ApiError::NotFound)?);
     let store = state.scheduler.store();
     let run = store.run(id).await?.ok_or(ApiError::NotFound)?;
     let of_run = HistoryQuery { run: Some(id), descending: false, ..HistoryQuery::default() };
     let tasks = store.history(&of_run).await?.rows.into_iter().map(Task::from).collect();
-    Ok(Json(TaskRunWithTasks { run: run.into(), tasks }).into_response())
+    Ok(Json(TaskRunWithTasks { run: run.into(), tasks }))
 }

@@ -7,7 +7,7 @@ use punctual_core::{TaskRunQuery, TaskRunSort, TaskRunStatus, Timestamp};
 use crate::ApiState;
 use crate::date_filter::DateFilter;
 use crate::error::ApiError;
-use crate::params::{PAGE, Params, page};
+use crate::params::{Params, page};
 use crate::types::page::{self, Listing};
 use crate::types::task_run::TaskRun;
 
@@ -45,10 +45,7 @@ pub(super) fn started(params: &mut Params, now: Timestamp) -> Option<DateFilter>
     responses((status = 200, description = "Task runs", body = Listing<TaskRun>))
 )]
 pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -> Result<Response, ApiError> {
-    let (limit, offset) = match params.paging(u32::MAX) {
-        (None, None) => (None, None),
-        (limit, offset) => (Some(limit.unwrap_or(PAGE)), Some(offset.unwrap_or(0))),
-    };
+    let (limit, offset) = params.page_or_all();
     let started = started(&mut params, state.scheduler.now()).unwrap_or_default();
     let query = TaskRunQuery {
         run_type: params.text("run-type"),
@@ -61,7 +58,7 @@ pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -
         started_from: started.from,
         started_before: started.before,
         sort: params.word("sort_column", &SORTS).unwrap_or_default(),
-        descending: params.word("sort_direction", &[("asc", false), ("desc", true)]).unwrap_or(true),
+        descending: params.descending("sort_direction"),
         paging: page(limit, offset),
     };
     params.finish()?;
