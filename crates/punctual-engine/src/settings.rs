@@ -49,7 +49,7 @@ impl Default for Settings {
             store_timeout_ms: 0,
             cancel_grace_ms: 5_000,
             backoff_ms: 100,
-            backoff_max_ms: 10_000,
+            backoff_max_ms: 3_000,
         }
     }
 }

@@ -60,9 +60,10 @@ fn config(directory: &Path) -> (String, usize) {
         "[jobs.once]\nkind = 'command'\nevery = '1s'\n\
          command = 'echo \"$PUNCTUAL_SCHEDULED_AT\" >> \"{once}\"; sleep 0.2'\n\
          [jobs.alone]\nkind = 'command'\nevery = '1s'\nconcurrent = false\nrequests_recovery = true\n\
-         command = 'mkdir \"{lock}\" || {{ echo \"$PUNCTUAL_SCHEDULED_AT\" >> \"{not_alone}\"; exit; }}; sleep 0.3; \
-                    rmdir \"{lock}\"'\n",
+         command = 'exec 9> \"{lock}\"; flock --nonblock 9 || {{ echo \"$PUNCTUAL_SCHEDULED_AT\" >> \"{not_alone}\"; exit; }}; \
+                    sleep 0.3'\n",
         once = at("once"),
+        // A lock that goes with the last process that holds it.
         lock = at("lock"),
         not_alone = at("not-alone"),
     )
