@@ -161,6 +161,8 @@ pub struct HistoryQuery {
     pub parent: Option<FireId>,
     /// Only rows of this task run.
     pub run: Option<TaskRunId>,
+    /// Read the rows themselves and not the lists that a store keeps beside them, where damage to rows need not show.
+    pub from_rows: bool,
     /// The order.
     pub sort: HistorySort,
     /// Latest or longest first.
@@ -196,13 +198,16 @@ impl HistoryQuery {
         self.task.is_none() && self.job.is_none()
     }
 
-    /// Whether task, job and status are all that it filters by, and the page is so short that it is worth looking for its
-    /// place ([`crate::ranking`]).
+    /// Whether a store finds it by the lists that it keeps ([`crate::ranking`]): task, job and status are all that it filters
+    /// by, in orders that are made of those by start the start as well, and the page is so short that it is worth looking
+    /// for its place.
     pub fn is_ranked(&self) -> bool {
+        let by_start = self.sort.listed() == HistorySort::StartedAt;
         let plain = Self {
             task: self.task.clone(),
             status: self.status,
             job: self.job.clone(),
+            started_from: self.started_from.filter(|_| by_start),
             sort: self.sort,
             descending: self.descending,
             after: self.after,
@@ -212,6 +217,11 @@ impl HistoryQuery {
         *self == plain
             && !self.has_no_place()
             && self.paging.limit.is_some_and(|limit| limit <= Self::LONGEST_PAGE)
+    }
+
+    /// Before the first place that it matches in the order by start.
+    pub fn bound(&self) -> Option<Place> {
+        self.started_from.map(|from| Place { value: to_millis(from), id: i64::MIN })
     }
 
     /// The statuses of ended rows that it matches.
@@ -246,6 +256,7 @@ impl Default for HistoryQuery {
             origin: None,
             parent: None,
             run: None,
+            from_rows: false,
             sort: HistorySort::StartedAt,
             descending: true,
             after: None,

@@ -12,7 +12,7 @@ mod pieces;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-pub use pieces::{Open, Piece, pages, pieces};
+pub use pieces::{Before, Cutter, Open, Piece, part_from, pieces};
 
 use crate::insights::Rollup;
 use crate::{HistorySort, Paging, TaskStatus};

@@ -103,6 +103,7 @@ statements! {
     NOTED_INSERT = "noted_insert",
     OPEN_PLACES = "open_places",
     PLACES = "places",
+    PLACES_COUNT = "places_count",
     PLACES_DELETE = "places_delete",
     PLACES_INSERT = "places_insert",
     PROGRESS_PUT = "progress_put",

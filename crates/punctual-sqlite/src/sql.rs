@@ -100,6 +100,7 @@ statements! {
     OPEN_FIRES_COUNT = "open_fires_count",
     OPEN_PLACES = "open_places",
     PLACES = "places",
+    PLACES_COUNT = "places_count",
     PLACE_DELETE = "place_delete",
     PLACE_INSERT = "place_insert",
     PROGRESS_PUT = "progress_put",

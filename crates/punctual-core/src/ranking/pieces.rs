@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Fence, List, Noted, Part, Place, Plan, plan, unfolded};
+use super::{Fence, Fenced, List, Noted, Part, Place, Plan, Span, plan, unfolded};
 use crate::insights::Series;
 use crate::{HistoryQuery, HistorySort, Paging, TaskStatus};
 
@@ -31,9 +31,58 @@ impl Piece {
         (counted + self.fresh.len() as u64).saturating_sub(self.gone.len() as u64)
     }
 
+    /// What tells how many of its rows lie before a place, given the fences of each of its lists.
+    pub fn before(&self, fences: &[Vec<Fence>], bound: Place) -> Before {
+        let mut before = Before { fenced: 0, fresh: 0, gone: 0, spans: Vec::new() };
+        for (list, fences) in fences.iter().enumerate().filter(|(_, fences)| !fences.is_empty()) {
+            let fenced = Fenced::new(fences);
+            let at = fenced.at(bound);
+            before.fenced += fenced.before[at];
+            if fenced.firsts[at] < bound {
+                before.spans.push(Span { list, from: fenced.firsts[at], to: Some(bound) });
+            }
+        }
+        before.fresh = self.fresh.iter().filter(|place| **place < bound).count() as u64;
+        before.gone = self.gone.iter().filter(|(_, place)| *place < bound).count() as u64;
+        before
+    }
+
     /// Plans a page of it, given the fences of each of its lists.
     pub fn plan(self, fences: &[Vec<Fence>], part: &Part) -> Plan {
         plan(fences, self.fresh, &self.gone, part)
+    }
+}
+
+/// What tells how many rows lie before a place.
+#[derive(Debug)]
+pub struct Before {
+    fenced: u64,
+    fresh: u64,
+    gone: u64,
+    /// In which the places have to be counted.
+    pub spans: Vec<Span>,
+}
+
+impl Before {
+    /// How many rows, given how many places there are in the spans.
+    pub fn rows(&self, counted: u64) -> u64 {
+        (self.fenced + self.fresh + counted).saturating_sub(self.gone)
+    }
+}
+
+/// The part of a whole piece that is a part of what begins at a place, given how many of the piece's rows lie before that
+/// place, and how many from there on. What a page in descending order after another place has too much, lies before `bound`.
+pub fn part_from(part: &Part, bound: Place, before: u64, rows: u64) -> Part {
+    let Paging { limit, offset } = part.paging;
+    match (part.after, part.descending) {
+        (Some(after), false) => Part { after: Some(after.max(bound)), ..*part },
+        (Some(_), true) => *part,
+        (None, false) => Part { paging: Paging { limit, offset: offset.saturating_add(before) }, ..*part },
+        (None, true) => {
+            let left = rows.saturating_sub(offset);
+            let limit = Some(limit.map_or(left, |limit| limit.min(left)));
+            Part { paging: Paging { limit, offset }, ..*part }
+        }
     }
 }
 
@@ -124,24 +173,32 @@ fn by_status(query: &HistoryQuery, series: &HashMap<i64, Series>, open: Vec<Open
     statuses.into_iter().map(piece).collect()
 }
 
-/// Which pages of which pieces, one after the other, make up a page, given how many rows each piece has.
-pub fn pages(rows: &[u64], descending: bool, paging: Paging) -> Vec<(usize, Paging)> {
-    let (mut limit, mut offset) = (paging.limit.unwrap_or(u64::MAX), paging.offset);
-    let mut pages = Vec::new();
-    let mut take = |number: usize| {
-        let left = rows[number].saturating_sub(offset);
-        if left > 0 && limit > 0 {
-            pages.push((number, Paging { limit: Some(limit.min(left)), offset }));
-        }
-        limit -= limit.min(left);
-        offset = offset.saturating_sub(rows[number]);
-    };
-    if descending {
-        (0..rows.len()).rev().for_each(&mut take)
-    } else {
-        (0..rows.len()).for_each(&mut take)
+/// Cuts a page of pieces that follow one another into pages of the pieces.
+#[derive(Clone, Copy, Debug)]
+pub struct Cutter {
+    limit: u64,
+    offset: u64,
+}
+
+impl Cutter {
+    /// For a page.
+    pub fn new(paging: Paging) -> Self {
+        Self { limit: paging.limit.unwrap_or(u64::MAX), offset: paging.offset }
     }
-    pages
+
+    /// Whether no further piece is needed.
+    pub fn is_done(&self) -> bool {
+        self.limit == 0
+    }
+
+    /// The page of the next piece, given how many rows it has; `None` if it has nothing to add.
+    pub fn next(&mut self, rows: u64) -> Option<Paging> {
+        let left = rows.saturating_sub(self.offset);
+        let page = Paging { limit: Some(self.limit.min(left)), offset: self.offset };
+        self.limit -= self.limit.min(left);
+        self.offset = self.offset.saturating_sub(rows);
+        page.limit.is_some_and(|limit| limit > 0).then_some(page)
+    }
 }
 
 #[cfg(test)]
@@ -162,7 +219,11 @@ mod tests {
             let limited = limit.unwrap_or(u64::MAX) as usize;
             let wanted: Vec<_> = all.into_iter().skip(offset as usize).take(limited).collect();
             let mut found = Vec::new();
-            for (piece, page) in pages(&rows, descending, Paging { limit, offset }) {
+            let mut cutter = Cutter::new(Paging { limit, offset });
+            let mut order: Vec<usize> = (0..rows.len()).collect();
+            if descending { order.reverse(); }
+            for piece in order {
+                let Some(page) = cutter.next(rows[piece]) else { continue };
                 let mut of_piece: Vec<_> = (0..rows[piece]).map(|row| (piece, row)).collect();
                 if descending { of_piece.reverse(); }
                 let part = of_piece.into_iter().skip(page.offset as usize);

@@ -91,10 +91,8 @@ pub(super) async fn history(
     query: &HistoryQuery,
     mut take: impl FnMut(TaskHistory),
 ) -> Result<(), StoreError> {
-    let mut query = HistoryQuery { descending: false, sort: HistorySort::StartedAt, ..query.clone() };
-    // With a bound, the rows themselves are read, and not the orders that a store keeps beside them: damage to rows need
-    // not show there.
-    query.started_from.get_or_insert(Timestamp::MIN);
+    let mut query =
+        HistoryQuery { from_rows: true, descending: false, sort: HistorySort::StartedAt, ..query.clone() };
     query.paging = Paging::first(PAGE);
     loop {
         let rows = store.history(&query).await?.rows;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use deadpool_postgres::Object;
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
-use punctual_core::ranking::{self, Fence, List, Open, Part, Piece, Place};
+use punctual_core::ranking::{self, Cutter, Fence, List, Open, Part, Piece, Place};
 use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory};
 use tokio_postgres::Row;
 
@@ -30,14 +30,33 @@ pub(super) async fn fences(client: &Object, lists: &[List]) -> Result<Vec<(List,
     Ok(rows.iter().map(read).collect())
 }
 
-/// The places of lists, each from one place up to another; those of series 0 are the ones of all series.
+/// A part of a list: from one place up to, and without, another.
+type Stretch = (List, Place, Option<Place>);
+
+/// The places of lists; those of series 0 are the ones of all series.
 pub(super) async fn places(
     client: &Object,
-    spans: &[(List, Place, Option<Place>)],
+    stretches: &[Stretch],
     all: &[i64],
 ) -> Result<Vec<Place>, StoreError> {
+    let rows = in_stretches(client, sql::PLACES, stretches, all).await?;
+    Ok(rows.iter().map(|row| Place { value: row.get(0), id: row.get(1) }).collect())
+}
+
+/// How many places [`places`] finds.
+async fn count_places(client: &Object, stretches: &[Stretch], all: &[i64]) -> Result<u64, StoreError> {
+    let rows = in_stretches(client, sql::PLACES_COUNT, stretches, all).await?;
+    Ok(rows.first().map_or(0, |row| count(row.get(0))))
+}
+
+async fn in_stretches(
+    client: &Object,
+    statement: &'static str,
+    stretches: &[Stretch],
+    all: &[i64],
+) -> Result<Vec<Row>, StoreError> {
     let mut flat: Vec<(List, Place, Place)> = Vec::new();
-    for (list, from, to) in spans {
+    for (list, from, to) in stretches {
         let to = to.unwrap_or(Place::END);
         let one = [list.series];
         let series = if list.series == 0 { all } else { &one };
@@ -56,10 +75,7 @@ pub(super) async fn places(
         each(|(_, _, to)| to.value),
         each(|(_, _, to)| to.id),
     );
-    let rows = client
-        .rows(sql::PLACES, &[&sorts, &statuses, &params.0, &params.1, &params.2, &params.3, &params.4])
-        .await?;
-    Ok(rows.iter().map(|row| Place { value: row.get(0), id: row.get(1) }).collect())
+    client.rows(statement, &[&sorts, &statuses, &params.0, &params.1, &params.2, &params.3, &params.4]).await
 }
 
 pub(super) fn rollup(row: &Row) -> Rollup {
@@ -125,7 +141,7 @@ async fn counted(client: &Object, pieces: &[Piece]) -> Result<Vec<u64>, StoreErr
     Ok(pieces.iter().zip(0..).map(|(_, number)| sums.get(&number).copied().unwrap_or_default()).collect())
 }
 
-/// A page of a list that filters by task, job and status only.
+/// A page of a list for which [`HistoryQuery::is_ranked`].
 pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
     client.batch_execute(BEGIN).await.sql()?;
     let (wanted, noted, open) = futures_util::try_join!(
@@ -136,50 +152,123 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
     let all: Vec<i64> = wanted.keys().copied().collect();
     let mut rows = Vec::new();
     noted.iter().for_each(|row| read_noted(row, &mut rows));
-    let mut pieces = ranking::pieces(query, &wanted, open, &rows);
-    let mut page = PlacesPage { client, all: &all, ids: Vec::new(), total: 0 };
-    if let [piece] = &mut pieces[..] {
-        page.total = page.read(std::mem::take(piece), &query.part()).await?;
-    } else {
-        let counted = counted(client, &pieces).await?;
-        let rows: Vec<u64> = pieces.iter().zip(counted).map(|(piece, counted)| piece.rows(counted)).collect();
-        for (number, paging) in ranking::pages(&rows, query.descending, query.paging) {
-            page.read(std::mem::take(&mut pieces[number]), &Part { paging, ..query.part() }).await?;
+    let mut pieces = ranking::pieces(query, &wanted, open.clone(), &rows);
+    let mut page = PlacesPage { client, query, all: &all, ids: Vec::new() };
+    let total = match &mut pieces[..] {
+        [piece] => page.read(std::mem::take(piece)).await?,
+        pieces if query.started_from.is_none() => page.read_pieces(pieces).await?,
+        pieces => {
+            page.read_windows(pieces).await?;
+            // Counted in the lists of all tasks rather than in those of each.
+            let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..query.clone() };
+            let mut total = 0;
+            for piece in ranking::pieces(&by_start, &wanted, open, &rows) {
+                total += page.count(&piece, &page.fences(&piece).await?).await?.1;
+            }
+            total
         }
-        page.total = rows.into_iter().sum();
-    }
+    };
     let found = client.rows(sql::HISTORY_BY_IDS, &[&page.ids]).await?;
     client.batch_execute("COMMIT").await.sql()?;
     let mut found: HashMap<i64, TaskHistory> =
         found.iter().map(|row| (row.get(0), rows::history(row))).collect();
-    Ok(Page { rows: page.ids.iter().filter_map(|id| found.remove(id)).collect(), total: page.total })
+    let mut rows: Vec<TaskHistory> = page.ids.iter().filter_map(|id| found.remove(id)).collect();
+    rows.retain(|row| query.started_from.is_none_or(|from| row.started_at >= from));
+    Ok(Page { rows, total })
 }
 
 /// A page as far as it is found.
 struct PlacesPage<'a> {
     client: &'a Object,
+    query: &'a HistoryQuery,
     all: &'a [i64],
     ids: Vec<i64>,
-    total: u64,
 }
 
 impl PlacesPage<'_> {
-    /// Adds a part of a piece; answers how many rows the piece has.
-    async fn read(&mut self, piece: Piece, part: &Part) -> Result<u64, StoreError> {
-        let lists = piece.lists.clone();
-        let at: HashMap<List, usize> = lists.iter().enumerate().map(|(at, list)| (*list, at)).collect();
-        let mut fenced = vec![Vec::new(); lists.len()];
-        for (list, fence) in fences(self.client, &lists).await? {
+    /// The only piece; answers how many rows match.
+    async fn read(&mut self, piece: Piece) -> Result<u64, StoreError> {
+        let fences = self.fences(&piece).await?;
+        let counts = self.count(&piece, &fences).await?;
+        self.add(piece, &fences, counts, &self.query.part()).await?;
+        Ok(counts.1)
+    }
+
+    /// Pieces that follow one another; answers how many rows they have.
+    async fn read_pieces(&mut self, pieces: &mut [Piece]) -> Result<u64, StoreError> {
+        let counted = counted(self.client, pieces).await?;
+        let mut cutter = Cutter::new(self.query.paging);
+        let mut total = 0;
+        for number in self.order(pieces) {
+            let rows = pieces[number].rows(counted[number]);
+            total += rows;
+            if let Some(paging) = cutter.next(rows) {
+                let piece = std::mem::take(&mut pieces[number]);
+                let fences = self.fences(&piece).await?;
+                self.add(piece, &fences, (0, rows), &Part { paging, ..self.query.part() }).await?;
+            }
+        }
+        Ok(total)
+    }
+
+    /// As many as the page needs of pieces that follow one another, of each what lies in the window.
+    async fn read_windows(&mut self, pieces: &mut [Piece]) -> Result<(), StoreError> {
+        let mut cutter = Cutter::new(self.query.paging);
+        for number in self.order(pieces) {
+            if cutter.is_done() {
+                break;
+            }
+            let piece = std::mem::take(&mut pieces[number]);
+            let fences = self.fences(&piece).await?;
+            let counts = self.count(&piece, &fences).await?;
+            if let Some(paging) = cutter.next(counts.1) {
+                self.add(piece, &fences, counts, &Part { paging, ..self.query.part() }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn order(&self, pieces: &[Piece]) -> Vec<usize> {
+        let numbers = 0..pieces.len();
+        if self.query.descending { numbers.rev().collect() } else { numbers.collect() }
+    }
+
+    async fn fences(&self, piece: &Piece) -> Result<Vec<Vec<Fence>>, StoreError> {
+        let at: HashMap<List, usize> = piece.lists.iter().enumerate().map(|(at, list)| (*list, at)).collect();
+        let mut fenced = vec![Vec::new(); piece.lists.len()];
+        for (list, fence) in fences(self.client, &piece.lists).await? {
             if let Some(at) = at.get(&list) {
                 fenced[*at].push(fence);
             }
         }
-        let plan = piece.plan(&fenced, part);
+        Ok(fenced)
+    }
+
+    /// How many rows of a piece lie before the window, and how many in it.
+    async fn count(&self, piece: &Piece, fences: &[Vec<Fence>]) -> Result<(u64, u64), StoreError> {
+        let rows = piece.rows(fences.iter().flatten().map(|fence| fence.rows).sum());
+        let Some(bound) = self.query.bound() else { return Ok((0, rows)) };
+        let before = piece.before(fences, bound);
+        let spans: Vec<_> =
+            before.spans.iter().map(|span| (piece.lists[span.list], span.from, span.to)).collect();
+        let before = before.rows(count_places(self.client, &spans, self.all).await?);
+        Ok((before, rows.saturating_sub(before)))
+    }
+
+    async fn add(
+        &mut self,
+        piece: Piece,
+        fences: &[Vec<Fence>],
+        (before, rows): (u64, u64),
+        part: &Part,
+    ) -> Result<(), StoreError> {
+        let part = self.query.bound().map_or(*part, |bound| ranking::part_from(part, bound, before, rows));
+        let lists = piece.lists.clone();
+        let plan = piece.plan(fences, &part);
         let spans: Vec<_> = plan.spans.iter().map(|span| (lists[span.list], span.from, span.to)).collect();
         let read = places(self.client, &spans, self.all).await?;
-        let total = plan.total;
         self.ids.extend(plan.pick(read));
-        Ok(total)
+        Ok(())
     }
 }
 

@@ -154,6 +154,18 @@ fn anywhere(rows: u64, dice: &mut Dice) -> Paging {
     Paging { limit: Some(50), offset: dice.below(rows) }
 }
 
+/// The beginning of a window up to the end, and which share of the rows lies in it.
+fn window(dice: &mut Dice) -> (Option<Timestamp>, f64) {
+    // From one in 10,000 rows to all.
+    let share = 10_f64.powf(-4.0 * dice.unit());
+    (Some(from_millis(END_MS - (share * (DAYS * DAY_MS) as f64) as i64)), share)
+}
+
+fn first_of_window(dice: &mut Dice, sort: HistorySort) -> HistoryQuery {
+    let (started_from, descending) = (window(dice).0, dice.below(2) == 0);
+    HistoryQuery { sort, descending, started_from, paging: Paging::first(50), ..HistoryQuery::default() }
+}
+
 fn sorted(dice: &mut Dice, query: HistoryQuery) -> HistoryQuery {
     let sorts = HistorySort::LISTED;
     let sort = sorts[usize::try_from(dice.below(3)).unwrap_or_default()];
@@ -220,6 +232,21 @@ const KINDS: &[Kind] = &[
         paging: anywhere(rows, dice),
         ..HistoryQuery::default()
     }),
+    ("any page by start of a window", |dice, rows| {
+        let (started_from, share) = window(dice);
+        let paging = anywhere((rows as f64 * share) as u64, dice);
+        let descending = dice.below(2) == 0;
+        HistoryQuery { started_from, descending, paging, ..HistoryQuery::default() }
+    }),
+    ("any page by start of a window, task and status", |dice, rows| {
+        let (task, status, (started_from, _)) = (some_task(dice), Some(TaskStatus::Failed), window(dice));
+        let paging = anywhere(rows / 12_000, dice);
+        HistoryQuery { task, status, started_from, paging, ..HistoryQuery::default() }
+    }),
+    ("first page by task of a window", |dice, _| first_of_window(dice, HistorySort::Task)),
+    ("first page by status of a window", |dice, _| first_of_window(dice, HistorySort::Status)),
+    ("first page by end of a window", |dice, _| first_of_window(dice, HistorySort::EndedAt)),
+    ("first page by duration of a window", |dice, _| first_of_window(dice, HistorySort::Duration)),
     ("first page of a trigger, newest first", |dice, _| HistoryQuery {
         trigger: some_trigger(dice),
         paging: Paging::first(50),

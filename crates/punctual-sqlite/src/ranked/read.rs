@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
-use punctual_core::ranking::{self, Fence, List, Noted, Open, Part, Piece, Place};
+use punctual_core::ranking::{self, Cutter, Fence, List, Noted, Open, Part, Piece, Place};
 use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -55,6 +55,24 @@ pub(super) fn places(
         for place in rows {
             found.push(place.sql()?);
         }
+    }
+    Ok(found)
+}
+
+/// How many places [`places`] finds.
+fn count_places(
+    connection: &Connection,
+    list: List,
+    all: &[i64],
+    from: Place,
+    to: Place,
+) -> Result<u64, StoreError> {
+    let one = [list.series];
+    let mut statement = connection.prepare_cached(sql::PLACES_COUNT).sql()?;
+    let mut found = 0;
+    for series in if list.series == 0 { all } else { &one } {
+        let params = (list.sort, list.status, series, from.value, from.id, to.value, to.id);
+        found += count(statement.query_row(params, |row| row.get(0)).sql()?);
     }
     Ok(found)
 }
@@ -133,7 +151,7 @@ fn counted(connection: &Connection, lists: &[List]) -> Result<u64, StoreError> {
     Ok(sum)
 }
 
-/// A page of a list that filters by task, job and status only.
+/// A page of a list for which [`HistoryQuery::is_ranked`].
 pub(crate) fn history(
     connection: &Connection,
     query: &HistoryQuery,
@@ -142,52 +160,120 @@ pub(crate) fn history(
     let wanted = series_where(connection, query.task.as_deref(), |series| query.wants(series))?;
     let all: Vec<i64> = wanted.keys().copied().collect();
     let open = open_rows(connection, query)?;
-    let mut pieces = ranking::pieces(query, &wanted, open, &noted(connection)?);
-    let mut page = PlacesPage { connection, all: &all, ids: Vec::new(), total: 0 };
-    if let [piece] = &mut pieces[..] {
-        page.total = page.read(std::mem::take(piece), &query.part())?;
-    } else {
-        let mut rows = Vec::with_capacity(pieces.len());
-        for piece in &pieces {
-            rows.push(piece.rows(counted(connection, &piece.lists)?));
+    let noted = noted(connection)?;
+    let mut pieces = ranking::pieces(query, &wanted, open.clone(), &noted);
+    let mut page = PlacesPage { connection, query, all: &all, ids: Vec::new() };
+    let total = match &mut pieces[..] {
+        [piece] => page.read(std::mem::take(piece))?,
+        pieces if query.started_from.is_none() => page.read_pieces(pieces)?,
+        pieces => {
+            page.read_windows(pieces)?;
+            // Counted in the lists of all tasks rather than in those of each.
+            let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..query.clone() };
+            let mut total = 0;
+            for piece in ranking::pieces(&by_start, &wanted, open, &noted) {
+                total += page.count(&piece, &page.fences(&piece)?)?.1;
+            }
+            total
         }
-        for (number, paging) in ranking::pages(&rows, query.descending, query.paging) {
-            page.read(std::mem::take(&mut pieces[number]), &Part { paging, ..query.part() })?;
-        }
-        page.total = rows.into_iter().sum();
-    }
+    };
     let mut statement = connection.prepare_cached(sql::HISTORY_ENTRY).sql()?;
     let mut rows = Vec::new();
     for id in page.ids {
         rows.extend(statement.query_row([id], rows::history).optional().sql()?);
     }
-    Ok(Page { rows, total: page.total })
+    rows.retain(|row: &TaskHistory| query.started_from.is_none_or(|from| row.started_at >= from));
+    Ok(Page { rows, total })
 }
 
 /// A page as far as it is found.
 struct PlacesPage<'a> {
     connection: &'a Connection,
+    query: &'a HistoryQuery,
     all: &'a [i64],
     ids: Vec<i64>,
-    total: u64,
 }
 
 impl PlacesPage<'_> {
-    /// Adds a part of a piece; answers how many rows the piece has.
-    fn read(&mut self, piece: Piece, part: &Part) -> Result<u64, StoreError> {
-        let lists = piece.lists.clone();
-        let mut fenced = Vec::with_capacity(lists.len());
-        for list in &lists {
-            fenced.push(fences(self.connection, *list)?);
+    /// The only piece; answers how many rows match.
+    fn read(&mut self, piece: Piece) -> Result<u64, StoreError> {
+        let fences = self.fences(&piece)?;
+        let (before, rows) = self.count(&piece, &fences)?;
+        self.add(piece, &fences, (before, rows), &self.query.part())?;
+        Ok(rows)
+    }
+
+    /// Pieces that follow one another; answers how many rows they have.
+    fn read_pieces(&mut self, pieces: &mut [Piece]) -> Result<u64, StoreError> {
+        let mut cutter = Cutter::new(self.query.paging);
+        let mut total = 0;
+        for number in self.order(pieces) {
+            let piece = &mut pieces[number];
+            let rows = piece.rows(counted(self.connection, &piece.lists)?);
+            total += rows;
+            if let Some(paging) = cutter.next(rows) {
+                let fences = self.fences(piece)?;
+                self.add(std::mem::take(piece), &fences, (0, rows), &Part { paging, ..self.query.part() })?;
+            }
         }
-        let plan = piece.plan(&fenced, part);
+        Ok(total)
+    }
+
+    /// As many as the page needs of pieces that follow one another, of each what lies in the window.
+    fn read_windows(&mut self, pieces: &mut [Piece]) -> Result<(), StoreError> {
+        let mut cutter = Cutter::new(self.query.paging);
+        for number in self.order(pieces) {
+            if cutter.is_done() {
+                break;
+            }
+            let piece = std::mem::take(&mut pieces[number]);
+            let fences = self.fences(&piece)?;
+            let counts = self.count(&piece, &fences)?;
+            if let Some(paging) = cutter.next(counts.1) {
+                self.add(piece, &fences, counts, &Part { paging, ..self.query.part() })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn order(&self, pieces: &[Piece]) -> Vec<usize> {
+        let numbers = 0..pieces.len();
+        if self.query.descending { numbers.rev().collect() } else { numbers.collect() }
+    }
+
+    fn fences(&self, piece: &Piece) -> Result<Vec<Vec<Fence>>, StoreError> {
+        piece.lists.iter().map(|list| fences(self.connection, *list)).collect()
+    }
+
+    /// How many rows of a piece lie before the window, and how many in it.
+    fn count(&self, piece: &Piece, fences: &[Vec<Fence>]) -> Result<(u64, u64), StoreError> {
+        let rows = piece.rows(fences.iter().flatten().map(|fence| fence.rows).sum());
+        let Some(bound) = self.query.bound() else { return Ok((0, rows)) };
+        let before = piece.before(fences, bound);
+        let mut counted = 0;
+        for span in &before.spans {
+            counted += count_places(self.connection, piece.lists[span.list], self.all, span.from, bound)?;
+        }
+        let before = before.rows(counted);
+        Ok((before, rows.saturating_sub(before)))
+    }
+
+    fn add(
+        &mut self,
+        piece: Piece,
+        fences: &[Vec<Fence>],
+        (before, rows): (u64, u64),
+        part: &Part,
+    ) -> Result<(), StoreError> {
+        let part = self.query.bound().map_or(*part, |bound| ranking::part_from(part, bound, before, rows));
+        let lists = piece.lists.clone();
+        let plan = piece.plan(fences, &part);
         let mut read = Vec::new();
         for span in &plan.spans {
             read.extend(places(self.connection, lists[span.list], self.all, span.from, span.to)?);
         }
-        let total = plan.total;
         self.ids.extend(plan.pick(read));
-        Ok(total)
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use punctual_core::insights::{ERROR, Series};
 use punctual_core::time::plus_millis;
 use punctual_core::{
     HistoryQuery, HistorySort, Insight, InsightsQuery, JobKey, JobStore, Outcome, Paging, Retention,
-    StoreError, TaskHistory, TaskRecord, TaskStatus, Timestamp, Trigger,
+    StoreError, TaskHistory, TaskRecord, TaskStatus, Timestamp, Trigger, TriggerKey,
 };
 use serde_json::json;
 
@@ -65,6 +65,10 @@ fn expected(rows: &[TaskHistory], query: &HistoryQuery) -> (Vec<i64>, u64) {
         query.task.as_ref().is_none_or(|task| *task == row.task)
             && query.status.is_none_or(|status| status == row.status)
             && query.job.as_ref().is_none_or(|job| row.job.as_ref() == Some(job))
+            && query.trigger.as_ref().is_none_or(|trigger| row.trigger.as_ref() == Some(trigger))
+            && query.started_from.is_none_or(|from| row.started_at >= from)
+            && query.scheduled_from.is_none_or(|from| row.scheduled_at.is_some_and(|at| at >= from))
+            && query.origin.is_none_or(|origin| row.origin == origin)
     };
     let mut found: Vec<&TaskHistory> = rows.iter().filter(fits).collect();
     let total = found.len() as u64;
@@ -90,6 +94,10 @@ async fn check_page(store: &Store, rows: &[TaskHistory], query: &HistoryQuery) {
 
 async fn check_pages(store: &Store, dice: &mut Dice, pages: u64) {
     let rows = all_rows(store).await;
+    let some_row = |dice: &mut Dice| match dice.roll(2) {
+        0 if !rows.is_empty() => Some(dice.of(&rows)),
+        _ => None,
+    };
     for _ in 0..pages {
         let task = dice.of(&[None, None, Some("a"), Some("t1"), Some("job"), Some("nothing")]);
         let statuses = TaskStatus::ALL.map(Some);
@@ -97,6 +105,18 @@ async fn check_pages(store: &Store, dice: &mut Dice, pages: u64) {
             task: task.map(str::to_owned),
             status: dice.of(&[&[None, None, None], &statuses[..]].concat()),
             job: dice.of(&[None, None, None, Some(JobKey::new("job"))]),
+            trigger: dice.of(&[None, None, None, None, Some(TriggerKey::new("t1"))]),
+            started_from: some_row(dice).map(|row| row.started_at),
+            scheduled_from: if dice.roll(9) == 0 {
+                some_row(dice).and_then(|row| row.scheduled_at)
+            } else {
+                None
+            },
+            origin: if dice.roll(9) == 0 {
+                some_row(dice).map(|row| dice.of(&[row.id, row.origin]))
+            } else {
+                None
+            },
             sort: dice.of(&HistorySort::ALL),
             descending: dice.roll(2) == 0,
             paging: Paging { limit: Some(dice.roll(30)), offset: dice.roll(rows.len() as u64 + 5) },
