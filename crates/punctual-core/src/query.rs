@@ -198,16 +198,14 @@ impl HistoryQuery {
         self.task.is_none() && self.job.is_none()
     }
 
-    /// Whether a store finds it by the lists that it keeps ([`crate::ranking`]): task, job and status are all that it filters
-    /// by, in orders that are made of those by start the start as well, and the page is so short that it is worth looking
-    /// for its place.
+    /// Whether a store finds it by the lists that it keeps ([`crate::ranking`]): task, job, status and start are all that it
+    /// filters by, and the page is so short that it is worth looking for its place.
     pub fn is_ranked(&self) -> bool {
-        let by_start = self.sort.listed() == HistorySort::StartedAt;
         let plain = Self {
             task: self.task.clone(),
             status: self.status,
             job: self.job.clone(),
-            started_from: self.started_from.filter(|_| by_start),
+            started_from: self.started_from,
             sort: self.sort,
             descending: self.descending,
             after: self.after,

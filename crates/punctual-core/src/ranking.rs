@@ -9,10 +9,12 @@
 //! Everything here is arithmetic on what a store has read.
 
 mod pieces;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub use pieces::{Before, Cutter, Open, Piece, part_from, pieces};
+pub use window::{Way, Window, way};
 
 use crate::insights::Rollup;
 use crate::{HistorySort, Paging, TaskStatus};
@@ -280,7 +282,7 @@ fn last_where(bounds: &[Place], holds: impl Fn(Place) -> bool) -> Place {
 
 impl Plan {
     /// The rows of the page, in its order, given all that lies in the spans.
-    pub fn pick(self, read: Vec<Place>) -> Vec<i64> {
+    pub fn pick(self, read: Vec<Place>) -> Vec<Place> {
         let mut places = read;
         if !self.gone.is_empty() {
             places.retain(|place| !self.gone.contains(place));
@@ -302,11 +304,11 @@ impl Plan {
                 (from.min(length), from.saturating_add(index(limit)).min(length))
             }
         };
-        let mut ids: Vec<i64> = places[from.min(to)..to].iter().map(|place| place.id).collect();
+        let mut page = places[from.min(to)..to].to_vec();
         if self.descending {
-            ids.reverse();
+            page.reverse();
         }
-        ids
+        page
     }
 }
 

@@ -165,6 +165,7 @@ statements! {
     TASK_INSERT = "task_insert",
     TASK_NAMES = "task_names",
     TASK_NAMES_INSERT = "task_names_insert",
+    TIMES_BY_IDS = "times_by_ids",
     TOKENS = "tokens",
     TOKENS_DELETE_OF = "tokens_delete_of",
     TOKEN_DELETE = "token_delete",

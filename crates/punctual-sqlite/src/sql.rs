@@ -143,6 +143,7 @@ statements! {
     TASKS_LOST = "tasks_lost",
     TASK_INSERT = "task_insert",
     TASK_NAMES = "task_names",
+    TIMES = "times",
     TASK_NAME_INSERT = "task_name_insert",
     TOKENS = "tokens",
     TOKENS_DELETE_OF = "tokens_delete_of",

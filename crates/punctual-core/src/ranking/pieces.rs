@@ -14,6 +14,15 @@ pub struct Open {
     pub task: String,
     /// Its place in the lists of the order that is asked for ([`HistorySort::listed`]).
     pub place: Place,
+    /// When it started, in milliseconds since 1970.
+    pub started_at: i64,
+}
+
+impl Open {
+    /// With its place in the lists by start.
+    pub fn by_start(self) -> Self {
+        Self { place: Place { value: self.started_at, id: self.place.id }, ..self }
+    }
 }
 
 /// Lists that are merged, with what their fences do not count.

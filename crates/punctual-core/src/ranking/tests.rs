@@ -51,8 +51,8 @@ proptest! {
         all.sort_unstable();
         if descending { all.reverse(); }
         let beyond = |at: &Place| after.is_none_or(|after| if descending { *at < after } else { *at > after });
-        let wanted: Vec<i64> = all.into_iter().filter(beyond)
-            .skip(offset as usize).take(limit as usize).map(|at| at.id).collect();
+        let wanted: Vec<Place> =
+            all.into_iter().filter(beyond).skip(offset as usize).take(limit as usize).collect();
         prop_assert_eq!(plan.pick(read), wanted);
     }
 

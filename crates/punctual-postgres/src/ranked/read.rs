@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use deadpool_postgres::Object;
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
-use punctual_core::ranking::{self, Cutter, Fence, List, Open, Part, Piece, Place};
-use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory};
+use punctual_core::ranking::{self, Cutter, Fence, List, Open, Part, Piece, Place, Way, Window};
+use punctual_core::time::to_millis;
+use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, Paging, StoreError, TaskHistory};
 use tokio_postgres::Row;
 
 use super::read_noted;
@@ -123,7 +124,7 @@ async fn open_rows(client: &Object, query: &HistoryQuery) -> Result<Vec<Open>, S
         };
         let series = series(row.get(4), row.get(5));
         let place = Place { value, id: row.get(0) };
-        query.wants(&series).then_some(Open { task: series.task, place })
+        query.wants(&series).then_some(Open { task: series.task, place, started_at: row.get(1) })
     };
     Ok(client.rows(sql::OPEN_PLACES, &[]).await?.iter().filter_map(open).collect())
 }
@@ -154,15 +155,22 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
     noted.iter().for_each(|row| read_noted(row, &mut rows));
     let mut pieces = ranking::pieces(query, &wanted, open.clone(), &rows);
     let mut page = PlacesPage { client, query, all: &all, ids: Vec::new() };
-    let total = match &mut pieces[..] {
-        [piece] => page.read(std::mem::take(piece)).await?,
-        pieces if query.started_from.is_none() => page.read_pieces(pieces).await?,
-        pieces => {
+    let by_start = |open: Vec<Open>| {
+        let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..query.clone() };
+        let open = open.into_iter().map(Open::by_start).collect();
+        ranking::pieces(&by_start, &wanted, open, &rows)
+    };
+    let total = match (&mut pieces[..], query.started_from) {
+        ([piece], Some(from)) if query.sort.listed() != HistorySort::StartedAt => {
+            page.read_window(std::mem::take(piece), by_start(open), to_millis(from)).await?
+        }
+        ([piece], _) => page.read(std::mem::take(piece)).await?,
+        (pieces, None) => page.read_pieces(pieces).await?,
+        (pieces, Some(_)) => {
             page.read_windows(pieces).await?;
             // Counted in the lists of all tasks rather than in those of each.
-            let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..query.clone() };
             let mut total = 0;
-            for piece in ranking::pieces(&by_start, &wanted, open, &rows) {
+            for piece in by_start(open) {
                 total += page.count(&piece, &page.fences(&piece).await?).await?.1;
             }
             total
@@ -192,6 +200,57 @@ impl PlacesPage<'_> {
         let counts = self.count(&piece, &fences).await?;
         self.add(piece, &fences, counts, &self.query.part()).await?;
         Ok(counts.1)
+    }
+
+    /// A window of an order whose lists do not tell the starts; answers how many rows lie in it.
+    async fn read_window(
+        &mut self,
+        piece: Piece,
+        by_start: Vec<Piece>,
+        from: i64,
+    ) -> Result<u64, StoreError> {
+        let fences = self.fences(&piece).await?;
+        let rows = piece.rows(fences.iter().flatten().map(|fence| fence.rows).sum());
+        let mut window = Window::new(from, self.query.part());
+        let mut total = 0;
+        for of_start in by_start {
+            let of_start_fences = self.fences(&of_start).await?;
+            total = self.count(&of_start, &of_start_fences).await?.1;
+            if ranking::way(self.query, total, rows) == Way::Sort {
+                let all = Part { descending: true, after: None, paging: Paging::first(total) };
+                let places = self.places(of_start, &of_start_fences, &all).await?;
+                let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
+                window.take(self.times(&ids).await?);
+            }
+        }
+        if let Way::Walk(step) = ranking::way(self.query, total, rows) {
+            let mut part = Part { paging: Paging::first(step), ..self.query.part() };
+            while !window.is_full() {
+                let places = self.places(piece.clone(), &fences, &part).await?;
+                let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
+                window.take(self.times(&ids).await?);
+                part.after = places.last().copied();
+                if (places.len() as u64) < step {
+                    break;
+                }
+            }
+        }
+        self.ids = window.ids();
+        Ok(total)
+    }
+
+    /// The starts of rows, and their places in the order that is asked for.
+    async fn times(&self, ids: &[i64]) -> Result<Vec<(i64, Place)>, StoreError> {
+        let rows = self.client.rows(sql::TIMES_BY_IDS, &[&ids]).await?;
+        let time = |row: &Row| {
+            let value = match self.query.sort {
+                HistorySort::EndedAt => row.get::<_, Option<i64>>(2).unwrap_or(i64::MAX),
+                HistorySort::Duration => row.get::<_, Option<i64>>(3).unwrap_or(i64::MAX),
+                _ => row.get(1),
+            };
+            (row.get(1), Place { value, id: row.get(0) })
+        };
+        Ok(rows.iter().map(time).collect())
     }
 
     /// Pieces that follow one another; answers how many rows they have.
@@ -255,6 +314,7 @@ impl PlacesPage<'_> {
         Ok((before, rows.saturating_sub(before)))
     }
 
+    /// Adds a part of a piece, given how many of its rows lie before the window and in it.
     async fn add(
         &mut self,
         piece: Piece,
@@ -263,12 +323,22 @@ impl PlacesPage<'_> {
         part: &Part,
     ) -> Result<(), StoreError> {
         let part = self.query.bound().map_or(*part, |bound| ranking::part_from(part, bound, before, rows));
+        let places = self.places(piece, fences, &part).await?;
+        self.ids.extend(places.iter().map(|place| place.id));
+        Ok(())
+    }
+
+    async fn places(
+        &self,
+        piece: Piece,
+        fences: &[Vec<Fence>],
+        part: &Part,
+    ) -> Result<Vec<Place>, StoreError> {
         let lists = piece.lists.clone();
-        let plan = piece.plan(fences, &part);
+        let plan = piece.plan(fences, part);
         let spans: Vec<_> = plan.spans.iter().map(|span| (lists[span.list], span.from, span.to)).collect();
         let read = places(self.client, &spans, self.all).await?;
-        self.ids.extend(plan.pick(read));
-        Ok(())
+        Ok(plan.pick(read))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
-use punctual_core::ranking::{self, Cutter, Fence, List, Noted, Open, Part, Piece, Place};
-use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory};
+use punctual_core::ranking::{self, Cutter, Fence, List, Noted, Open, Part, Piece, Place, Way, Window};
+use punctual_core::time::to_millis;
+use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, Paging, StoreError, TaskHistory};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::Sql;
@@ -134,7 +135,7 @@ fn open_rows(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Open>,
         };
         let place = Place { value, id: row.get(0)? };
         let series = series(row.get(4)?, row.get(5)?);
-        Ok(query.wants(&series).then_some(Open { task: series.task, place }))
+        Ok(query.wants(&series).then_some(Open { task: series.task, place, started_at: row.get(1)? }))
     };
     let found = many(connection, sql::OPEN_PLACES, [], read)?;
     Ok(found.into_iter().flatten().collect())
@@ -163,15 +164,22 @@ pub(crate) fn history(
     let noted = noted(connection)?;
     let mut pieces = ranking::pieces(query, &wanted, open.clone(), &noted);
     let mut page = PlacesPage { connection, query, all: &all, ids: Vec::new() };
-    let total = match &mut pieces[..] {
-        [piece] => page.read(std::mem::take(piece))?,
-        pieces if query.started_from.is_none() => page.read_pieces(pieces)?,
-        pieces => {
+    let by_start = |open: Vec<Open>| {
+        let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..query.clone() };
+        let open = open.into_iter().map(Open::by_start).collect();
+        ranking::pieces(&by_start, &wanted, open, &noted)
+    };
+    let total = match (&mut pieces[..], query.started_from) {
+        ([piece], Some(from)) if query.sort.listed() != HistorySort::StartedAt => {
+            page.read_window(std::mem::take(piece), by_start(open), to_millis(from))?
+        }
+        ([piece], _) => page.read(std::mem::take(piece))?,
+        (pieces, None) => page.read_pieces(pieces)?,
+        (pieces, Some(_)) => {
             page.read_windows(pieces)?;
             // Counted in the lists of all tasks rather than in those of each.
-            let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..query.clone() };
             let mut total = 0;
-            for piece in ranking::pieces(&by_start, &wanted, open, &noted) {
+            for piece in by_start(open) {
                 total += page.count(&piece, &page.fences(&piece)?)?.1;
             }
             total
@@ -201,6 +209,56 @@ impl PlacesPage<'_> {
         let (before, rows) = self.count(&piece, &fences)?;
         self.add(piece, &fences, (before, rows), &self.query.part())?;
         Ok(rows)
+    }
+
+    /// A window of an order whose lists do not tell the starts; answers how many rows lie in it.
+    fn read_window(&mut self, piece: Piece, by_start: Vec<Piece>, from: i64) -> Result<u64, StoreError> {
+        let fences = self.fences(&piece)?;
+        let rows = piece.rows(fences.iter().flatten().map(|fence| fence.rows).sum());
+        let mut window = Window::new(from, self.query.part());
+        let mut total = 0;
+        for of_start in by_start {
+            let of_start_fences = self.fences(&of_start)?;
+            total = self.count(&of_start, &of_start_fences)?.1;
+            if ranking::way(self.query, total, rows) == Way::Sort {
+                let all = Part { descending: true, after: None, paging: Paging::first(total) };
+                let places = self.places(of_start, &of_start_fences, &all)?;
+                let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
+                window.take(self.times(&ids)?);
+            }
+        }
+        if let Way::Walk(step) = ranking::way(self.query, total, rows) {
+            let mut part = Part { paging: Paging::first(step), ..self.query.part() };
+            while !window.is_full() {
+                let places = self.places(piece.clone(), &fences, &part)?;
+                let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
+                window.take(self.times(&ids)?);
+                part.after = places.last().copied();
+                if (places.len() as u64) < step {
+                    break;
+                }
+            }
+        }
+        self.ids = window.ids();
+        Ok(total)
+    }
+
+    /// The starts of rows, and their places in the order that is asked for.
+    fn times(&self, ids: &[i64]) -> Result<Vec<(i64, Place)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql::TIMES).sql()?;
+        let mut times = Vec::with_capacity(ids.len());
+        for id in ids {
+            let read = |row: &Row<'_>| {
+                let value = match self.query.sort {
+                    HistorySort::EndedAt => row.get::<_, Option<i64>>(1)?.unwrap_or(i64::MAX),
+                    HistorySort::Duration => row.get::<_, Option<i64>>(2)?.unwrap_or(i64::MAX),
+                    _ => row.get(0)?,
+                };
+                Ok((row.get(0)?, Place { value, id: *id }))
+            };
+            times.extend(statement.query_row([id], read).optional().sql()?);
+        }
+        Ok(times)
     }
 
     /// Pieces that follow one another; answers how many rows they have.
@@ -258,6 +316,7 @@ impl PlacesPage<'_> {
         Ok((before, rows.saturating_sub(before)))
     }
 
+    /// Adds a part of a piece, given how many of its rows lie before the window and in it.
     fn add(
         &mut self,
         piece: Piece,
@@ -266,14 +325,19 @@ impl PlacesPage<'_> {
         part: &Part,
     ) -> Result<(), StoreError> {
         let part = self.query.bound().map_or(*part, |bound| ranking::part_from(part, bound, before, rows));
+        let places = self.places(piece, fences, &part)?;
+        self.ids.extend(places.iter().map(|place| place.id));
+        Ok(())
+    }
+
+    fn places(&self, piece: Piece, fences: &[Vec<Fence>], part: &Part) -> Result<Vec<Place>, StoreError> {
         let lists = piece.lists.clone();
-        let plan = piece.plan(fences, &part);
+        let plan = piece.plan(fences, part);
         let mut read = Vec::new();
         for span in &plan.spans {
             read.extend(places(self.connection, lists[span.list], self.all, span.from, span.to)?);
         }
-        self.ids.extend(plan.pick(read));
-        Ok(())
+        Ok(plan.pick(read))
     }
 }
 

@@ -1,0 +1,1 @@
+SELECT id, started_at, ended_at, duration_ms FROM task_history_all WHERE id = ANY($1::bigint[])
