@@ -214,6 +214,8 @@ CREATE INDEX task_history_cancelled ON task_history (term) WHERE status = 0 AND 
 
 CREATE INDEX task_history_lane ON task_history (lane_id) WHERE status = 0 AND lane_id IS NOT NULL;
 
+CREATE INDEX task_history_moved_clock ON task_history (started_at) WHERE ended_at < started_at;
+
 CREATE INDEX task_history_open ON task_history (job_id) WHERE status = 0;
 
 CREATE INDEX task_history_origin ON task_history (origin) WHERE origin <> id;

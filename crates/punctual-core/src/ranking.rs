@@ -14,7 +14,7 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub use pieces::{Before, Cutter, Open, Piece, part_from, pieces};
-pub use window::{Way, Window, way};
+pub use window::{Looked, Way, Window, way};
 
 use crate::insights::Rollup;
 use crate::{HistorySort, Paging, TaskStatus};

@@ -88,6 +88,7 @@ statements! {
     LOGIN_FAILURES_CROWD = "login_failures_crowd",
     LOGIN_FAILURES_DELETE = "login_failures_delete",
     LOGIN_FAILURES_PUT = "login_failures_put",
+    MOVED_CLOCK = "moved_clock",
     NEXT_DUE = "next_due",
     NODES = "nodes",
     NODES_EXPIRED_DELETE = "nodes_expired_delete",

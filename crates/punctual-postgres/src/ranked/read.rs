@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use deadpool_postgres::Object;
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
-use punctual_core::ranking::{self, Cutter, Fence, List, Open, Part, Piece, Place, Way, Window};
+use punctual_core::ranking::{self, Cutter, Fence, List, Looked, Open, Part, Piece, Place, Way, Window};
 use punctual_core::time::to_millis;
-use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, Paging, StoreError, TaskHistory};
+use punctual_core::{
+    HistoryQuery, HistorySort, JobKey, Page, Paging, StoreError, TaskHistory, TaskStatus, Timestamp,
+};
 use tokio_postgres::Row;
 
 use super::read_noted;
@@ -161,20 +163,11 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
         ranking::pieces(&by_start, &wanted, open, &rows)
     };
     let total = match (&mut pieces[..], query.started_from) {
-        ([piece], Some(from)) if query.sort.listed() != HistorySort::StartedAt => {
-            page.read_window(std::mem::take(piece), by_start(open), to_millis(from)).await?
+        ([piece], from) if from.is_none() || query.sort == HistorySort::StartedAt => {
+            page.read(std::mem::take(piece)).await?
         }
-        ([piece], _) => page.read(std::mem::take(piece)).await?,
         (pieces, None) => page.read_pieces(pieces).await?,
-        (pieces, Some(_)) => {
-            page.read_windows(pieces).await?;
-            // Counted in the lists of all tasks rather than in those of each.
-            let mut total = 0;
-            for piece in by_start(open) {
-                total += page.count(&piece, &page.fences(&piece).await?).await?.1;
-            }
-            total
-        }
+        (pieces, Some(from)) => page.read_window(pieces, by_start(open), from).await?,
     };
     let found = client.rows(sql::HISTORY_BY_IDS, &[&page.ids]).await?;
     client.batch_execute("COMMIT").await.sql()?;
@@ -205,52 +198,91 @@ impl PlacesPage<'_> {
     /// A window of an order whose lists do not tell the starts; answers how many rows lie in it.
     async fn read_window(
         &mut self,
-        piece: Piece,
+        pieces: &mut [Piece],
         by_start: Vec<Piece>,
-        from: i64,
+        from: Timestamp,
     ) -> Result<u64, StoreError> {
-        let fences = self.fences(&piece).await?;
-        let rows = piece.rows(fences.iter().flatten().map(|fence| fence.rows).sum());
-        let mut window = Window::new(from, self.query.part());
-        let mut total = 0;
-        for of_start in by_start {
-            let of_start_fences = self.fences(&of_start).await?;
-            total = self.count(&of_start, &of_start_fences).await?.1;
-            if ranking::way(self.query, total, rows) == Way::Sort {
-                let all = Part { descending: true, after: None, paging: Paging::first(total) };
-                let places = self.places(of_start, &of_start_fences, &all).await?;
-                let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
-                window.take(self.times(&ids).await?);
+        // Counted in the lists of all tasks rather than in those of each.
+        let Some(of_start) = by_start.into_iter().next() else { return Ok(0) };
+        let starts = self.fences(&of_start).await?;
+        let (before, total) = self.count(&of_start, &starts).await?;
+        let way = ranking::way(self.query, total, before + total);
+        let mut window = Window::new(self.query, from);
+        if matches!(way, Way::Sort | Way::Known(_)) {
+            let all = Part { descending: true, after: None, paging: Paging::first(total) };
+            let rows = self.places(of_start, &starts, &all).await?;
+            if way == Way::Sort {
+                window.take(self.look(&rows).await?);
+            } else {
+                window.know(rows);
             }
         }
-        if let Way::Walk(step) = ranking::way(self.query, total, rows) {
-            let mut part = Part { paging: Paging::first(step), ..self.query.part() };
-            while !window.is_full() {
-                let places = self.places(piece.clone(), &fences, &part).await?;
-                let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
-                window.take(self.times(&ids).await?);
-                part.after = places.last().copied();
-                if (places.len() as u64) < step {
-                    break;
+        match (way, pieces) {
+            (Way::Known(step) | Way::Walk(step), [piece]) => {
+                if window.wants_moved_clocks() {
+                    window.take(self.moved_clocks(from).await?);
                 }
+                self.walk(std::mem::take(piece), step, &mut window).await?;
             }
+            (Way::Pieces, pieces) => {
+                self.read_windows(pieces).await?;
+                return Ok(total);
+            }
+            _ => {}
         }
         self.ids = window.ids();
         Ok(total)
     }
 
-    /// The starts of rows, and their places in the order that is asked for.
-    async fn times(&self, ids: &[i64]) -> Result<Vec<(i64, Place)>, StoreError> {
+    /// Takes what a window needs of an order, so many rows at a time.
+    async fn walk(&self, piece: Piece, step: u64, window: &mut Window) -> Result<(), StoreError> {
+        let fences = self.fences(&piece).await?;
+        let mut part = window.step(step);
+        while !window.is_full() {
+            let places = self.places(piece.clone(), &fences, &part).await?;
+            if window.is_known() {
+                window.take_known(&places);
+            } else {
+                window.take(self.look(&places).await?);
+            }
+            part.after = places.last().copied();
+            if (places.len() as u64) < step {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look(&self, rows: &[Place]) -> Result<Vec<Looked>, StoreError> {
+        let ids: Vec<i64> = rows.iter().map(|place| place.id).collect();
         let rows = self.client.rows(sql::TIMES_BY_IDS, &[&ids]).await?;
-        let time = |row: &Row| {
+        let looked = |row: &Row| {
             let value = match self.query.sort {
                 HistorySort::EndedAt => row.get::<_, Option<i64>>(2).unwrap_or(i64::MAX),
                 HistorySort::Duration => row.get::<_, Option<i64>>(3).unwrap_or(i64::MAX),
                 _ => row.get(1),
             };
-            (row.get(1), Place { value, id: row.get(0) })
+            let (place, status) =
+                (Place { value, id: row.get(0) }, TaskStatus::from_code(row.get::<_, i16>(5).into()));
+            Looked { started_at: row.get(1), place, task: row.get(4), status }
         };
-        Ok(rows.iter().map(time).collect())
+        Ok(rows.iter().map(looked).collect())
+    }
+
+    /// What started in the window and ended before it.
+    async fn moved_clocks(&self, from: Timestamp) -> Result<Vec<Looked>, StoreError> {
+        // Without statistics of so small a part the server would rather read the whole table.
+        self.client.batch_execute("SET LOCAL enable_seqscan = off").await.sql()?;
+        let rows = self.client.rows(sql::MOVED_CLOCK, &[&to_millis(from)]).await?;
+        self.client.batch_execute("SET LOCAL enable_seqscan = on").await.sql()?;
+        let looked = |row: &Row| {
+            let place = Place { value: row.get(2), id: row.get(0) };
+            let status = TaskStatus::from_code(row.get::<_, i16>(5).into());
+            let series = series(row.get(3), row.get(4));
+            let fits = self.query.wants(&series) && self.query.status.is_none_or(|wanted| wanted == status);
+            fits.then_some(Looked { started_at: row.get(1), place, task: series.task, status })
+        };
+        Ok(rows.iter().filter_map(looked).collect())
     }
 
     /// Pieces that follow one another; answers how many rows they have.

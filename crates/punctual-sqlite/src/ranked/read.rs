@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
-use punctual_core::ranking::{self, Cutter, Fence, List, Noted, Open, Part, Piece, Place, Way, Window};
+use punctual_core::ranking::{
+    self, Cutter, Fence, List, Looked, Noted, Open, Part, Piece, Place, Way, Window,
+};
 use punctual_core::time::to_millis;
-use punctual_core::{HistoryQuery, HistorySort, JobKey, Page, Paging, StoreError, TaskHistory};
+use punctual_core::{
+    HistoryQuery, HistorySort, JobKey, Page, Paging, StoreError, TaskHistory, TaskStatus, Timestamp,
+};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::Sql;
@@ -170,20 +174,11 @@ pub(crate) fn history(
         ranking::pieces(&by_start, &wanted, open, &noted)
     };
     let total = match (&mut pieces[..], query.started_from) {
-        ([piece], Some(from)) if query.sort.listed() != HistorySort::StartedAt => {
-            page.read_window(std::mem::take(piece), by_start(open), to_millis(from))?
+        ([piece], from) if from.is_none() || query.sort == HistorySort::StartedAt => {
+            page.read(std::mem::take(piece))?
         }
-        ([piece], _) => page.read(std::mem::take(piece))?,
         (pieces, None) => page.read_pieces(pieces)?,
-        (pieces, Some(_)) => {
-            page.read_windows(pieces)?;
-            // Counted in the lists of all tasks rather than in those of each.
-            let mut total = 0;
-            for piece in by_start(open) {
-                total += page.count(&piece, &page.fences(&piece)?)?.1;
-            }
-            total
-        }
+        (pieces, Some(from)) => page.read_window(pieces, by_start(open), from)?,
     };
     let mut statement = connection.prepare_cached(sql::HISTORY_ENTRY).sql()?;
     let mut rows = Vec::new();
@@ -212,53 +207,92 @@ impl PlacesPage<'_> {
     }
 
     /// A window of an order whose lists do not tell the starts; answers how many rows lie in it.
-    fn read_window(&mut self, piece: Piece, by_start: Vec<Piece>, from: i64) -> Result<u64, StoreError> {
-        let fences = self.fences(&piece)?;
-        let rows = piece.rows(fences.iter().flatten().map(|fence| fence.rows).sum());
-        let mut window = Window::new(from, self.query.part());
-        let mut total = 0;
-        for of_start in by_start {
-            let of_start_fences = self.fences(&of_start)?;
-            total = self.count(&of_start, &of_start_fences)?.1;
-            if ranking::way(self.query, total, rows) == Way::Sort {
-                let all = Part { descending: true, after: None, paging: Paging::first(total) };
-                let places = self.places(of_start, &of_start_fences, &all)?;
-                let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
-                window.take(self.times(&ids)?);
+    fn read_window(
+        &mut self,
+        pieces: &mut [Piece],
+        by_start: Vec<Piece>,
+        from: Timestamp,
+    ) -> Result<u64, StoreError> {
+        // Counted in the lists of all tasks rather than in those of each.
+        let Some(of_start) = by_start.into_iter().next() else { return Ok(0) };
+        let starts = self.fences(&of_start)?;
+        let (before, total) = self.count(&of_start, &starts)?;
+        let way = ranking::way(self.query, total, before + total);
+        let mut window = Window::new(self.query, from);
+        if matches!(way, Way::Sort | Way::Known(_)) {
+            let all = Part { descending: true, after: None, paging: Paging::first(total) };
+            let rows = self.places(of_start, &starts, &all)?;
+            if way == Way::Sort {
+                window.take(self.look(&rows)?);
+            } else {
+                window.know(rows);
             }
         }
-        if let Way::Walk(step) = ranking::way(self.query, total, rows) {
-            let mut part = Part { paging: Paging::first(step), ..self.query.part() };
-            while !window.is_full() {
-                let places = self.places(piece.clone(), &fences, &part)?;
-                let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
-                window.take(self.times(&ids)?);
-                part.after = places.last().copied();
-                if (places.len() as u64) < step {
-                    break;
+        match (way, pieces) {
+            (Way::Known(step) | Way::Walk(step), [piece]) => {
+                if window.wants_moved_clocks() {
+                    window.take(self.moved_clocks(from)?);
                 }
+                self.walk(std::mem::take(piece), step, &mut window)?;
             }
+            (Way::Pieces, pieces) => {
+                self.read_windows(pieces)?;
+                return Ok(total);
+            }
+            _ => {}
         }
         self.ids = window.ids();
         Ok(total)
     }
 
-    /// The starts of rows, and their places in the order that is asked for.
-    fn times(&self, ids: &[i64]) -> Result<Vec<(i64, Place)>, StoreError> {
+    /// Takes what a window needs of an order, so many rows at a time.
+    fn walk(&self, piece: Piece, step: u64, window: &mut Window) -> Result<(), StoreError> {
+        let fences = self.fences(&piece)?;
+        let mut part = window.step(step);
+        while !window.is_full() {
+            let places = self.places(piece.clone(), &fences, &part)?;
+            if window.is_known() {
+                window.take_known(&places);
+            } else {
+                window.take(self.look(&places)?);
+            }
+            part.after = places.last().copied();
+            if (places.len() as u64) < step {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&self, rows: &[Place]) -> Result<Vec<Looked>, StoreError> {
         let mut statement = self.connection.prepare_cached(sql::TIMES).sql()?;
-        let mut times = Vec::with_capacity(ids.len());
-        for id in ids {
+        let mut looked = Vec::with_capacity(rows.len());
+        for Place { id, .. } in rows {
             let read = |row: &Row<'_>| {
                 let value = match self.query.sort {
                     HistorySort::EndedAt => row.get::<_, Option<i64>>(1)?.unwrap_or(i64::MAX),
                     HistorySort::Duration => row.get::<_, Option<i64>>(2)?.unwrap_or(i64::MAX),
                     _ => row.get(0)?,
                 };
-                Ok((row.get(0)?, Place { value, id: *id }))
+                let (place, status) = (Place { value, id: *id }, TaskStatus::from_code(row.get(4)?));
+                Ok(Looked { started_at: row.get(0)?, place, task: row.get(3)?, status })
             };
-            times.extend(statement.query_row([id], read).optional().sql()?);
+            looked.extend(statement.query_row([id], read).optional().sql()?);
         }
-        Ok(times)
+        Ok(looked)
+    }
+
+    /// What started in the window and ended before it.
+    fn moved_clocks(&self, from: Timestamp) -> Result<Vec<Looked>, StoreError> {
+        let read = |row: &Row<'_>| {
+            let place = Place { value: row.get(2)?, id: row.get(0)? };
+            let status = TaskStatus::from_code(row.get(5)?);
+            let series = series(row.get(3)?, row.get(4)?);
+            let fits = self.query.wants(&series) && self.query.status.is_none_or(|wanted| wanted == status);
+            Ok(fits.then_some(Looked { started_at: row.get(1)?, place, task: series.task, status }))
+        };
+        let found = many(self.connection, sql::MOVED_CLOCK, [to_millis(from)], read)?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Pieces that follow one another; answers how many rows they have.

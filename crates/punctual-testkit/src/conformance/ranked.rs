@@ -33,7 +33,7 @@ impl Dice {
         let status = self.of(&[Success, Success, Success, Failed, Unknown, Started]);
         // Many rows share an instant and a duration, and some lie hours apart.
         let started_at = at(now - i64::try_from(self.roll(4) * 3_000).unwrap());
-        let took = self.of(&[0, 1, 1, 15, 16, 40, 1_000, 7_200_000]);
+        let took = self.of(&[0, 1, 1, 15, 16, 40, 1_000, 7_200_000, -5_000_000]);
         let ended = status != Started;
         TaskRecord {
             task: self.of(&["a", "b", "job"]).to_owned(),
