@@ -448,7 +448,7 @@ impl HistoryStore for PostgresStore {
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
         let client = self.client().await?;
         if query.is_ranked() {
-            let result = ranked::read::history(&client, query).await;
+            let result = ranked::read::history(&client, &self.shared, query).await;
             return client.after_transaction(result).await;
         }
         let result = lists::history(&client, query).await;

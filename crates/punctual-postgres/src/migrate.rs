@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0009_run_requests.sql"),
     include_str!("../migrations/0010_history_of_triggers.sql"),
     include_str!("../migrations/0011_history_of_moved_clocks.sql"),
+    include_str!("../migrations/0012_fences_version.sql"),
 ];
 
 /// The oldest server that has what the statements use.

@@ -4,6 +4,7 @@
 //! to change are no part of the hot path. [`arrange`] brings what was noted into the tables that lists and insights are
 //! read from, many rows at a time, and one node at a time.
 
+pub(crate) mod fences;
 pub(crate) mod put;
 pub(crate) mod read;
 

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) doubts: Mutex<Vec<Doubt>>,
     /// Numbers of series by task and group, and by job; only ones that are committed.
     pub(crate) series: Mutex<crate::ranked::KnownSeries>,
+    /// The fences of the history, of one version.
+    pub(crate) fences: Mutex<crate::ranked::fences::Known>,
     /// Jobs that are to be deleted if nothing is left of them.
     ended_jobs: Mutex<Vec<i64>>,
 }

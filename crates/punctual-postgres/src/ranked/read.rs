@@ -11,10 +11,11 @@ use punctual_core::{
 };
 use tokio_postgres::Row;
 
-use super::read_noted;
+use super::{fences as remembered, read_noted};
 use crate::error::Sql;
 use crate::link::Statements;
 use crate::rows::{self, count};
+use crate::shared::Shared;
 use crate::sql;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -131,23 +132,15 @@ async fn open_rows(client: &Object, query: &HistoryQuery) -> Result<Vec<Open>, S
     Ok(client.rows(sql::OPEN_PLACES, &[]).await?.iter().filter_map(open).collect())
 }
 
-/// How many rows the fences of the lists of each piece count.
-async fn counted(client: &Object, pieces: &[Piece]) -> Result<Vec<u64>, StoreError> {
-    let lists = || pieces.iter().flat_map(|piece| piece.lists.iter());
-    let numbers: Vec<i64> =
-        pieces.iter().zip(0..).flat_map(|(piece, number)| vec![number; piece.lists.len()]).collect();
-    let sorts: Vec<i16> = lists().map(|list| list.sort).collect();
-    let statuses: Vec<i16> = lists().map(|list| list.status).collect();
-    let series: Vec<i64> = lists().map(|list| list.series).collect();
-    let rows = client.rows(sql::FENCES_SUM, &[&numbers, &sorts, &statuses, &series]).await?;
-    let sums: HashMap<i64, u64> = rows.iter().map(|row| (row.get(0), count(row.get(1)))).collect();
-    Ok(pieces.iter().zip(0..).map(|(_, number)| sums.get(&number).copied().unwrap_or_default()).collect())
-}
-
 /// A page of a list for which [`HistoryQuery::is_ranked`].
-pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
+pub(crate) async fn history(
+    client: &Object,
+    shared: &Shared,
+    query: &HistoryQuery,
+) -> Result<Page<TaskHistory>, StoreError> {
     client.batch_execute(BEGIN).await.sql()?;
-    let (wanted, noted, open) = futures_util::try_join!(
+    let (version, wanted, noted, open) = futures_util::try_join!(
+        remembered::version(client),
         series_where(client, query.task.as_deref(), |series| query.wants(series)),
         client.rows(sql::NOTED_ALL, &[]),
         open_rows(client, query),
@@ -156,7 +149,7 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
     let mut rows = Vec::new();
     noted.iter().for_each(|row| read_noted(row, &mut rows));
     let mut pieces = ranking::pieces(query, &wanted, open.clone(), &rows);
-    let mut page = PlacesPage { client, query, all: &all, ids: Vec::new() };
+    let mut page = PlacesPage { client, shared, version, query, all: &all, ids: Vec::new() };
     let by_start = |open: Vec<Open>| {
         let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..query.clone() };
         let open = open.into_iter().map(Open::by_start).collect();
@@ -181,6 +174,9 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
 /// A page as far as it is found.
 struct PlacesPage<'a> {
     client: &'a Object,
+    shared: &'a Shared,
+    /// Of the fences.
+    version: i64,
     query: &'a HistoryQuery,
     all: &'a [i64],
     ids: Vec<i64>,
@@ -287,7 +283,7 @@ impl PlacesPage<'_> {
 
     /// Pieces that follow one another; answers how many rows they have.
     async fn read_pieces(&mut self, pieces: &mut [Piece]) -> Result<u64, StoreError> {
-        let counted = counted(self.client, pieces).await?;
+        let counted = self.counted(pieces).await?;
         let mut cutter = Cutter::new(self.query.paging);
         let mut total = 0;
         for number in self.order(pieces) {
@@ -324,15 +320,16 @@ impl PlacesPage<'_> {
         if self.query.descending { numbers.rev().collect() } else { numbers.collect() }
     }
 
+    /// How many rows the fences of the lists of each piece count.
+    async fn counted(&self, pieces: &[Piece]) -> Result<Vec<u64>, StoreError> {
+        let lists: Vec<List> = pieces.iter().flat_map(|piece| piece.lists.iter().copied()).collect();
+        let fences = remembered::of(self.client, self.shared, self.version, &lists).await?;
+        let mut rows = fences.iter().map(|fences| fences.iter().map(|fence| fence.rows).sum::<u64>());
+        Ok(pieces.iter().map(|piece| rows.by_ref().take(piece.lists.len()).sum()).collect())
+    }
+
     async fn fences(&self, piece: &Piece) -> Result<Vec<Vec<Fence>>, StoreError> {
-        let at: HashMap<List, usize> = piece.lists.iter().enumerate().map(|(at, list)| (*list, at)).collect();
-        let mut fenced = vec![Vec::new(); piece.lists.len()];
-        for (list, fence) in fences(self.client, &piece.lists).await? {
-            if let Some(at) = at.get(&list) {
-                fenced[*at].push(fence);
-            }
-        }
-        Ok(fenced)
+        remembered::of(self.client, self.shared, self.version, &piece.lists).await
     }
 
     /// How many rows of a piece lie before the window, and how many in it.

@@ -1,0 +1,1 @@
+SELECT version FROM history_fences_version
