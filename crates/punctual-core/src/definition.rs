@@ -25,7 +25,7 @@ mod unknown;
 
 use asked::Asked;
 pub use asked::{carry_out, request};
-pub use jobs::{collect_job, is_over};
+pub use jobs::{collect_job, has_completed};
 pub use repair::{Repair, repair};
 pub use runs::ended;
 pub use unknown::{Expired, Expiry, expire};
@@ -107,7 +107,10 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
     match change {
         Change::Expect(expected) => expect::expect(tx, expected),
         Change::Schedule { job, triggers } => jobs::schedule(tx, now, job, triggers),
-        Change::PutJob(job) => jobs::put_job(tx, now, job, false),
+        Change::PutJob(job) => {
+            let job = jobs::remembering(tx, job)?;
+            jobs::put_job(tx, now, &job, false)
+        }
         Change::ChangeKind { job, from, to } => match tx.job(job)? {
             Some(stored) if stored.detail.kind == *from => {
                 let detail = JobDetail { kind: to.clone(), ..(*stored.detail).clone() };
@@ -126,6 +129,7 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
             None => Ok(Applied::default()),
             Some(trigger) => {
                 let mut applied = triggers::delete_trigger(tx, now, &trigger)?;
+                jobs::forget(tx, now, trigger.job_id, |forgotten| forgotten == key)?;
                 applied.merge(&jobs::collect_job(tx, trigger.job_id)?);
                 Ok(applied)
             }
@@ -134,6 +138,7 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
             None => Ok(Applied::default()),
             Some(job) => {
                 let mut applied = triggers::delete_triggers_of(tx, now, &job)?;
+                jobs::forget(tx, now, job.id, |_| true)?;
                 applied.merge(&jobs::collect_job(tx, job.id)?);
                 Ok(applied)
             }

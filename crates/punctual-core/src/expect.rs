@@ -18,7 +18,8 @@ impl Fingerprint {
     pub fn of_job<'a>(job: &JobDetail, triggers: impl IntoIterator<Item = &'a Trigger>) -> Self {
         let mut triggers: Vec<&Trigger> = triggers.into_iter().collect();
         triggers.sort_by(|one, two| one.key.cmp(&two.key));
-        Self::of(&(job, triggers))
+        // What is remembered beside the definition is no edit of it.
+        Self::of(&(job.as_given(), triggers))
     }
 
     /// Of a trigger.

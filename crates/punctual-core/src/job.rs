@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Concurrency, Data, JobHistory, JobKey, KeepRows, RetryPolicy};
+use crate::{Bounded, Concurrency, Data, JobHistory, JobKey, KeepRows, RetryPolicy};
 
 /// The name under which nodes register the code of a job.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -130,6 +130,9 @@ pub struct JobDetail {
     /// What becomes of due instants while no live node can run the kind; unless set, what the node that notices is set to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_kind: Option<UnknownKind>,
+    /// The triggers declared with it that end by themselves. Stores keep it; [`crate::definition::apply`] alone sets it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounded: Vec<Bounded>,
 }
 
 fn yes() -> bool {
@@ -153,7 +156,13 @@ impl JobDetail {
             timeout_ms: None,
             history: JobHistory::default(),
             unknown_kind: None,
+            bounded: Vec::new(),
         }
+    }
+
+    /// The definition as somebody gave it, without what is remembered beside it.
+    pub fn as_given(&self) -> Self {
+        Self { bounded: Vec::new(), ..self.clone() }
     }
 
     /// Sets the description.

@@ -19,6 +19,7 @@
 pub mod accounts;
 pub mod asked;
 pub mod audit;
+pub mod bounded;
 pub mod change;
 pub mod clock;
 pub mod data;
@@ -55,6 +56,7 @@ pub use accounts::{
     Permission, Permissions, PrunedAccounts,
 };
 pub use asked::{CarriedOut, CarryOut, RefusedRequest, Request, Wanted};
+pub use bounded::Bounded;
 pub use change::{Applied, Arrival, Change, StoredCalendar};
 pub use clock::{Clock, SleepFuture};
 pub use data::Data;

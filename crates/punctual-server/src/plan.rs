@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use punctual_core::schedule::{Occurrences, Schedule, Window};
 use punctual_core::{
-    Calendar, Change, JobKey, StoredCalendar, StoredJob, StoredTrigger, Timestamp, Trigger, TriggerState,
-    definition, time,
+    Calendar, Change, JobDetail, JobKey, StoredCalendar, StoredJob, StoredTrigger, Timestamp, Trigger,
+    TriggerState, definition, time,
 };
 use punctual_engine::Entry;
 use serde::Serialize;
@@ -250,17 +250,17 @@ impl<'a> Planner<'a> {
         let mut differs = true;
         match old {
             None => drop(self.item(Object::Job, &entry.job.key, Action::Create)),
-            Some(old) if *old.detail == entry.job => {
+            Some(old) if old.detail.as_given() == entry.job => {
                 self.item(Object::Job, &entry.job.key, Action::Unchanged);
                 differs = false;
             }
             Some(old) => {
-                let fields = fields::compare(&*old.detail, &entry.job);
+                let fields = fields::compare(&old.detail.as_given(), &entry.job);
                 self.item(Object::Job, &entry.job.key, Action::Change).fields = fields;
             }
         }
         for trigger in &entry.triggers {
-            differs |= self.trigger(trigger, old.is_some());
+            differs |= self.trigger(trigger, old.map(|old| &*old.detail));
         }
         for gone in self.triggers_of(&entry.job.key) {
             if !entry.triggers.iter().any(|trigger| trigger.key == gone.definition.key) {
@@ -282,7 +282,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Compares a trigger; whether it differs.
-    fn trigger(&mut self, trigger: &Trigger, job_is_stored: bool) -> bool {
+    fn trigger(&mut self, trigger: &Trigger, job: Option<&JobDetail>) -> bool {
         let stored = self.stored.triggers.iter().find(|old| old.definition.key == trigger.key);
         let moves = stored.filter(|old| old.definition.job != trigger.job);
         if let Some(old) = moves {
@@ -290,7 +290,7 @@ impl<'a> Planner<'a> {
             self.first.push(Change::DeleteTrigger(old.definition.key.clone()));
         }
         let Some(old) = stored.filter(|_| moves.is_none()) else {
-            return self.new_trigger(trigger, job_is_stored);
+            return self.new_trigger(trigger, job);
         };
         let in_error = old.state == TriggerState::Error;
         let calendar_changes =
@@ -329,11 +329,11 @@ impl<'a> Planner<'a> {
         !equal
     }
 
-    fn new_trigger(&mut self, trigger: &Trigger, job_is_stored: bool) -> bool {
-        if job_is_stored && definition::is_over(trigger, self.now) {
+    fn new_trigger(&mut self, trigger: &Trigger, job: Option<&JobDetail>) -> bool {
+        if job.is_some_and(|job| definition::has_completed(job, trigger, self.now)) {
             let item = self.item(Object::Trigger, &trigger.key, Action::Unchanged);
             item.job = Some(trigger.job.to_string());
-            item.notes.push("has completed: all its instants have passed".to_owned());
+            item.notes.push("has completed".to_owned());
             return false;
         }
         let after = self.fire_times_then(trigger, None);

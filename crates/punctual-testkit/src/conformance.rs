@@ -28,6 +28,8 @@ macro_rules! conformance_cases {
             equal_definitions_are_left_alone,
             a_changed_job_is_updated_and_keeps_its_triggers,
             a_whole_trigger_set_replaces_the_old_one,
+            a_completed_trigger_without_a_start_does_not_begin_anew,
+            a_deleted_or_changed_trigger_without_a_start_begins_anew,
             a_batch_of_changes_is_all_or_none,
             a_job_needs_to_be_durable_or_triggered,
             a_trigger_needs_its_job,

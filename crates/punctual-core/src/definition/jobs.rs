@@ -6,7 +6,7 @@ use punctual_schedule::{Occurrences, Schedule, Window};
 use super::DefinitionTx;
 use super::triggers::{delete_trigger, lane_of, put_trigger};
 use crate::time::whole_millis;
-use crate::{Applied, ChangeError, JobDetail, StoredJob, Trigger};
+use crate::{Applied, Bounded, ChangeError, JobDetail, StoredJob, Trigger, TriggerKey};
 
 pub(super) fn schedule<T: DefinitionTx>(
     tx: &mut T,
@@ -21,12 +21,13 @@ pub(super) fn schedule<T: DefinitionTx>(
         )
         .into());
     }
-    let existed = tx.job(&job.key)?.is_some();
-    let mut applied = put_job(tx, now, job, !triggers.is_empty())?;
+    let old = tx.job(&job.key)?;
+    let detail = JobDetail { bounded: triggers.iter().filter_map(Bounded::of).collect(), ..job.clone() };
+    let mut applied = put_job(tx, now, &detail, !triggers.is_empty())?;
     let stored = tx.job(&job.key)?.map(|job| tx.triggers_of(job.id)).transpose()?.unwrap_or_default();
     for trigger in triggers {
         let is_stored = stored.iter().any(|old| old.definition.key == trigger.key);
-        if existed && !is_stored && is_over(trigger, now) {
+        if !is_stored && old.as_ref().is_some_and(|old| has_completed(&old.detail, trigger, now)) {
             // It has completed and is gone; to store it again would be to run it again at every start.
             applied.merge(&Applied { unchanged: 1, ..Applied::default() });
             continue;
@@ -41,14 +42,41 @@ pub(super) fn schedule<T: DefinitionTx>(
     Ok(applied)
 }
 
-/// Whether all instants of a trigger have passed at `now`, whenever it is stored: [`crate::Change::Schedule`] leaves such a trigger
-/// of a stored job away.
-pub fn is_over(trigger: &Trigger, now: Timestamp) -> bool {
+/// Whether a trigger that is not stored was stored with its job and has completed, at `now`: [`crate::Change::Schedule`]
+/// leaves it away. `old` is the job as it is stored.
+pub fn has_completed(old: &JobDetail, trigger: &Trigger, now: Timestamp) -> bool {
+    is_over(trigger, now) || Bounded::of(trigger).is_some_and(|bounded| old.bounded.contains(&bounded))
+}
+
+/// Whether all instants of a trigger have passed at `now`, whenever it is stored.
+fn is_over(trigger: &Trigger, now: Timestamp) -> bool {
     let Some(start) = trigger.start else { return false };
     let window = Window { start: whole_millis(start), end: trigger.end };
     // A fixed delay goes on after the one instant that is known.
     let known = !matches!(trigger.schedule, Schedule::FixedDelay(_));
     known && Occurrences::new(&trigger.schedule, window).last().is_some_and(|last| last <= now)
+}
+
+/// The definition of a job alone, with what the stored job of its key remembers.
+pub(super) fn remembering<T: DefinitionTx>(tx: &mut T, job: &JobDetail) -> Result<JobDetail, T::Error> {
+    let bounded = tx.job(&job.key)?.map(|old| old.detail.bounded.clone()).unwrap_or_default();
+    Ok(JobDetail { bounded, ..job.clone() })
+}
+
+/// Forgets triggers that somebody deletes, so that they come back when they are declared again.
+pub(super) fn forget<T: DefinitionTx>(
+    tx: &mut T,
+    now: Timestamp,
+    job_id: i64,
+    gone: impl Fn(&TriggerKey) -> bool,
+) -> Result<(), T::Error> {
+    let Some(job) = tx.job_by_id(job_id)? else { return Ok(()) };
+    if !job.detail.bounded.iter().any(|bounded| gone(bounded.trigger())) {
+        return Ok(());
+    }
+    let mut detail = (*job.detail).clone();
+    detail.bounded.retain(|bounded| !gone(bounded.trigger()));
+    tx.update_job(&job, &detail, now)
 }
 
 pub(super) fn put_job<T: DefinitionTx>(
@@ -84,6 +112,10 @@ pub(super) fn put_job<T: DefinitionTx>(
             Ok(Applied { created: 1, ..Applied::default() })
         }
         Some(old) if *old.detail == *job => Ok(Applied { unchanged: 1, ..Applied::default() }),
+        Some(old) if old.detail.as_given() == job.as_given() => {
+            tx.update_job(&old, job, now)?;
+            Ok(Applied { unchanged: 1, ..Applied::default() })
+        }
         Some(old) => {
             tx.update_job(&old, job, now)?;
             change_lanes(tx, &old, job)?;

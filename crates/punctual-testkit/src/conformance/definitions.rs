@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use punctual_core::schedule::{FixedDelay, Repeat};
 use punctual_core::{
-    Change, ChangeError, JobKey, JobQuery, JobStore, MisfirePolicy, Paging, RetryPolicy, SkipReason,
-    SkippedQuery, StoreError, Trigger, TriggerKey, TriggerQuery, TriggerState,
+    Change, ChangeError, JobKey, JobQuery, JobStore, MisfirePolicy, Paging, RetryPolicy, Schedule,
+    SkipReason, SkippedQuery, StoreError, Trigger, TriggerKey, TriggerQuery, TriggerState,
 };
 use serde_json::json;
 
 use crate::account;
-use crate::factory::{Hand, at, cron, data, every, job, schedule};
+use crate::factory::{Hand, at, cron, data, every, every_times, job, schedule};
 
 type Store = Arc<dyn JobStore>;
 
@@ -88,6 +89,59 @@ pub async fn a_whole_trigger_set_replaces_the_old_one(store: Store) {
     let rows = store.triggers(&TriggerQuery::default()).await.unwrap().rows;
     let names: Vec<_> = rows.iter().map(|row| row.definition.key.name().to_owned()).collect();
     assert_eq!(names, ["a", "c"]);
+}
+
+/// Two triggers that end by themselves at instants which depend on when they begin, run until they have completed.
+async fn completed(store: &Store) -> [Trigger; 2] {
+    let delay = FixedDelay::from_millis(1_000, Repeat::Times(1)).unwrap();
+    let triggers = [
+        Trigger::new("delay", "job", Schedule::FixedDelay(delay)),
+        Trigger::new("every", "job", every_times(1, 1)),
+    ];
+    schedule(store, at(0), job("job"), triggers.to_vec()).await;
+    let node = Hand::register(store, "n", at(0)).await;
+    for second in 0..10 {
+        for fire in node.claim(at(second), 10).await.fires {
+            node.succeed(&fire, at(second)).await;
+        }
+    }
+    assert_eq!(store.triggers(&TriggerQuery::default()).await.unwrap().total, 0, "they have completed");
+    triggers
+}
+
+pub async fn a_completed_trigger_without_a_start_does_not_begin_anew(store: Store) {
+    let triggers = completed(&store).await;
+    // An edit of the job alone forgets nothing, and other fields of a trigger do not make it another one.
+    let changed = Change::PutJob(job("job").description("changed"));
+    store.apply(at(20), &[changed]).await.unwrap();
+    let again = triggers.map(|trigger| trigger.priority(9)).to_vec();
+    for _ in 0..2 {
+        let change = Change::Schedule { job: job("job"), triggers: again.clone() };
+        store.apply(at(20), &[change]).await.unwrap();
+        assert_eq!(store.triggers(&TriggerQuery::default()).await.unwrap().total, 0);
+    }
+    let forever = Trigger::new("forever", "job", every(60));
+    schedule(&store, at(20), job("job"), [again, vec![forever]].concat()).await;
+    let rows = store.triggers(&TriggerQuery::default()).await.unwrap().rows;
+    let names: Vec<_> = rows.iter().map(|row| row.definition.key.name().to_owned()).collect();
+    assert_eq!(names, ["forever"], "a new one comes beside them");
+}
+
+pub async fn a_deleted_or_changed_trigger_without_a_start_begins_anew(store: Store) {
+    let [delay, mut every] = completed(&store).await;
+    every.schedule = every_times(2, 1);
+    schedule(&store, at(20), job("job"), vec![delay.clone(), every.clone()]).await;
+    let left = async || {
+        let rows = store.triggers(&TriggerQuery::default()).await.unwrap().rows;
+        rows.iter().map(|row| row.definition.key.name().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(left().await, ["every"], "another schedule");
+    store.apply(at(20), &[Change::DeleteTrigger(every.key.clone())]).await.unwrap();
+    schedule(&store, at(20), job("job"), vec![delay.clone(), every.clone()]).await;
+    assert_eq!(left().await, ["every"], "it was deleted before it had completed");
+    store.apply(at(20), &[Change::DeleteTriggersOf(JobKey::new("job"))]).await.unwrap();
+    schedule(&store, at(20), job("job"), vec![delay, every]).await;
+    assert_eq!(left().await, ["delay", "every"]);
 }
 
 pub async fn a_batch_of_changes_is_all_or_none(store: Store) {

@@ -37,7 +37,7 @@ pub(crate) async fn handler(
     params.finish()?;
     let old = state.scheduler.store().job(&key).await?;
     let old = old.ok_or_else(|| ApiError::no_such("job", &key))?;
-    let entry = author.entry("job.delete", &key, None).before(json!(*old.detail));
+    let entry = author.entry("job.delete", &key, None).before(json!(old.detail.as_given()));
     let seen = author.seen(None)?.expected();
     let expect = seen.map(|seen| Change::Expect(Expected::Job(key.clone(), seen)));
     let change = Change::DeleteJob(key.clone());

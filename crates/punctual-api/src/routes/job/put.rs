@@ -58,7 +58,7 @@ pub(crate) async fn handler(
     entry = entry.after(json!({ "job": job, "triggers": triggers }));
     if let Some(old) = &old {
         let definitions: Vec<&Trigger> = old.triggers.iter().map(|info| &info.trigger.definition).collect();
-        entry = entry.before(json!({ "job": *old.job.detail, "triggers": definitions }));
+        entry = entry.before(json!({ "job": old.job.detail.as_given(), "triggers": definitions }));
     }
     let expect = seen.map(|seen| Change::Expect(Expected::Job(key.clone(), seen)));
     let change = match triggers {
