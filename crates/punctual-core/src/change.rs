@@ -14,7 +14,8 @@ pub enum Change {
     Expect(Expected),
     /// Stores a job together with the *whole* set of its triggers: missing ones are created, changed ones
     /// replaced, equal ones left alone, and others of the job deleted (pending runs stay). Idempotent: a trigger
-    /// of a stored job that is missing, and all of whose instants have passed, has completed and stays away.
+    /// of a stored job that is missing has completed, and stays away, when all its instants have passed or when the job
+    /// remembers it ([`crate::Bounded`]).
     Schedule {
         /// The job.
         job: JobDetail,

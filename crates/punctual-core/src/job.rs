@@ -213,6 +213,18 @@ impl JobDetail {
         self
     }
 
+    /// What contradicts itself in the definition.
+    ///
+    /// # Errors
+    /// Names the field and what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        self.retry.check().map_err(|problem| format!("retry policy: {problem}"))?;
+        if self.timeout_ms == Some(0) {
+            return Err("timeout_ms is 0: give at least 1, or none for no limit".to_owned());
+        }
+        self.concurrency.as_ref().map_or(Ok(()), |concurrency| concurrency.check(self.concurrent))
+    }
+
     /// Whether some limit holds runs of this job back.
     pub fn is_limited(&self) -> bool {
         !self.concurrent || self.concurrency.is_some()

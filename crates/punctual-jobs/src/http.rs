@@ -87,9 +87,22 @@ impl HttpData {
     }
 
     fn parts(&self) -> Result<(Method, Url), String> {
-        let url = Url::parse(&self.url).map_err(|error| format!("url {:?}: {error}", self.url))?;
+        let url = Url::parse(&self.url).map_err(|error| {
+            if self.url.contains("://") {
+                format!("url {:?}: {error}", self.url)
+            } else {
+                let begun = self.url.trim_start_matches('/');
+                format!(
+                    "url {:?} does not begin with https:// or http://: write \"https://{begun}\"",
+                    self.url
+                )
+            }
+        })?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("url {:?}: its scheme must be http or https", self.url));
+            return Err(format!(
+                "url {:?}: its scheme must be http or https; a URL begins with https:// or http://",
+                self.url
+            ));
         }
         let method = self.method.as_deref().unwrap_or("GET");
         let upper = method.to_ascii_uppercase();

@@ -88,6 +88,14 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
+    /// Whether a URL can be read; nothing is connected to.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn check_url(url: &str) -> Result<(), StoreError> {
+        Target::of(url).map(drop)
+    }
+
     /// Opens a database, and brings its schema up to date. Must be called inside a tokio runtime.
     ///
     /// # Errors

@@ -75,12 +75,17 @@ impl Fault {
 }
 
 impl Source {
+    fn line_of(&self, at: usize) -> usize {
+        let before = &self.text[..self.text.floor_char_boundary(at.min(self.text.len()))];
+        before.matches('\n').count() + 1
+    }
+
     fn error(&self, fault: &Fault) -> anyhow::Error {
         let path = self.path.display();
         let Some(span) = &fault.span else { return anyhow!("{path}: {}", fault.problem) };
         let start = span.start.min(self.text.len());
         let before = &self.text[..self.text.floor_char_boundary(start)];
-        let line_number = before.matches('\n').count() + 1;
+        let line_number = self.line_of(start);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = self.text[line_start..].lines().next().unwrap_or_default();
         let column = before[line_start..].chars().count();
@@ -140,6 +145,7 @@ impl Config {
         self.server.trusted_proxies()?;
         self.server.check_limits()?;
         self.secrets()?;
+        self.log.filter(None)?;
         self.auth.settings().map(drop)
     }
 
@@ -155,6 +161,39 @@ impl Config {
 
     /// The jobs of the file as entries for the scheduler. Every one is checked completely.
     pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+        let entries = self.each_entry()?;
+        self.check_trigger_names(&entries)?;
+        Ok(entries)
+    }
+
+    /// All triggers of a file are in one key group: a name belongs to one of them.
+    fn check_trigger_names(&self, entries: &[Entry]) -> anyhow::Result<()> {
+        let mut seen: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
+        for entry in entries {
+            let Some(job) = self.jobs.get(&entry.name) else { continue };
+            let spans = job.get_ref().trigger_spans(job.span());
+            for (trigger, span) in entry.triggers.iter().zip(spans) {
+                let (name, line) = (trigger.key.name(), self.source.line_of(span.start));
+                let Some((other, first)) = seen.insert(name, (&entry.name, line)) else { continue };
+                let problem = format!(
+                    "jobs.{}: its trigger has the name {name:?}, which the trigger of jobs.{other} in line {first} has \
+                     already: give each trigger of the file a name of its own (a trigger without one is named after its \
+                     job)",
+                    entry.name
+                );
+                return Err(self.source.error(&Fault::at(span, problem)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Something wrong with a job, with its line.
+    pub(crate) fn wrong_job(&self, job: &str, problem: &str) -> anyhow::Error {
+        let span = self.jobs.get(job).map(|job| job.span().start..job.span().start + 1);
+        self.source.error(&Fault { problem: format!("jobs.{job}: {problem}"), span })
+    }
+
+    fn each_entry(&self) -> anyhow::Result<Vec<Entry>> {
         self.jobs
             .iter()
             .map(|(name, job)| {

@@ -29,6 +29,22 @@ fn with_password(url: &str, password: &str) -> anyhow::Result<String> {
     Ok(format!("{scheme}://{server}?{parameters}password={encoded}"))
 }
 
+/// Whether the configured database can be one, without looking for it or for the file of its password.
+pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
+    let database = &config.database;
+    let Some(url) = &database.url else {
+        return Place::configured(config).map(drop);
+    };
+    let url = if database.password_file.is_some() { with_password(url, "")? } else { url.clone() };
+    let wait_ms = database.wait.as_ref().map(|span| span.millis());
+    match Place::of(&url, database.options())?.with_connections(database.max_connections, wait_ms)? {
+        Place::Postgres(url, _) => {
+            PostgresStore::check_url(&url).map_err(|error| anyhow!("[database]: {error}"))
+        }
+        Place::Sqlite(..) => Ok(()),
+    }
+}
+
 /// Where the stores are.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
@@ -219,5 +235,27 @@ mod tests {
         let error = error.unwrap_err().to_string();
         assert!(error.contains("\"mysql\"") && error.contains("sqlite://PATH"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_configured_database_is_checked_without_being_opened() {
+        let checked = |database: &str| {
+            let text = format!("[database]\n{database}\n");
+            check(&Config::from_text(std::path::Path::new("f"), text, std::iter::empty()).unwrap())
+        };
+        for right in
+            ["", "url = 'sqlite://x.db'", "url = 'postgresql://u@h:1/d'\npassword_file = '/not/there'"]
+        {
+            checked(right).unwrap();
+        }
+        for (wrong, says) in [
+            ("url = 'mysql://x'", "postgresql://USER"),
+            ("url = 'postgresql://u@h:99999/d'", "HOST:PORT"),
+            ("password_file = '/not/there'", "give database.url"),
+            ("url = 'sqlite://x.db'\nmax_connections = 3", "postgresql:// url only"),
+        ] {
+            let error = format!("{:#}", checked(wrong).unwrap_err());
+            assert!(error.contains(says), "{wrong}: {error}");
+        }
     }
 }

@@ -87,6 +87,23 @@ pub(crate) struct Item {
 pub(crate) struct Next {
     pub(crate) before: Vec<Timestamp>,
     pub(crate) after: Vec<Timestamp>,
+    /// The event that is waited for instead, before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) event_before: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) event_after: Option<String>,
+}
+
+impl Next {
+    fn of(
+        old: Option<&Trigger>,
+        before: Vec<Timestamp>,
+        new: Option<&Trigger>,
+        after: Vec<Timestamp>,
+    ) -> Self {
+        let event = |trigger: &Trigger| trigger.schedule.event().map(str::to_owned);
+        Self { before, after, event_before: old.and_then(event), event_after: new.and_then(event) }
+    }
 }
 
 /// How many definitions are in which case.
@@ -215,7 +232,7 @@ impl<'a> Planner<'a> {
         let before = self.fire_times_now(trigger);
         let item = self.item(Object::Trigger, &trigger.definition.key, Action::Delete);
         item.job = Some(trigger.definition.job.to_string());
-        item.next = Some(Next { before, after: Vec::new() });
+        item.next = Some(Next::of(Some(&trigger.definition), before, None, Vec::new()));
     }
 
     fn calendars(&mut self) {
@@ -323,8 +340,8 @@ impl<'a> Planner<'a> {
         if old.state == TriggerState::Paused {
             item.notes.push("is paused, and stays so".to_owned());
         }
-        if before != after {
-            item.next = Some(Next { before, after });
+        if before != after || old.definition.schedule.event() != trigger.schedule.event() {
+            item.next = Some(Next::of(Some(&old.definition), before, Some(trigger), after));
         }
         !equal
     }
@@ -340,7 +357,7 @@ impl<'a> Planner<'a> {
         self.check(trigger, &after);
         let item = self.item(Object::Trigger, &trigger.key, Action::Create);
         item.job = Some(trigger.job.to_string());
-        item.next = Some(Next { before: Vec::new(), after });
+        item.next = Some(Next::of(None, Vec::new(), Some(trigger), after));
         true
     }
 

@@ -109,3 +109,35 @@ fn beside_a_running_server_a_file_can_be_planned_but_not_applied() {
     server.wait().unwrap();
     assert_eq!(place.counts("apply", &next), [0, 1, 0, 3]);
 }
+
+#[test]
+fn repeats_that_are_over_stay_over_at_a_restart_and_an_apply() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("data/punctual.db").display());
+    let place = Place { directory, url };
+    let text = "[jobs.d]\nkind = 'noop'\ndelay = '20ms'\nrepeat = 1\n[jobs.e]\nkind = 'noop'\nevery = '20ms'\nrepeat = 1\n";
+    let file = place.write(text);
+    let list = |port, path: &str| {
+        let answer = get(port, path)?;
+        // A chunked body has its lengths around it.
+        let page: Value = serde_json::from_str(&answer[answer.find('{')?..=answer.rfind('}')?]).unwrap();
+        Some(page["data"].as_array().unwrap().len())
+    };
+    let over = |port| {
+        eventually("no trigger left", || (list(port, "/api/v1/triggers?group=config")? == 0).then_some(()))
+    };
+    let runs = |port| [list(port, "/api/task?task=d").unwrap(), list(port, "/api/task?task=e").unwrap()];
+    let (mut server, port) = serve(place.directory.path(), &file);
+    over(port);
+    assert_eq!(runs(port), [2, 2]);
+    signal(&server, "TERM");
+    server.wait().unwrap();
+    let (code, out, error) = place.run("plan", text, &["--exit-code"]);
+    assert_eq!(code, Some(0), "{out}{error}");
+    assert_eq!(place.counts("apply", text), [0, 0, 0, 4]);
+    let (mut server, port) = serve(place.directory.path(), &file);
+    over(port);
+    assert_eq!(runs(port), [2, 2]);
+    signal(&server, "TERM");
+    server.wait().unwrap();
+}

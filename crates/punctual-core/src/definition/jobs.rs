@@ -85,17 +85,7 @@ pub(super) fn put_job<T: DefinitionTx>(
     job: &JobDetail,
     triggers_follow: bool,
 ) -> Result<Applied, T::Error> {
-    if let Err(problem) = job.retry.check() {
-        return Err(ChangeError::InvalidJob(job.key.clone(), format!("retry policy: {problem}")).into());
-    }
-    if job.timeout_ms == Some(0) {
-        let problem = "timeout_ms is 0: give at least 1, or none for no limit".to_owned();
-        return Err(ChangeError::InvalidJob(job.key.clone(), problem).into());
-    }
-    if let Some(Err(problem)) = job.concurrency.as_ref().map(|concurrency| concurrency.check(job.concurrent))
-    {
-        return Err(ChangeError::InvalidJob(job.key.clone(), problem).into());
-    }
+    job.check().map_err(|problem| ChangeError::InvalidJob(job.key.clone(), problem))?;
     let old = tx.job(&job.key)?;
     if !job.durable && !triggers_follow {
         let has_triggers = match &old {

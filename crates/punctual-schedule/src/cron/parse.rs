@@ -115,7 +115,7 @@ fn check_number_of_fields(source: &Source<'_>, words: &[Range<usize>]) -> Result
         0 => Err(source.whole(0..end, format!("is empty; it has six or seven fields: {ORDER}"))),
         5 => Err(source.whole(
             end..end,
-            format!("has 5 fields, 6 or 7 are needed: {ORDER}; put a second in front, for example \"0\""),
+            format!("has 5 fields, 6 or 7 are needed: {ORDER}{}", with_second(source.input, words)),
         )),
         few @ 1..5 => Err(source.whole(
             end..end,
@@ -125,6 +125,30 @@ fn check_number_of_fields(source: &Source<'_>, words: &[Range<usize>]) -> Result
             words[7].start..words[many - 1].end,
             format!("has {many} fields, 6 or 7 are needed: {ORDER}"),
         )),
+    }
+}
+
+/// What the five fields of a crontab are with a second in front, where that is plain.
+fn with_second(input: &str, words: &[Range<usize>]) -> String {
+    let mut fields: Vec<&str> = words.iter().map(|word| &input[word.clone()]).collect();
+    // One of the two day fields is `?`; a crontab with both means either of them, which takes two expressions.
+    match (fields[2], fields[4]) {
+        (_, "*") => fields[4] = "?",
+        ("*", day) if day.bytes().any(|byte| byte.is_ascii_digit()) => {
+            return format!(
+                "; put a second in front and ? for the day of month, and count the days of the week from 1 (Sunday), for \
+                 example \"0 {} {} ? {} 2\" for Mondays",
+                fields[0], fields[1], fields[3]
+            );
+        }
+        ("*", _) => fields[2] = "?",
+        _ => {}
+    }
+    let right = format!("0 {}", fields.join(" "));
+    match crate::CronExpression::parse(&right) {
+        Ok(_) => format!("; write \"{right}\""),
+        Err(_) => "; put a second in front, and ? in one of the two day fields, for example \"0 30 2 * * ?\""
+            .to_owned(),
     }
 }
 

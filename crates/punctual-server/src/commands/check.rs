@@ -1,10 +1,12 @@
 //! `punctual check`: is a file right, and when does everything in it fire?
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use punctual_core::schedule::{Occurrences, Schedule, Window};
-use punctual_core::{Clock, Trigger};
+use punctual_core::schedule::{Occurrences, Repeat, Schedule, Window};
+use punctual_core::time::whole_millis;
+use punctual_core::{Bounded, Clock, MisfirePolicy, Trigger};
 use punctual_engine::SystemClock;
 
 use crate::config::Config;
@@ -21,40 +23,123 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config::load(Some(&args.file))?;
     let entries = config.entries()?;
-    let now = SystemClock::new().now();
-    println!("{} is right: {} job(s).", args.file.display(), entries.len());
+    crate::database::check(&config)?;
+    let now = whole_millis(SystemClock::new().now());
+    let reports: Vec<(&Trigger, Report)> = entries
+        .iter()
+        .flat_map(|entry| &entry.triggers)
+        .map(|trigger| (trigger, report(trigger, &config, now, args.count)))
+        .collect();
+    if let Some((trigger, problem)) = reports.iter().find_map(|(trigger, report)| match report {
+        Report::Wrong(problem) => Some((trigger, problem)),
+        Report::Lines(_) => None,
+    }) {
+        return Err(config.wrong_job(trigger.job.name(), problem));
+    }
+    let unknown: BTreeSet<&str> = entries
+        .iter()
+        .flat_map(|entry| &entry.triggers)
+        .filter_map(|trigger| trigger.calendar.as_deref())
+        .filter(|name| !config.calendars().contains_key(*name))
+        .collect();
+    let file = args.file.display();
+    if unknown.is_empty() {
+        println!("{file} is right: {} job(s).", entries.len());
+    } else {
+        println!(
+            "{file}: {} job(s). It is refused unless the database has these calendars, which the file does not declare: {}",
+            entries.len(),
+            unknown.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+        );
+    }
+    let mut reports = reports.into_iter();
     for entry in &entries {
         println!("\n{} ({})", entry.name, entry.job.kind);
         if let Some(when) = config.start_of(&entry.name) {
             println!("  {when}");
         }
-        for trigger in &entry.triggers {
+        for (trigger, report) in reports.by_ref().take(entry.triggers.len()) {
             println!("  {}", trigger.schedule.describe());
-            if let Some(name) =
-                trigger.calendar.as_ref().filter(|name| !config.calendars().contains_key(*name))
-            {
-                println!("    its calendar {name:?} is not in this file: it has to be stored already");
-            }
-            if trigger.schedule.event().is_some() {
-                continue;
-            }
-            let next = fire_times(trigger, &config, now, args.count);
-            if next.is_empty() {
-                println!("    never fires again");
-            }
-            for at in next {
-                println!("    {}", local_and_utc(at, &trigger.schedule));
+            if let Report::Lines(lines) = report {
+                lines.iter().for_each(|line| println!("    {line}"));
             }
         }
     }
     Ok(())
 }
 
+/// What is said about a trigger.
+enum Report {
+    /// When it fires.
+    Lines(Vec<String>),
+    /// Why a database refuses it.
+    Wrong(String),
+}
+
+/// When a trigger fires that a server stores at `now`.
+fn report(trigger: &Trigger, config: &Config, now: Timestamp, count: usize) -> Report {
+    let mut lines = Vec::new();
+    if let Some(event) = trigger.schedule.event() {
+        lines.push(format!("when the event {event:?} is emitted"));
+        if trigger.end.is_some_and(|end| end <= now) {
+            return Report::Wrong(format!(
+                "trigger {:?} would never fire: its end has passed",
+                trigger.key.name()
+            ));
+        }
+        return Report::Lines(lines);
+    }
+    let occurrences = occurrences(trigger, config, now);
+    let Some(first) = occurrences.first() else {
+        if trigger.start.is_none() && Bounded::of(trigger).is_some() {
+            lines.push("never fires again: a database that has not held it before refuses it".to_owned());
+            return Report::Lines(lines);
+        }
+        return Report::Wrong(format!(
+            "trigger {:?} would never fire: its schedule, start, end and calendar leave no fire time",
+            trigger.key.name()
+        ));
+    };
+    let upcoming: Vec<Timestamp> = occurrences.upcoming(now).take(count).collect();
+    if first < now && (upcoming.is_empty() || matches!(trigger.schedule, Schedule::FixedDelay(_))) {
+        let last = occurrences.last().unwrap_or(first);
+        lines.push(format!(
+            "{}  has passed: it is late when a server first stores it, and its misfire policy decides ({})",
+            local_and_utc(last, &trigger.schedule),
+            late(trigger)
+        ));
+    }
+    lines.extend(upcoming.iter().map(|at| local_and_utc(*at, &trigger.schedule)));
+    match &trigger.schedule {
+        Schedule::FixedDelay(delay) if delay.repeat() != Repeat::Times(0) => {
+            lines.push("and then so long after the end of each run".to_owned());
+        }
+        _ => {}
+    }
+    if trigger.start.is_none() && first == now {
+        lines.push("(it begins when it is first stored, which is taken to be now)".to_owned());
+    }
+    Report::Lines(lines)
+}
+
+/// What becomes of a late instant that is the only one.
+fn late(trigger: &Trigger) -> &'static str {
+    match trigger.misfire {
+        MisfirePolicy::Skip | MisfirePolicy::DoNothing => "it is skipped",
+        _ => "it runs at once",
+    }
+}
+
 /// The next fire times of a trigger of a file.
 pub(crate) fn fire_times(trigger: &Trigger, config: &Config, now: Timestamp, count: usize) -> Vec<Timestamp> {
-    let window = Window { start: trigger.start.unwrap_or(now), end: trigger.end };
+    occurrences(trigger, config, now).upcoming(now).take(count).collect()
+}
+
+/// The instants of a trigger that is stored at `now`.
+fn occurrences<'a>(trigger: &'a Trigger, config: &'a Config, now: Timestamp) -> Occurrences<'a> {
+    let window = Window { start: whole_millis(trigger.start.unwrap_or(now)), end: trigger.end };
     let calendar = trigger.calendar.as_ref().and_then(|name| config.calendars().get(name));
-    Occurrences::new(&trigger.schedule, window).with_calendar(calendar).upcoming(now).take(count).collect()
+    Occurrences::new(&trigger.schedule, window).with_calendar(calendar)
 }
 
 /// A fire time in its zone and in UTC.
@@ -67,3 +152,6 @@ pub(crate) fn local_and_utc(at: Timestamp, schedule: &Schedule) -> String {
         None => at.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     config.check()?;
     let entries = config.entries()?;
     let format = args.log_format.unwrap_or(config.log.format);
-    start_log(format, args.log_level.as_deref().or(config.log.level.as_deref()))?;
+    start_log(format, config.log.filter(args.log_level.as_deref())?);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -82,10 +82,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .block_on(serve(config, entries, args))
 }
 
-fn start_log(format: LogFormat, level: Option<&str>) -> anyhow::Result<()> {
-    let filter = level.unwrap_or("info");
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .map_err(|error| anyhow!("log level {filter:?}: {error}; give error, warn, info, debug or trace"))?;
+fn start_log(format: LogFormat, filter: tracing_subscriber::EnvFilter) {
     // The filter is the output's own: the task history keeps what runs log whatever is printed.
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(punctual_engine::capture_layer());
@@ -96,7 +93,6 @@ fn start_log(format: LogFormat, level: Option<&str>) -> anyhow::Result<()> {
             registry.with(lines.with_ansi(terminal).with_target(false).with_filter(filter)).init();
         }
     }
-    Ok(())
 }
 
 async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::Result<()> {

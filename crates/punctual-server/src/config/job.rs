@@ -157,6 +157,7 @@ impl Job {
         if detail.timeout_ms == Some(0) {
             return Err(fault("timeout is 0: give at least 1ms, or leave it out for no limit".to_owned()));
         }
+        detail.check().map_err(fault)?;
         detail.data = self.data(&path, &span)?;
         self.check_start(&path)?;
         let triggers = self.when(&path, &key, &span)?;
@@ -196,6 +197,15 @@ impl Job {
                 "at the first start of the server after each boot of the machine".to_owned()
             }
         })
+    }
+
+    /// Where each of its triggers stands, in their order. The entry has been checked.
+    pub(super) fn trigger_spans(&self, span: Range<usize>) -> Vec<Range<usize>> {
+        let head = |span: Range<usize>| span.start..span.start + 1;
+        match self.triggers.as_slice() {
+            [] => vec![head(span)],
+            list => list.iter().map(|when| head(when.span())).collect(),
+        }
     }
 
     fn check_start(&self, path: &str) -> Result<(), Fault> {

@@ -9,6 +9,8 @@ use punctual_api::Network;
 use punctual_core::UnknownKind;
 use punctual_engine::Settings;
 use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::time::Span;
 use crate::http::Limits;
@@ -248,6 +250,26 @@ pub(crate) struct Log {
     pub(crate) format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,punctual_engine=debug`.
     pub(crate) level: Option<String>,
+}
+
+impl Log {
+    /// Which lines are printed: as the command line says, or the file, or from `info` on.
+    ///
+    /// A bare word that is no level would be the name of a module and print nothing else, so it is refused.
+    pub(crate) fn filter(&self, given: Option<&str>) -> anyhow::Result<EnvFilter> {
+        let text = given.or(self.level.as_deref()).unwrap_or("info");
+        let wrong = |problem: &str| {
+            anyhow!(
+                "log level {text:?}: {problem}; give error, warn, info, debug or trace, or a filter such as \
+                 info,punctual_engine=debug"
+            )
+        };
+        let is_level = |word: &str| word.trim().parse::<LevelFilter>().is_ok();
+        if let Some(word) = text.split(',').find(|word| !word.contains('=') && !is_level(word)) {
+            return Err(wrong(&format!("{word:?} is no level")));
+        }
+        EnvFilter::try_new(text).map_err(|error| wrong(&error.to_string()))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, clap::ValueEnum)]

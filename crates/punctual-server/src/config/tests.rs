@@ -132,6 +132,35 @@ fn messages_name_the_file_the_line_and_the_key() {
         ("[auth]\nmode = 'open'", vec!["open", "accounts"]),
         ("[server]\nlisten = '8080'", vec!["server.listen", "8080", "127.0.0.1:8080"]),
         ("jobs = 3", vec!["jobs.toml", "line 1"]),
+        (
+            "[jobs.a]\nkind = 'noop'\n[[jobs.a.triggers]]\nname = 't'\nevery = '1s'\n[[jobs.a.triggers]]\nname = 't'\n\
+             every = '2s'",
+            vec!["line 6", "jobs.a: ", "\"t\"", "of jobs.a in line 3"],
+        ),
+        (
+            "[jobs.b]\nkind = 'noop'\n[[jobs.b.triggers]]\nname = 'a'\nevery = '1s'\n[jobs.a]\nkind = 'noop'\nevery = '1s'",
+            vec!["line 3", "jobs.b: ", "\"a\"", "of jobs.a in line 6"],
+        ),
+        (
+            "[jobs.a]\nkind = 'noop'\nevery = '1s'\nconcurrency = { limit = 0 }",
+            vec!["line 1", "jobs.a", "concurrency limit 0"],
+        ),
+        (
+            "[jobs.a]\nkind = 'noop'\nevery = '1s'\nconcurrent = false\nconcurrency = { limit = 3 }",
+            vec!["line 1", "jobs.a", "contradicts"],
+        ),
+        ("[log]\nlevel = 'loud'", vec!["\"loud\"", "error, warn, info, debug or trace"]),
+        ("[log]\nlevel = 'info,punctual_engine=loud'", vec!["punctual_engine=loud", "error, warn, info"]),
+        (
+            "[jobs.a]\nkind = 'noop'\nat = '2026-11-25T10:00:00'\ntz = 'Europe/Berlin'",
+            vec!["jobs.a", "offset", "+01:00", "leave tz out"],
+        ),
+        (
+            "[jobs.a]\nkind = 'http'\nurl = 'example.org/foo'\nevery = '1s'",
+            vec!["jobs.a", "\"https://example.org/foo\""],
+        ),
+        ("[jobs.a]\nkind = 'noop'\ncron = '30 2 * * *'", vec!["line 3", "write \"0 30 2 * * ?\""]),
+        ("[jobs.a]\nkind = 'noop'\ncron = '30 2 * * MON'", vec!["line 3", "write \"0 30 2 ? * MON\""]),
     ] {
         let error = refused(text);
         for word in words {
@@ -277,5 +306,15 @@ fn limits_for_clients_can_be_kept() {
     ] {
         let error = load(text).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains("give"), "{error}");
+    }
+}
+
+#[test]
+fn levels_and_filters_of_the_log_are_read() {
+    for level in
+        ["error", "WARN", "off", "debug,punctual_engine=trace", "punctual_engine=debug", "[run{id=1}]=trace"]
+    {
+        let text = format!("[log]\nlevel = '{level}'");
+        assert!(Config::from_text(Path::new("f"), text, std::iter::empty()).is_ok(), "{level}");
     }
 }

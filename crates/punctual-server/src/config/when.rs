@@ -76,7 +76,12 @@ impl When {
             return Err(fault("dst belongs to cron".to_owned()));
         }
         if self.tz.is_some() && self.cron.is_none() && self.rrule.is_none() {
-            return Err(fault("tz belongs to cron and rrule: an interval is elapsed time".to_owned()));
+            return Err(fault(match &self.at {
+                Some(_) => "tz belongs to cron and rrule: write the offset from UTC into at, such as \
+                            at = \"2026-03-29T02:30:00+01:00\", and leave tz out"
+                    .to_owned(),
+                None => "tz belongs to cron and rrule: an interval is elapsed time".to_owned(),
+            }));
         }
         let mut trigger = Trigger::new(key, job.clone(), self.schedule(path, job)?);
         let at = self.at.as_ref().map(|at| instant(path, "at", at)).transpose()?;

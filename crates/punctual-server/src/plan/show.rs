@@ -48,10 +48,10 @@ fn show_item(item: &Item, out: &mut impl Write) -> io::Result<()> {
     }
     if let Some(next) = &item.next {
         if item.action != Action::Create {
-            writeln!(out, "{indent}    fires before: {}", instants(&next.before))?;
+            writeln!(out, "{indent}    fires before: {}", times(&next.before, next.event_before.as_deref()))?;
         }
         if item.action != Action::Delete {
-            writeln!(out, "{indent}    fires after:  {}", instants(&next.after))?;
+            writeln!(out, "{indent}    fires after:  {}", times(&next.after, next.event_after.as_deref()))?;
         }
     }
     for note in &item.notes {
@@ -91,7 +91,11 @@ fn change(field: &Field) -> String {
     format!("{} -> {}", text(&field.old), text(&field.new))
 }
 
-fn instants(instants: &[Timestamp]) -> String {
+fn times(instants: &[Timestamp], event: Option<&str>) -> String {
     let texts: Vec<String> = instants.iter().map(ToString::to_string).collect();
-    if texts.is_empty() { "never".to_owned() } else { texts.join(", ") }
+    match event {
+        Some(event) => format!("when the event {event:?} is emitted"),
+        None if texts.is_empty() => "never".to_owned(),
+        None => texts.join(", "),
+    }
 }

@@ -258,3 +258,17 @@ fn what_is_overdue_stays_or_is_given_up_as_the_plan_says() {
         assert_eq!(a.next_fire_at, Some(at(first)));
     }
 }
+
+#[test]
+fn a_trigger_on_an_event_says_when_it_fires() {
+    let world = World::new();
+    let file = "[jobs.a]\nkind = 'noop'\nevent = 'done'\n";
+    assert!(
+        shown(&world.apply_file(file, false, NOW))
+            .contains("fires after:  when the event \"done\" is emitted")
+    );
+    let timed = world.apply_file(&file.replace("event = 'done'", "cron = '0 0 12 * * ?'"), false, NOW);
+    let text = shown(&timed);
+    assert!(text.contains("fires before: when the event \"done\" is emitted"), "{text}");
+    assert!(text.contains("fires after:  2026-03-02T12:00:00Z"), "{text}");
+}

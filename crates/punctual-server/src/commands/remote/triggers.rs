@@ -107,10 +107,13 @@ impl Remote for Command {
                 .pages(COLUMNS, &list.extent),
             Self::Show(key) => one(key).record(COLUMNS),
             Self::Next(next) => {
-                let count = next.count;
+                let (count, again) = (next.count, one(&next.key));
                 return Ok(Step::After(
                     one(&next.key),
-                    Box::new(move |trigger| Ok(upcoming(trigger, count).into())),
+                    Box::new(move |trigger| match event(trigger) {
+                        Some(_) => Ok(again.words(awaited).into()),
+                        None => Ok(upcoming(trigger, count).into()),
+                    }),
                 ));
             }
             Self::Pause(edit) => edit.call(Request::post("/api/v1/triggers/{group}/{name}/pause"), "paused"),
@@ -155,6 +158,17 @@ fn upcoming(trigger: &Value, count: u32) -> Call {
     }
     body.insert("count".to_owned(), count.into());
     Request::post("/api/v1/schedules/preview").json(&Value::Object(body)).words(fires)
+}
+
+/// The event that a stored trigger waits for, if it has no instants.
+fn event(trigger: &Value) -> Option<&str> {
+    let schedule = trigger.get("schedule").filter(|schedule| schedule["type"] == "event")?;
+    schedule["event"].as_str()
+}
+
+fn awaited(trigger: &Value, _: &Style) -> (String, bool) {
+    let event = event(trigger).unwrap_or_default();
+    (format!("It has no fire times of its own: it fires when the event {} is emitted.", plain(event)), true)
 }
 
 fn fires(preview: &Value, style: &Style) -> (String, bool) {
