@@ -19,10 +19,21 @@ pub use window::{Looked, Way, Window, way};
 use crate::insights::Rollup;
 use crate::{HistorySort, Paging, TaskStatus};
 
-/// A fence with more rows than this is cut up.
-pub const FULL: u64 = 4_096;
-/// How many rows lie between the fences of one that is cut up.
-pub const CUT: usize = 2_048;
+/// How close fences stand: the closer, the fewer places a page reads, and the more fences.
+#[derive(Clone, Copy, Debug)]
+pub struct Spacing {
+    /// A fence with more rows than this is cut up.
+    pub full: u64,
+    /// How many rows lie between the fences of one that is cut up.
+    pub cut: usize,
+}
+
+impl Spacing {
+    /// For stores that read the fences anew for each page.
+    pub const WIDE: Self = Self { full: 4_096, cut: 2_048 };
+    /// For stores that remember them.
+    pub const CLOSE: Self = Self { full: 1_024, cut: 512 };
+}
 
 /// Where a row stands in an order: by its value in milliseconds, then by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -420,13 +431,13 @@ fn status(row: &Noted) -> i16 {
 }
 
 /// Cuts a fence up, given all places in it.
-pub fn cut(first: Place, places: &mut [Place]) -> Vec<Fence> {
+pub fn cut(first: Place, places: &mut [Place], spacing: Spacing) -> Vec<Fence> {
     places.sort_unstable();
     let fence = |(number, places): (usize, &[Place])| Fence {
         first: if number == 0 { first } else { places[0] },
         rows: places.len() as u64,
     };
-    places.chunks(CUT).enumerate().map(fence).collect()
+    places.chunks(spacing.cut).enumerate().map(fence).collect()
 }
 
 #[cfg(test)]

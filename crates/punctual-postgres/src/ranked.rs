@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use deadpool_postgres::Object;
 use punctual_core::insights::Rollup;
-use punctual_core::ranking::{self, Fence, Folding, List, Noted, Place, RollupKey};
+use punctual_core::ranking::{self, Fence, Folding, List, Noted, Place, RollupKey, Spacing};
 use punctual_core::{StoreError, TaskStatus};
 use tokio_postgres::Row;
 
@@ -184,14 +184,16 @@ async fn count_fences(client: &Object, folding: &mut Folding) -> Result<(), Stor
     let fences = read::fences(client, &lists).await?;
     let mut changed = folding.count(fences);
     let full: Vec<(List, Fence)> =
-        changed.iter().filter(|(_, fence)| fence.rows > ranking::FULL).copied().collect();
+        changed.iter().filter(|(_, fence)| fence.rows > Spacing::CLOSE.full).copied().collect();
     if !full.is_empty() {
         let all: Vec<i64> = client.rows(sql::SERIES_ALL, &[]).await?.iter().map(|row| row.get(0)).collect();
         for (list, fence) in full {
             let to = folding.next_fence(list, fence.first);
             let mut places = read::places(client, &[(list, fence.first, to)], &all).await?;
             changed.retain(|(other, known)| (*other, known.first) != (list, fence.first));
-            changed.extend(ranking::cut(fence.first, &mut places).into_iter().map(|fence| (list, fence)));
+            changed.extend(
+                ranking::cut(fence.first, &mut places, Spacing::CLOSE).into_iter().map(|fence| (list, fence)),
+            );
         }
     }
     let each = |of: fn(&(List, Fence)) -> i64| changed.iter().map(of).collect::<Vec<i64>>();

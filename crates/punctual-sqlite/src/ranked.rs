@@ -8,7 +8,7 @@ pub(crate) mod read;
 use std::collections::HashMap;
 
 use punctual_core::insights::Rollup;
-use punctual_core::ranking::{self, Folding, List, Noted, Place};
+use punctual_core::ranking::{self, Folding, List, Noted, Place, Spacing};
 use punctual_core::time::to_millis;
 use punctual_core::{JobKey, StoreError, TaskHistory, TaskStatus, TriggerKey};
 use rusqlite::{Connection, Row};
@@ -163,11 +163,11 @@ pub(crate) fn arrange(writer: &mut Writer, at_most: u64) -> Result<u64, StoreErr
     }
     for (list, fence) in folding.count(fences) {
         put_fence(writer, list, fence)?;
-        if fence.rows > ranking::FULL {
+        if fence.rows > Spacing::WIDE.full {
             let all = read::all_series(&writer.connection)?;
             let to = folding.next_fence(list, fence.first);
             let mut places = read::places(&writer.connection, list, &all, fence.first, to)?;
-            for fence in ranking::cut(fence.first, &mut places) {
+            for fence in ranking::cut(fence.first, &mut places, Spacing::WIDE) {
                 put_fence(writer, list, fence)?;
             }
         }

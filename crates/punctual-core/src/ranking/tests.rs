@@ -106,7 +106,7 @@ fn noted_rows_survive_as_bytes() {
 #[test]
 fn a_full_fence_is_cut_and_keeps_its_beginning() {
     let mut places: Vec<Place> = (0..5_000).rev().map(|id| place(1, id)).collect();
-    let fences = cut(Place::FIRST, &mut places);
+    let fences = cut(Place::FIRST, &mut places, Spacing::WIDE);
     assert_eq!(fences.iter().map(|fence| fence.rows).collect::<Vec<_>>(), [2_048, 2_048, 904]);
     assert_eq!(fences[0].first, Place::FIRST);
     assert_eq!(fences[1].first, place(1, 2_048));
