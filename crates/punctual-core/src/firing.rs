@@ -110,8 +110,9 @@ pub struct Rebase {
     pub start: Timestamp,
     /// The schedule from there, with its repeat count adjusted.
     pub schedule: Schedule,
-    /// The first instant of the moved schedule that is still to be accounted for lies at or after this.
-    pub accounted_from: Timestamp,
+    /// The account begins anew: the first instant of the moved schedule that is still to be accounted for lies at or
+    /// after this. `None` where the account goes on, because the instants before were those of the same schedule.
+    pub accounted_from: Option<Timestamp>,
 }
 
 impl FiringPlan {
@@ -293,7 +294,7 @@ fn rebase_of(
     Some(Rebase {
         start: moved.start,
         schedule: Schedule::Simple(simple.with_repeat(repeat)),
-        accounted_from,
+        accounted_from: Some(accounted_from),
     })
 }
 
@@ -391,7 +392,7 @@ fn plan_delay(
     let rebase = next.map(|start| Rebase {
         start,
         schedule: Schedule::FixedDelay(delay.with_repeat(repeat)),
-        accounted_from: start,
+        accounted_from: None,
     });
     FiringPlan { rebase, ..FiringPlan::quiet(next) }
 }
@@ -407,10 +408,10 @@ pub fn advance(trigger: &mut StoredTrigger, plan: &FiringPlan) {
     trigger.state = plan.state();
     if let Some(rebase) = &plan.rebase {
         trigger.anchor = rebase.start;
-        trigger.accounted_from = rebase.accounted_from;
         let moved = rebase.schedule != trigger.definition.schedule;
         trigger.rebased = moved.then(|| rebase.schedule.clone());
-        trigger.fired = 0;
-        trigger.skipped = 0;
+        if let Some(from) = rebase.accounted_from {
+            (trigger.accounted_from, trigger.fired, trigger.skipped) = (from, 0, 0);
+        }
     }
 }

@@ -20,6 +20,9 @@ pub const RECOVERY_GROUP: &str = "PUNCTUAL.RECOVERY";
 pub const RELEASED_GROUP: &str = "PUNCTUAL.RELEASED";
 /// The trigger group of missed instants that wait for their turn in a catch-up.
 pub const CATCH_UP_GROUP: &str = "PUNCTUAL.CATCH_UP";
+/// The trigger groups of single runs.
+pub const GROUPS: [&str; 6] =
+    [MANUAL_GROUP, EVENT_GROUP, RETRY_GROUP, RECOVERY_GROUP, RELEASED_GROUP, CATCH_UP_GROUP];
 
 /// What the pending run of a fire needs to know of the fire's row.
 #[derive(Clone, Debug, PartialEq)]

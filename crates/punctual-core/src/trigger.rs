@@ -257,7 +257,8 @@ pub struct StoredTrigger {
     pub fired: u64,
     /// Skipped instants since `accounted_from`.
     pub skipped: u64,
-    /// From here on `instants = fired + skipped` up to (excluding) `next_fire_at` under the present definition.
+    /// From here on `instants = fired + skipped` up to (excluding) `next_fire_at` under the present definition. The
+    /// instants of a fixed delay that have passed are known from its fires and skips alone.
     pub accounted_from: Timestamp,
     /// Set for a single pending run.
     pub pending: Option<Pending>,

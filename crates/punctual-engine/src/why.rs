@@ -4,8 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 use punctual_core::{
-    Calendar, HistoryQuery, SkipReason, SkippedQuery, SkippedRange, StoreError, StoredTrigger, TaskHistory,
-    TaskStatus, TriggerKey, TriggerState,
+    Calendar, HistoryQuery, Paging, Schedule, SkipReason, SkippedQuery, SkippedRange, StoreError,
+    StoredTrigger, TaskHistory, TaskStatus, TriggerKey, TriggerState,
 };
 
 use crate::scheduler::Scheduler;
@@ -34,6 +34,14 @@ pub enum Fate {
         /// The last instant before.
         before: Option<Timestamp>,
         /// The first instant after.
+        after: Option<Timestamp>,
+    },
+    /// The trigger's schedule counts a delay from the end of each run, and this is no instant that it had; those around
+    /// it, as the history and the next fire time tell them.
+    BetweenRuns {
+        /// The last instant before that is recorded.
+        before: Option<Timestamp>,
+        /// The first instant after, if it is known already.
         after: Option<Timestamp>,
     },
     /// The trigger's schedule has the instant, and its calendar excludes it.
@@ -113,6 +121,9 @@ impl Scheduler {
                     calendar: stored.definition.calendar.clone().unwrap_or_default(),
                 });
             }
+            if matches!(stored.schedule(), Schedule::FixedDelay(_)) && stored.pending.is_none() {
+                return self.fate_between_runs(stored, at).await;
+            }
             let occurrences = stored.occurrences(calendar);
             let (before, after) = (occurrences.prev_before(at), occurrences.next_after(at));
             return Ok(Fate::NotScheduled { before, after });
@@ -134,6 +145,27 @@ impl Scheduler {
             }
             _ => Ok(Fate::BeforeAccount { from: stored.accounted_from }),
         }
+    }
+
+    /// The schedule knows the one instant of a fixed delay that is to come; those that have passed are in the history.
+    async fn fate_between_runs(&self, stored: &StoredTrigger, at: Timestamp) -> Result<Fate, StoreError> {
+        let key = &stored.definition.key;
+        let near = |scheduled_from, scheduled_to, descending| HistoryQuery {
+            trigger: Some(key.clone()),
+            scheduled_from,
+            scheduled_to,
+            descending,
+            paging: Paging::first(1),
+            ..HistoryQuery::default()
+        };
+        let store = self.store();
+        let first = |rows: Vec<TaskHistory>| rows.first().and_then(|row| row.scheduled_at);
+        let before = first(store.history(&near(None, Some(at), true)).await?.rows);
+        let after = first(store.history(&near(Some(at), None, false)).await?.rows);
+        let next = stored.next_fire_at;
+        let before = before.max(next.filter(|next| *next < at));
+        let after = after.or(next.filter(|next| *next > at));
+        Ok(Fate::BetweenRuns { before, after })
     }
 }
 
@@ -185,6 +217,19 @@ impl fmt::Display for Why {
                     (Some(before), None) => write!(f, ": its last one is {before}"),
                     (None, Some(after)) => write!(f, ": its first one is {after}"),
                     (None, None) => Ok(()),
+                }
+            }
+            Fate::BetweenRuns { before, after } => {
+                f.write_str(
+                    "is no instant of its schedule, which counts a delay from the end of each run: ",
+                )?;
+                match before {
+                    Some(before) => write!(f, "the one before is {before}")?,
+                    None => f.write_str("none before it is recorded")?,
+                }
+                match after {
+                    Some(after) => write!(f, ", the one after {after}"),
+                    None => f.write_str(", the one after is set when its run has ended"),
                 }
             }
             Fate::Excluded { calendar } => {

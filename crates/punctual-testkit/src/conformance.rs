@@ -120,6 +120,7 @@ macro_rules! conformance_cases {
             once_stands_for_the_earliest_or_the_latest,
             a_recurrence_rule_fires_and_ends,
             a_fixed_delay_counts_from_the_end,
+            a_fixed_delay_counts_its_fires_and_skips,
             a_fixed_delay_ends_after_its_repeats,
             a_fixed_delay_counts_from_the_last_attempt,
             a_fixed_delay_goes_on_after_its_node_was_lost,

@@ -54,7 +54,7 @@ impl From<Why> for Answer {
             }
             Fate::Ahead => ("ahead", none),
             Fate::Broken(error) => ("broken", Evidence { error: Some(error), ..none }),
-            Fate::NotScheduled { before, after } => {
+            Fate::NotScheduled { before, after } | Fate::BetweenRuns { before, after } => {
                 ("not_scheduled", Evidence { before: before.map(Instant), after: after.map(Instant), ..none })
             }
             Fate::BeforeAccount { from } => {

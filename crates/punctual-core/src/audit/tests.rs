@@ -78,6 +78,31 @@ fn a_right_account_gives_zeros() {
     assert_eq!(wrong(&check(&fresh, &[], &[], Kept::All)), (0, 0));
 }
 
+/// Three fires and a skipped instant of a delay, and the next one ahead.
+fn delayed() -> StoredTrigger {
+    let delay = punctual_schedule::FixedDelay::from_millis(10_000, Repeat::Forever).unwrap();
+    let definition = Trigger::new("t", "job", Schedule::FixedDelay(delay));
+    StoredTrigger { definition, anchor: at(100), fired: 3, skipped: 1, ..trigger() }
+}
+
+#[test]
+fn a_fixed_delay_is_checked_by_what_became_of_each_instant() {
+    let firsts = [first(0, 1), first(13, 2), first(50, 3)];
+    let ranges = [range(30, 30, 1)];
+    let found = check(&delayed(), &firsts, &ranges, Kept::All);
+    assert_eq!(wrong(&found), (0, 0));
+    assert_eq!((found.instants, found.fires, found.skipped, found.partly), (4, 3, 1, false));
+    assert_eq!(wrong(&check(&delayed(), &firsts[..2], &ranges, Kept::All)), (1, 0), "a row is missing");
+    assert_eq!(wrong(&check(&delayed(), &firsts, &[], Kept::All)), (1, 0), "a range is missing");
+    let more = [first(0, 1), first(13, 2), first(50, 3), first(70, 4)];
+    assert_eq!(wrong(&check(&delayed(), &more, &ranges, Kept::All)), (1, 0), "a row too many");
+    let met = [first(0, 1), first(13, 2), first(30, 3)];
+    assert_eq!(wrong(&check(&delayed(), &met, &ranges, Kept::All)), (0, 1), "fired and skipped");
+    let part = check(&delayed(), &firsts[2..], &ranges, Kept::From(at(40)));
+    assert_eq!((wrong(&part), part.partly, part.checked_from), ((0, 0), true, None));
+    assert_eq!(wrong(&check(&delayed(), &more, &ranges, Kept::From(at(40)))), (1, 0));
+}
+
 #[test]
 fn an_instant_that_waits_is_accounted_for() {
     let (trigger, ranges) = (trigger(), [range(30, 50, 3)]);

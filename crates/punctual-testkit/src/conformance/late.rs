@@ -105,6 +105,25 @@ pub async fn a_fixed_delay_counts_from_the_end(store: Store) {
     }
 }
 
+pub async fn a_fixed_delay_counts_its_fires_and_skips(store: Store) {
+    let trigger = delayed(30, Repeat::Forever).misfire(MisfirePolicy::DoNothing).misfire_threshold_ms(5_000);
+    schedule(&store, at(0), job("job"), vec![trigger]).await;
+    let node = Hand::register(&store, "n", at(0)).await;
+    let mut now = 0;
+    for fired in 1..4 {
+        let fire = node.claim_later(at(now), 10).await.fires.remove(0);
+        node.succeed(&fire, at(now + 7)).await;
+        now += 37;
+        let stored = store.trigger(&TriggerKey::new("t")).await.unwrap().unwrap();
+        assert_eq!((stored.fired, stored.skipped, stored.accounted_from), (fired, 0, at(0)));
+        assert_eq!(account::check(&store, &stored).await, Ok(fired));
+    }
+    assert!(node.claim_later(at(now + 10), 10).await.fires.is_empty(), "late beyond its threshold");
+    let stored = store.trigger(&TriggerKey::new("t")).await.unwrap().unwrap();
+    assert_eq!((stored.fired, stored.skipped), (3, 1));
+    assert_eq!(account::check(&store, &stored).await, Ok(4));
+}
+
 pub async fn a_fixed_delay_ends_after_its_repeats(store: Store) {
     schedule(&store, at(0), job("job"), vec![delayed(30, Repeat::Times(1))]).await;
     let node = Hand::register(&store, "n", at(0)).await;
