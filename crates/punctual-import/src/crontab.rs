@@ -85,6 +85,7 @@ pub fn read(text: &str, options: &Options) -> Crontab {
     for (number, line) in (1..).zip(text.lines()) {
         reader.line(number, line);
     }
+    reader.look_for_users();
     if !text.is_empty() && !text.ends_with('\n') {
         let line = text.lines().count();
         let place = format!("line {line}");
@@ -108,7 +109,32 @@ struct Reader<'a> {
     found: Crontab,
 }
 
+/// Whose names stand before the commands of most system crontabs.
+const USERS: [&str; 14] = [
+    "root", "nobody", "daemon", "www-data", "apache", "nginx", "http", "backup", "mail", "man", "news",
+    "postgres", "mysql", "ubuntu",
+];
+
 impl Reader<'_> {
+    /// Each command of a system crontab begins with the user's name when nobody says that there is one.
+    fn look_for_users(&mut self) {
+        let first = |job: &CronJob| job.command.split_whitespace().next().map(str::to_owned);
+        let users: BTreeSet<Option<String>> = self.found.jobs.iter().map(first).collect();
+        let known = |user: &Option<String>| user.as_deref().is_some_and(|user| USERS.contains(&user));
+        if self.options.user_field || users.is_empty() || !users.iter().all(known) {
+            return;
+        }
+        let users: Vec<String> = users.into_iter().flatten().collect();
+        self.found.findings.push(Finding::differs(
+            "every line",
+            format!(
+                "each command begins with the name of a user ({}): if this is a system crontab, as /etc/crontab, give \
+                 --user-field",
+                users.join(", ")
+            ),
+        ));
+    }
+
     fn line(&mut self, number: usize, text: &str) {
         match line::read(text) {
             Line::Empty => self.comment.clear(),

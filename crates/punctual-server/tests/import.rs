@@ -61,3 +61,26 @@ fn a_crontab_is_stored_and_what_is_lost_is_said() {
     let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&plan["counts"]["keep"], &plan["counts"]["delete"]), (&3.into(), &0.into()), "{plan}");
 }
+
+#[test]
+fn an_entry_that_never_fires_is_left_out_and_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    // The third fires on Mondays of February, but never on the thirtieth.
+    let crontab = "0 0 30 2 * never\n0 1 * * * daily\n0 0 30 2 1 mondays\n";
+    std::fs::write(path("crontab"), crontab).unwrap();
+    let url = format!("sqlite://{}", path("punctual.db"));
+    let import = ["import", "crontab", &path("crontab"), "--tz", "UTC", "--output"];
+    for further in [&["show"][..], &["toml"], &["apply", "--database", &url]] {
+        let (code, out, error) = run(&[&import[..], further].concat());
+        assert_eq!(code, Some(1), "{further:?}: {error}");
+        assert!(error.contains("line 1: NOT carried over: never fires"), "{further:?}: {error}");
+        assert!(!out.contains("jobs.never") && !out.contains("line 1: never"), "{further:?}: {out}");
+    }
+    std::fs::write(path("jobs.toml"), "").unwrap();
+    let (_, out, _) = run(&["plan", &path("jobs.toml"), "--database", &url, "--json"]);
+    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let kept = plan["items"].as_array().unwrap().iter().filter(|item| item["object"] == "job");
+    let kept: Vec<&str> = kept.map(|item| item["key"].as_str().unwrap()).collect();
+    assert_eq!(kept, ["crontab.daily", "crontab.mondays"], "{plan}");
+}

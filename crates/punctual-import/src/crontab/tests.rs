@@ -278,3 +278,16 @@ fn fields_that_cron_refuses_are_refused_with_the_reason() {
         assert!(crontab.findings[0].lost && crontab.findings[0].text.contains(says), "{text}: {crontab:?}");
     }
 }
+
+#[test]
+fn a_user_before_every_command_is_suspected() {
+    let suspects = |text: &str, user_field| {
+        let found = read(text, &Options { user_field, tz: "UTC".to_owned() });
+        found.findings.iter().any(|finding| finding.text.contains("give --user-field") && !finding.lost)
+    };
+    let system = "17 * * * * root run-parts /etc/cron.hourly\n@daily www-data clean\n";
+    assert!(suspects(system, false));
+    assert!(!suspects(system, true));
+    assert!(!suspects("17 * * * * root run-parts\n@daily clean\n", false), "one has no user");
+    assert!(!suspects("", false));
+}

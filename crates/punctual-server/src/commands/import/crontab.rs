@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use punctual_core::{Change, Clock, JobKey, TriggerKey};
 use punctual_engine::{Entry, SystemClock};
-use punctual_import::crontab::{self, Crontab, Options};
+use punctual_import::Finding;
+use punctual_import::crontab::{self, Crontab, Options, When};
 
 use super::{machine_zone, report};
 use crate::commands::check;
@@ -55,10 +56,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<bool> {
         None => machine_zone()?,
     };
     let mut crontab = crontab::read(&text(&args.file)?, &Options { user_field: args.user_field, tz });
-    let toml = crontab::to_toml(&crontab);
-    // What the server would make of the file.
-    let config = Config::from_text(Path::new("(the crontab)"), toml.clone(), std::iter::empty())?;
-    let entries = config.entries()?;
+    let (_, config, entries) = taken(&crontab)?;
+    leave_out_what_never_fires(&mut crontab, &config, &entries);
+    let (toml, config, entries) = taken(&crontab)?;
     match (args.output, &args.database) {
         (Output::Apply, Some(url)) => {
             let (stored, boot): (Vec<Entry>, Vec<Entry>) =
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<bool> {
             for entry in &boot {
                 let line = crontab.jobs.iter().find(|job| job.name == entry.name).map_or(0, |job| job.line);
                 let text = "@reboot is an on_start of a server's file: use --output toml".to_owned();
-                crontab.findings.push(punctual_import::Finding::lost(format!("line {line}"), text));
+                crontab.findings.push(Finding::lost(format!("line {line}"), text));
             }
             apply(url, &config, &stored)?;
             println!("{} job(s) stored in the group {GROUP}", stored.len());
@@ -79,6 +79,32 @@ pub(super) fn run(args: &Args) -> anyhow::Result<bool> {
         (Output::Show, _) => show(&crontab, &config, &entries),
     }
     Ok(report(&crontab.findings))
+}
+
+/// The file of a crontab, and what the server would make of it.
+fn taken(crontab: &Crontab) -> anyhow::Result<(String, Config, Vec<Entry>)> {
+    let toml = crontab::to_toml(crontab);
+    let config = Config::from_text(Path::new("(the crontab)"), toml.clone(), std::iter::empty())?;
+    let entries = config.entries()?;
+    Ok((toml, config, entries))
+}
+
+/// A server refuses such triggers, and with them all that is stored in the same transaction.
+fn leave_out_what_never_fires(crontab: &mut Crontab, config: &Config, entries: &[Entry]) {
+    let now = SystemClock::new().now();
+    let Crontab { jobs, findings } = crontab;
+    jobs.retain_mut(|job| {
+        let When::Cron(triggers) = &mut job.when else { return true };
+        let made = entries.iter().filter(|entry| entry.name == job.name).flat_map(|entry| &entry.triggers);
+        let mut fires = made.map(|trigger| !check::fire_times(trigger, config, now, 1).is_empty());
+        // The triggers of a file stand in its order.
+        triggers.retain(|_| fires.next().unwrap_or(true));
+        if triggers.is_empty() {
+            let text = "never fires: no day of the calendar matches its fields";
+            findings.push(Finding::lost(format!("line {}", job.line), text));
+        }
+        !triggers.is_empty()
+    });
 }
 
 fn text(file: &Path) -> anyhow::Result<String> {
@@ -111,9 +137,9 @@ fn show(crontab: &Crontab, config: &Config, entries: &[Entry]) {
             if let Some(calendar) = left_out.and_then(|calendar| serde_json::to_value(calendar).ok()) {
                 println!("    not on these days of the month: {}", calendar["days"]);
             }
-            match check::fire_times(trigger, config, now, 1).first() {
-                Some(at) => println!("    next {}", check::local_and_utc(*at, &trigger.schedule)),
-                None => println!("    never fires"),
+            // One that never fires was left out.
+            if let Some(at) = check::fire_times(trigger, config, now, 1).first() {
+                println!("    next {}", check::local_and_utc(*at, &trigger.schedule));
             }
         }
     }
