@@ -266,6 +266,11 @@ pub(crate) async fn check(State(state): State<ApiState>, mut request: Request, n
         Ok(found) => found,
         Err(error) => return error.into_response(),
     };
+    let is_of_user = matches!(found.identity.who, Who::User { .. });
+    if found.must_change && is_of_user && !BEFORE_THE_PASSWORD.contains(&path.as_str()) {
+        let detail = "choose a password of your own first: PUT /api/v1/me/password";
+        return forbidden(&path, "password-change-required", detail);
+    }
     if found.identity.may(access) {
         request.extensions_mut().insert(client);
         request.extensions_mut().insert(found.identity);
@@ -274,12 +279,18 @@ pub(crate) async fn check(State(state): State<ApiState>, mut request: Request, n
     if found.identity.who == Who::Anonymous {
         return not_signed_in(&path);
     }
-    if found.must_change {
-        let detail = "choose a password of your own first: PUT /api/v1/me/password";
-        return forbidden(&path, "password-change-required", detail);
+    match access.permission().filter(|_| !is_plain(&path)) {
+        Some(permission) => {
+            let detail =
+                format!("you don't have permissions to do that: it takes the permission {permission}");
+            forbidden(&path, "no-permission", &detail)
+        }
+        None => forbidden(&path, "no-permission", NO_PERMISSION),
     }
-    forbidden(&path, "no-permission", NO_PERMISSION)
 }
+
+/// What works while a user has to change their password, beside signing in and out.
+const BEFORE_THE_PASSWORD: [&str; 2] = ["/api/v1/me", "/api/v1/me/password"];
 
 struct Found {
     identity: Identity,

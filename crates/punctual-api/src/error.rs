@@ -231,6 +231,13 @@ pub(crate) async fn no_such_path(uri: Uri) -> Response {
     problem(StatusCode::NOT_FOUND, "no-such-route", &detail)
 }
 
+/// The same where a number should stand; its old form is that of a row that is not there.
+pub(crate) async fn no_such_row(uri: Uri) -> Response {
+    let mut response = no_such_path(uri).await;
+    response.extensions_mut().insert(OldForm::NotFound);
+    response
+}
+
 pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let detail = format!("{} does not answer to {method}", uri.path());
     problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", &detail)

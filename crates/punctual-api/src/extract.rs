@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use punctual_core::{FireId, JobKey, TriggerKey};
 use serde::de::DeserializeOwned;
 
-use crate::error::{ApiError, Problem, no_such_path};
+use crate::error::{ApiError, Problem, no_such_row};
 
 /// The longest body, in bytes.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
@@ -138,7 +138,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RowPath {
         let id =
             Path::<String>::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(no_such_path(parts.uri.clone()).await);
+            return Err(no_such_row(parts.uri.clone()).await);
         }
         Ok(Self(id.parse().ok()))
     }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use punctual_core::{JobKey, KeyError, Paging, Timestamp, TriggerKey};
+use punctual_core::{JobKey, KeyError, Paging, Timestamp, TriggerKey, pending};
 
 use crate::error::{ApiError, Errors};
 use crate::types::list::Cursor;
@@ -163,7 +163,14 @@ impl Params {
         self.read(name, |value| {
             let (group, name) = match (given, value.split_once('.')) {
                 (Some(group), _) => (group, value.to_owned()),
-                (None, Some((group, name))) => (group.to_owned(), name.to_owned()),
+                (None, Some((group, name))) => {
+                    // The groups of single runs have a dot themselves, and answers show their keys in one piece.
+                    let own = pending::GROUPS
+                        .into_iter()
+                        .find_map(|own| value.strip_prefix(own)?.strip_prefix('.').map(|name| (own, name)));
+                    let (group, name) = own.unwrap_or((group, name));
+                    (group.to_owned(), name.to_owned())
+                }
                 (None, None) => (punctual_core::key::DEFAULT_GROUP.to_owned(), value.to_owned()),
             };
             make(group, name).map_err(|error| error.to_string())

@@ -110,7 +110,12 @@ impl Keeper {
 /// When the file cannot be made or locked.
 pub async fn wait_for_last(path: &Path, clock: &dyn Clock, limit: Duration) -> io::Result<bool> {
     const STEP: Duration = Duration::from_millis(20);
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    // It lies beside the database, which others of this machine cannot read either.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
     let mut waited = Duration::ZERO;
     loop {
         match file.try_lock() {

@@ -155,6 +155,23 @@ fn what_a_killed_server_ran_ends_with_its_children() {
     ids.for_each(|id| assert_gone(id));
 }
 
+#[cfg(unix)]
+#[test]
+fn the_lock_of_commands_is_as_private_as_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let _server = Server::start_in(directory.path(), "");
+    let files = std::fs::read_dir(directory.path().join("data")).unwrap().map(|file| file.unwrap());
+    let modes: Vec<(String, u32)> = files
+        .filter(|file| file.file_name().to_string_lossy().contains(".db"))
+        .map(|file| {
+            (file.file_name().into_string().unwrap(), file.metadata().unwrap().permissions().mode() & 0o777)
+        })
+        .collect();
+    assert!(modes.iter().any(|(name, _)| name.ends_with("-commands")), "{modes:?}");
+    assert!(modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+}
+
 #[test]
 fn a_second_run_after_a_kill_does_not_meet_the_first() {
     let directory = tempfile::tempdir().unwrap();

@@ -64,7 +64,8 @@ fn administrator(server: &Server) -> Shell {
     admin.refused(&["jobs", "list"], 2, "punctual login");
     let said = admin.sign_in("admin", FIRST);
     assert!(said.contains("punctual password") && !said.contains(FIRST), "{said}");
-    admin.refused(&["jobs", "list"], 2, "password");
+    admin.refused(&["jobs", "list"], 2, "`punctual password` changes it (password-change-required)");
+    admin.refused(&["sessions", "list"], 2, "password-change-required");
     admin.change_password(FIRST, CHOSEN);
     let me = admin.done(&["whoami"], "");
     assert!(me.starts_with("name: admin\nkind: user\npermissions: ") && me.contains("superuser"), "{me}");
@@ -82,15 +83,16 @@ fn users_groups_and_tokens_are_kept_from_the_command_line() {
     let one_time = made.trim().rsplit(' ').next().unwrap().to_owned();
     admin.done(&["groups", "create", "watchers", "--permission", "monitoring"], "");
     let group = admin.done(&["groups", "add", "watchers", "ann"], "");
-    assert!(group.contains("name: watchers\npermissions: monitoring\nmembers: "), "{group}");
-    admin.refused(&["groups", "add", "watchers", "nobody"], 1, "no user \"nobody\"");
-    admin.refused(&["groups", "add", "nobody", "ann"], 1, "no group \"nobody\"");
+    assert!(group.contains("name: watchers\npermissions: monitoring\nmember_names: ann\n"), "{group}");
+    admin.refused(&["groups", "add", "watchers", "nobody"], 1, "no user \"nobody\" (no-such-user)");
+    admin.refused(&["groups", "add", "nobody", "ann"], 1, "no group \"nobody\" (no-such-group)");
     let ann = Shell::new(&server);
     ann.sign_in("ann", &one_time);
     ann.change_password(&one_time, OF_ANN);
     assert!(ann.done(&["jobs", "list"], "").contains("config.often"));
-    ann.refused(&["jobs", "run", "config.often"], 2, "no-permission");
-    ann.refused(&["users", "list"], 2, "no-permission");
+    ann.refused(&["jobs", "run", "config.often"], 2, "it takes the permission operate (no-permission)");
+    ann.refused(&["users", "list"], 2, "it takes the permission superuser (no-permission)");
+    ann.refused(&["tokens", "create", "ci", "--scope", "edit"], 2, "which is: monitoring (no-permission)");
     admin.done(&["groups", "edit", "watchers", "--permission", "operate"], "");
     assert!(ann.done(&["jobs", "run", "config.often"], "").contains("The run is stored"));
 
@@ -104,6 +106,8 @@ fn users_groups_and_tokens_are_kept_from_the_command_line() {
     let with_token = |args: &[&'static str]| [args, &given].concat();
     assert!(program.done(&with_token(&["whoami"]), "").contains("kind: token\npermissions: monitoring\n"));
     program.refused(&with_token(&["jobs", "run", "config.often"]), 2, "no-permission");
+    let table = admin.done(&["tokens", "list", "--no-header"], "");
+    assert!(table.split_whitespace().any(|word| word == "admin"), "{table}");
     let listed: Value = serde_json::from_str(&admin.done(&["tokens", "list", "--json"], "")).unwrap();
     let id = listed["data"][0]["id"].to_string();
     admin.done(&["tokens", "revoke", &id], "");

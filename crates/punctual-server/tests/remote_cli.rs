@@ -253,8 +253,14 @@ fn definitions_are_stored_changed_and_deleted() {
     done(&["jobs", "resume", "reports.daily"], "reports.daily is resumed.");
     done(&["triggers", "pause-group", "reports"], "paused");
     done(&["triggers", "paused-groups"], "reports");
-    done(&["triggers", "resume-group", "reports"], "resumed");
-    done(&["triggers", "reset", "reports.noon"], "reset");
+    done(&["triggers", "resume-group", "reports"], "The triggers of group reports are resumed.");
+    done(&["triggers", "resume-group", "reports"], "No trigger of group reports was paused; ");
+    done(&["triggers", "resume-group", "nogroup"], "No trigger of group nogroup was paused; ");
+    done(&["triggers", "resume", "reports.noon"], "reports.noon was not paused: nothing was resumed.");
+    done(
+        &["triggers", "reset", "reports.noon"],
+        "reports.noon was not in the state error: there was nothing",
+    );
     done(&["backfill", "reports.noon", "2026-10-01", "2026-10-03", "--dry-run"], "runs stored: 0");
     done(&["events", "emit", "nobody-waits", "--payload", "{}"], "0");
     let used = server.run(&["calendars", "delete", "closed"]);

@@ -1,6 +1,6 @@
 //! Users, groups, tokens and the log of changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use punctual_core::accounts::rules::SessionRules;
@@ -227,6 +227,21 @@ pub(crate) struct OneTime {
     pub(crate) one_time_password: Option<String>,
 }
 
+/// The names of users, by their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct UserNames(BTreeMap<i64, String>);
+
+impl UserNames {
+    pub(crate) fn new(users: impl IntoIterator<Item = accounts::User>) -> Self {
+        Self(users.into_iter().map(|user| (user.id, user.name)).collect())
+    }
+
+    /// The name; the number where the user was deleted a moment ago.
+    fn of(&self, user: i64) -> String {
+        self.0.get(&user).cloned().unwrap_or_else(|| user.to_string())
+    }
+}
+
 /// A group of users
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserGroup {
@@ -235,16 +250,19 @@ pub(crate) struct UserGroup {
     permissions: Vec<PermissionName>,
     /// The numbers of its users.
     members: BTreeSet<i64>,
+    /// Their names, in the order of the numbers.
+    member_names: Vec<String>,
     created_at: Instant,
     updated_at: Instant,
 }
 
-impl From<Group> for UserGroup {
-    fn from(group: Group) -> Self {
+impl UserGroup {
+    pub(crate) fn new(group: Group, users: &UserNames) -> Self {
         Self {
             id: group.id,
             name: group.name,
             permissions: names(group.permissions),
+            member_names: group.members.iter().map(|user| users.of(*user)).collect(),
             members: group.members,
             created_at: group.created_at.into(),
             updated_at: group.updated_at.into(),
@@ -278,6 +296,8 @@ pub(crate) struct Token {
     name: String,
     /// As whom it acts.
     user_id: i64,
+    /// Their name.
+    user: String,
     scopes: Vec<PermissionName>,
     created_at: Instant,
     expires_at: Option<Instant>,
@@ -285,12 +305,13 @@ pub(crate) struct Token {
     last_used_at: Option<Instant>,
 }
 
-impl From<accounts::ApiToken> for Token {
-    fn from(token: accounts::ApiToken) -> Self {
+impl Token {
+    pub(crate) fn new(token: accounts::ApiToken, users: &UserNames) -> Self {
         Self {
             id: token.id,
             name: token.name,
             user_id: token.user,
+            user: users.of(token.user),
             scopes: names(token.scopes),
             created_at: token.created_at.into(),
             expires_at: token.expires_at.map(Instant),

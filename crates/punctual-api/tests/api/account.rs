@@ -1,6 +1,6 @@
 //! `/api/v1/skipped` and `/api/v1/why`: the account of instants.
 
-use punctual_core::schedule::CronSchedule;
+use punctual_core::schedule::{CronSchedule, FixedDelay, Repeat};
 use punctual_core::{JobDetail, MisfirePolicy, Schedule, Trigger, TriggerKey};
 use serde_json::json;
 
@@ -91,6 +91,41 @@ async fn why_answers_with_a_word_a_sentence_and_the_evidence() {
         (&between["fate"], &between["after"]),
         (&json!("not_scheduled"), &json!("2026-01-01T00:01:00.000Z"))
     );
+}
+
+#[tokio::test]
+async fn why_knows_the_runs_around_an_instant_of_a_fixed_delay() {
+    let world = World::new().await;
+    let delay = Schedule::FixedDelay(FixedDelay::from_millis(10_000, Repeat::Forever).unwrap());
+    world.schedule(JobDetail::new("job", "test"), Trigger::new("again", "job", delay)).await;
+    let instant = |why: &serde_json::Value, name: &str| why[name].as_str().map(str::to_owned);
+    let mut next = Vec::new();
+    for seconds in [0, 20, 20] {
+        world.tick(seconds).await;
+        let trigger = world.json("/api/v1/triggers/DEFAULT/again").await;
+        next.push(trigger["next_fire_at"].as_str().unwrap().to_owned());
+    }
+    let trigger = world.json("/api/v1/triggers/DEFAULT/again").await;
+    assert_eq!(
+        (&trigger["fired"], &trigger["accounted_from"]),
+        (&json!(3), &json!("2026-01-01T00:00:00.000Z"))
+    );
+    let why = world.json("/api/v1/why?trigger=again&at=2026-01-01T00:00:01Z").await;
+    assert_eq!(why["fate"], "not_scheduled");
+    assert_eq!(instant(&why, "before").as_deref(), Some("2026-01-01T00:00:00.000Z"));
+    assert_eq!(instant(&why, "after").as_ref(), Some(&next[0]));
+    let why = world.json("/api/v1/why?trigger=again&at=2026-01-01T00:00:45Z").await;
+    assert_eq!(
+        (instant(&why, "before").as_ref(), instant(&why, "after").as_ref()),
+        (Some(&next[1]), Some(&next[2]))
+    );
+    let said = why["answer"].as_str().unwrap();
+    assert!(said.contains("a delay from the end of each run: the one before is"), "{said}");
+    let why = world.json("/api/v1/why?trigger=again&at=2025-01-01T00:00:00Z").await;
+    assert!(why["answer"].as_str().unwrap().contains("none before it is recorded"), "{why}");
+    let why = world.json("/api/v1/why?trigger=again&at=2027-01-01T00:00:00Z").await;
+    assert_eq!((instant(&why, "before").as_ref(), instant(&why, "after")), (Some(&next[2]), None));
+    assert!(why["answer"].as_str().unwrap().contains("is set when its run has ended"), "{why}");
 }
 
 #[tokio::test]

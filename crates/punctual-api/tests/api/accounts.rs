@@ -287,6 +287,10 @@ async fn users_are_added_changed_and_deleted() {
     let group = group.json()["id"].as_i64().unwrap();
     let changed = call("PATCH", &format!("/api/v1/groups/{group}"), json!({ "members": [id] })).await;
     assert_eq!(changed.json()["members"], json!([id]), "{}", changed.text);
+    let listed = world.call(&admin, "GET", "/api/v1/groups", None).await.json();
+    for shown in [&changed.json(), &listed["data"][0]] {
+        assert_eq!(shown["member_names"], json!(["ann"]), "{shown}");
+    }
     assert_eq!(world.call(&session, "GET", "/api/v1/skipped", None).await.status, StatusCode::OK);
     let shown = world.call(&admin, "GET", &path, None).await.json();
     assert_eq!(shown["groups"], json!([{ "id": group, "name": "watch" }]));
@@ -325,6 +329,8 @@ async fn a_token_is_shown_once_and_works_until_it_is_revoked() {
     let (session, admin) = (world.session("editor").await, world.session("root").await);
     let make = async |body: Value| world.call(&session, "POST", "/api/v1/tokens", Some(&body)).await;
     assert_eq!(make(json!({ "name": "ci", "scopes": ["superuser"] })).await.code(), "no-permission");
+    let said = make(json!({ "name": "ci", "scopes": ["superuser"] })).await.json()["detail"].to_string();
+    assert!(said.contains("which is: monitoring") && !said.contains('['), "{said}");
     let late = json!({ "name": "ci", "scopes": [], "expires_at": "2000-01-01T00:00:00Z" });
     assert_eq!(make(late).await.code(), "invalid-parameters");
     let made = make(json!({ "name": "ci", "scopes": ["operate"] })).await.json();
@@ -338,6 +344,7 @@ async fn a_token_is_shown_once_and_works_until_it_is_revoked() {
     let answer = world.send("POST", "/api/v1/tokens", &[("authorization", &bearer)], Some(&another)).await;
     assert_eq!(answer.code(), "session-required");
     let listed = world.call(&session, "GET", "/api/v1/tokens", None).await;
+    assert_eq!(listed.json()["data"][0]["user"], "editor");
     assert!(listed.json()["data"][0]["name"] == "ci" && !listed.text.contains(&token), "{}", listed.text);
     assert_eq!(world.call(&admin, "GET", "/api/v1/tokens", None).await.json()["data"], json!([]));
     assert_eq!(world.call(&admin, "GET", "/api/v1/tokens?all=true", None).await.json()["data"][0]["id"], id);

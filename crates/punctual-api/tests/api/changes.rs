@@ -201,7 +201,9 @@ async fn commands_cannot_be_made_over_the_api_unless_the_operator_allows_it() {
     let waits = json!({"job": {"name": "backup"}, "schedule": {"type": "event", "event": "full"}});
     ok(&world, "PUT", "/api/v1/triggers/DEFAULT/full", waits).await;
     let emit = json!({"event": "full", "payload": evil});
-    assert_eq!(code(&world, "POST", "/api/v1/events", emit).await, refused);
+    assert_eq!(code(&world, "POST", "/api/v1/events", emit.clone()).await, refused);
+    let said = world.call("POST", "/api/v1/events", &emit).await.json()["detail"].to_string();
+    assert!(said.contains("the job DEFAULT.backup of kind command waits for this event"), "{said}");
     ok(&world, "POST", "/api/v1/events", json!({"event": "other", "payload": evil})).await;
     // With its own stored data it may be run by whoever may operate, and it may be deleted.
     ok(&world, "POST", &format!("{path}/run"), json!({})).await;

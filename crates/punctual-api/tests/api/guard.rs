@@ -96,6 +96,10 @@ async fn unknown_paths_answer_with_json() {
         assert_eq!(answer.content_type(), "application/problem+json");
         assert_eq!(answer.json()["code"], "no-such-route");
     }
+    for path in ["/api/task/abc", "/api/task/1e3", "/api/task/runs/abc", "/api/task/999999"] {
+        let answer = world.get(path).await;
+        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_FOUND, "Not found."), "{path}");
+    }
 }
 
 #[test]

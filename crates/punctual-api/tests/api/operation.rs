@@ -57,6 +57,13 @@ async fn a_job_is_run_now_and_again() {
     let pending = world.json("/api/v1/triggers?cause=manual").await;
     assert_eq!(pending["data"][0]["data"], json!({"b": 2}));
     world.tick(1).await;
+    // A run of its own is asked for by the key under which it is shown.
+    let shown = stored["trigger"].as_str().unwrap();
+    let runs = world.json(&format!("/api/v1/runs?trigger={shown}")).await;
+    assert_eq!((&runs["total"], &runs["data"][0]["trigger"]), (&json!(1), &json!(shown)));
+    let instant = runs["data"][0]["scheduled_at"].as_str().unwrap();
+    let why = world.json(&format!("/api/v1/why?trigger={shown}&at={instant}")).await;
+    assert_eq!((&why["fate"], &why["runs"][0]["id"]), (&json!("ran"), &runs["data"][0]["id"]));
     let rows = world.json("/api/task/?sort_direction=asc").await;
     let hourly = rows["data"].as_array().unwrap().iter().find(|row| row["cause"] == "schedule").unwrap();
     let id = hourly["id"].as_i64().unwrap();

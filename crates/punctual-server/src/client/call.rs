@@ -73,8 +73,8 @@ pub(super) enum Shown {
     SignedIn,
     /// The session is forgotten.
     SignedOut,
-    /// A sentence, whatever the answer holds.
-    Done(String),
+    /// A sentence, and the one where the answer says that nothing was changed.
+    Done(String, Option<String>),
     /// In words of its own; whether the answer is yes.
     Words(fn(&Value, &Style) -> (String, bool)),
 }
@@ -263,7 +263,12 @@ impl Request {
 
     /// Says this once it is done.
     pub(crate) fn done(self, said: String) -> Call {
-        Call { request: self, shown: Shown::Done(said) }
+        Call { request: self, shown: Shown::Done(said, None) }
+    }
+
+    /// Says this once it is done, or the other where the answer says that nothing was changed.
+    pub(crate) fn done_or(self, said: String, nothing: String) -> Call {
+        Call { request: self, shown: Shown::Done(said, Some(nothing)) }
     }
 
     /// Keeps the session of the answer.

@@ -19,9 +19,9 @@ impl Failure {
         Self { status: None, code: None, detail }
     }
 
-    /// There is no such record, as the server's lists say.
-    pub(crate) fn missing(detail: String) -> Self {
-        Self { status: Some(404), code: Some("not-found".to_owned()), detail }
+    /// There is no such record, as the server's lists say; the code is the one that the server would give.
+    pub(crate) fn missing(code: String, detail: String) -> Self {
+        Self { status: Some(404), code: Some(code), detail }
     }
 
     /// What the body of a failure says: a problem (RFC 9457), the older form of `/api/task`, or plain text.
@@ -39,9 +39,12 @@ impl Failure {
             let is_text = !first.is_empty() && !first.starts_with(['{', '<']);
             is_text.then(|| first.chars().take(200).collect())
         };
+        // The older form has no code; it is what the others call this one.
+        let old_code = || problem.get("errors").map(|_| "invalid-parameters".to_owned());
+        let code = text("code").or_else(old_code);
         let detail = text("detail").or_else(errors).or_else(plain);
         let detail = detail.unwrap_or_else(|| format!("the server answered with status {status}"));
-        Self { status: Some(status), code: text("code"), detail }
+        Self { status: Some(status), code, detail }
     }
 
     /// Whether the same call may be answered later.
@@ -59,7 +62,13 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)?;
+        match self.code.as_deref() {
+            // The server names its route; whoever reads this has a command for it.
+            Some("password-change-required") => {
+                f.write_str("choose a password of your own first: `punctual password` changes it")?;
+            }
+            _ => f.write_str(&self.detail)?,
+        }
         match (&self.code, self.status) {
             (Some(code), _) => write!(f, " ({code})")?,
             (None, Some(status)) => write!(f, " (status {status})")?,
@@ -106,10 +115,16 @@ mod tests {
             (
                 400,
                 r#"{"errors":{"limit":"must be a number"}}"#,
-                "limit: must be a number (status 400)",
+                "limit: must be a number (invalid-parameters)",
                 false,
             ),
             (404, "Not found.", "Not found. (status 404)", true),
+            (
+                403,
+                r#"{"code":"password-change-required","detail":"PUT /api/v1/me/password"}"#,
+                "choose a password of your own first: `punctual password` changes it (password-change-required)",
+                false,
+            ),
             (
                 404,
                 r#"{"code":"no-such-route","detail":"nothing there"}"#,

@@ -59,7 +59,11 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
     let style = Style::of_stdout(options.utc);
     let (said, is_yes) = match &call.shown {
         Shown::Words(words) => words(&value, &style),
-        Shown::Done(said) => (said.clone(), true),
+        Shown::Done(said, nothing) => {
+            let changed = value.get("updated").and_then(Value::as_u64) != Some(0);
+            let said = nothing.as_ref().filter(|_| !changed).unwrap_or(said);
+            (said.clone(), true)
+        }
         Shown::SignedIn => (signed_in(connection, &value)?, true),
         Shown::SignedOut => {
             Credentials::forget(connection.server())?;

@@ -94,10 +94,18 @@ pub(super) fn record(
         let name = column.at.trim_start_matches('/');
         if let Some(value) = members.remove(name) {
             let text = column.format.write(&value, style);
-            writeln!(out, "{name}: {}", style.paint(&text, text.clone()))?;
+            writeln!(out, "{}: {}", label(name, column.format), style.paint(&text, text.clone()))?;
         }
     }
     write_members(&members, 0, style, out)
+}
+
+/// The name of a member, without its unit where the value is written with its own.
+fn label(name: &str, format: Format) -> &str {
+    match format {
+        Format::Millis => name.strip_suffix("_ms").unwrap_or(name),
+        _ => name,
+    }
 }
 
 fn write_members(
@@ -136,7 +144,8 @@ fn write_members(
                     Value::String(text) => Value::from(text.trim_end()),
                     other => other.clone(),
                 };
-                writeln!(out, "{indent}{name}: {}", Format::guess(&name, &text).write(&text, style))?;
+                let format = Format::guess(&name, &text);
+                writeln!(out, "{indent}{}: {}", label(&name, format), format.write(&text, style))?;
             }
         }
     }
@@ -238,12 +247,12 @@ mod tests {
     fn a_record_begins_with_its_columns() {
         let value = json!({
             "a": {"b": "x\ny\n", "c": {}}, "at": "2026-11-21T05:00:00.000Z", "list": [{"k": 1}, 2], "name": "n",
-            "took_ms": 1_500, "out": "one\n",
+            "took_ms": 1_500, "out": "one\n", "wait_ms": 20, "none_ms": null,
         });
         let mut out = Vec::new();
         record(&value, COLUMNS, &style(false), &mut out).unwrap();
-        let text = "name: n\ntook_ms: 1.500s\na:\n  b:\n    x\n    y\n  c: {}\nat: 2026-11-21 05:00:00Z\n\
-                    list:\n  -\n    k: 1\n  - 2\nout: one\n";
+        let text = "name: n\ntook: 1.500s\na:\n  b:\n    x\n    y\n  c: {}\nat: 2026-11-21 05:00:00Z\n\
+                    list:\n  -\n    k: 1\n  - 2\nnone_ms: -\nout: one\nwait: 20ms\n";
         assert_eq!(String::from_utf8(out).unwrap(), text);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::ApiState;
 use crate::edit::{self, Author};
-use crate::error::ApiError;
+use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 use crate::params::Params;
 use crate::types::changed::Changed;
@@ -57,8 +57,15 @@ async fn check_commands(state: &ApiState, event: &str) -> Result<(), ApiError> {
             ..TriggerQuery::default()
         };
         let triggers = state.scheduler.store().triggers(&query).await?.rows;
-        if triggers.iter().any(|trigger| trigger.definition.schedule.event() == Some(event)) {
-            return state.options.check_commands(&kind);
+        let mut waiting = triggers.iter().filter(|one| one.definition.schedule.event() == Some(event));
+        if let Some(trigger) = waiting.next() {
+            let detail = format!(
+                "the job {} of kind {kind} waits for this event and runs what its data says: a payload would be laid \
+                 over it, which the API does only where the operator has set `allow_commands = true` in `[api]`; emit \
+                 the event without a payload",
+                trigger.definition.job
+            );
+            return Err(Problem::new(StatusCode::FORBIDDEN, "commands-not-allowed", detail).into());
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use punctual_core::{AccountChange, accounts};
+use punctual_core::{AccountChange, Permission, accounts};
 use serde_json::json;
 
 use crate::error::{ApiError, Problem};
@@ -32,7 +32,9 @@ pub(crate) async fn handler(
     let (user, _) = identity.own_session("make tokens")?;
     let scopes = permissions(&body.scopes);
     if !scopes.is_within(identity.permissions) {
-        let detail = format!("the scopes must be within what you may do: {:?}", names(identity.permissions));
+        let may: Vec<&str> = identity.permissions.iter().map(Permission::name).collect();
+        let may = if may.is_empty() { "nothing".to_owned() } else { may.join(", ") };
+        let detail = format!("the scopes must be within what you may do, which is: {may}");
         return Err(Problem::new(StatusCode::FORBIDDEN, "no-permission", detail).into());
     }
     if body.expires_at.is_some_and(|end| end <= accounts.now()) {

@@ -1,11 +1,13 @@
 //! `GET /api/v1/tokens`: tokens, without what lets anybody in.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 
 use crate::error::ApiError;
 use crate::params::Params;
-use crate::types::accounts::{All, Token};
+use crate::types::accounts::{All, Token, UserNames};
 use crate::{Access, ApiState, Identity};
 
 /// The caller's tokens, or all
@@ -35,5 +37,12 @@ pub(crate) async fn handler(
         Some(user) if !all => Some(user),
         _ => None,
     };
-    Ok(Json(All::of(state.scheduler.store().tokens(user).await?)))
+    let store = state.scheduler.store();
+    let tokens = store.tokens(user).await?;
+    let mut users = Vec::new();
+    for user in tokens.iter().map(|token| token.user).collect::<BTreeSet<_>>() {
+        users.extend(store.account(user).await?.map(|account| account.user));
+    }
+    let users = UserNames::new(users);
+    Ok(Json(All::of(tokens.into_iter().map(|token| Token::new(token, &users)).collect())))
 }

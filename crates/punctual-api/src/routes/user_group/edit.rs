@@ -6,6 +6,7 @@ use punctual_core::AccountChange;
 use punctual_core::accounts::{AccountError, Group};
 use serde_json::{Value, json};
 
+use super::list::names_of_users;
 use crate::error::ApiError;
 use crate::extract::{Body, IdPath};
 use crate::types::accounts::{GroupEdit, UserGroup, names, permissions};
@@ -49,7 +50,8 @@ pub(crate) async fn handler(
         members: body.members,
     };
     accounts.store().apply_accounts(accounts.now(), &[edit, AccountChange::Audit(entry)]).await?;
-    Ok(Json(find(&state, id).await?.into()))
+    let group = find(&state, id).await?;
+    Ok(Json(UserGroup::new(group, &names_of_users(&state).await?)))
 }
 
 pub(super) async fn find(state: &ApiState, id: i64) -> Result<Group, ApiError> {

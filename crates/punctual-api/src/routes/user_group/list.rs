@@ -3,9 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 
+use punctual_core::Paging;
+
 use crate::ApiState;
 use crate::error::ApiError;
-use crate::types::accounts::{All, UserGroup};
+use crate::types::accounts::{All, UserGroup, UserNames};
 
 /// All groups of users
 #[utoipa::path(
@@ -16,5 +18,12 @@ use crate::types::accounts::{All, UserGroup};
     responses((status = 200, description = "Groups", body = All<UserGroup>))
 )]
 pub(crate) async fn handler(State(state): State<ApiState>) -> Result<Json<All<UserGroup>>, ApiError> {
-    Ok(Json(All::of(state.scheduler.store().groups().await?)))
+    let groups = state.scheduler.store().groups().await?;
+    let users = names_of_users(&state).await?;
+    Ok(Json(All::of(groups.into_iter().map(|group| UserGroup::new(group, &users)).collect())))
+}
+
+/// The names of all users.
+pub(super) async fn names_of_users(state: &ApiState) -> Result<UserNames, ApiError> {
+    Ok(UserNames::new(state.scheduler.store().users(Paging::ALL).await?.rows))
 }

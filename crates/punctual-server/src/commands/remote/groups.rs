@@ -63,7 +63,7 @@ const COLUMNS: &[Column] = &[
     column("ID", "/id", Format::Text),
     column("NAME", "/name", Format::Text),
     column("PERMISSIONS", "/permissions", Format::Text),
-    column("USERS", "/members", Format::Text),
+    column("USERS", "/member_names", Format::Text),
 ];
 
 impl Remote for Command {

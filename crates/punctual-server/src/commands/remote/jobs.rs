@@ -49,6 +49,13 @@ impl Edit {
         let key = plain(&self.key.to_string());
         self.key.fill(request).note(&self.note).done(format!("{key} is {done}."))
     }
+
+    /// The same, with what is said of the key where nothing was changed.
+    pub(super) fn call_or(&self, request: Request, done: &str, nothing: &str) -> Call {
+        let key = plain(&self.key.to_string());
+        let said = format!("{key} is {done}.");
+        self.key.fill(request).note(&self.note).done_or(said, format!("{key} {nothing}."))
+    }
 }
 
 /// A definition to store, and why.
@@ -118,8 +125,16 @@ impl Remote for Command {
                 let request = key.fill(Request::post("/api/v1/jobs/{group}/{name}/run"));
                 request.json(&data.body()?).note(note).words(stored)
             }
-            Self::Pause(edit) => edit.call(Request::post("/api/v1/jobs/{group}/{name}/pause"), "paused"),
-            Self::Resume(edit) => edit.call(Request::post("/api/v1/jobs/{group}/{name}/resume"), "resumed"),
+            Self::Pause(edit) => edit.call_or(
+                Request::post("/api/v1/jobs/{group}/{name}/pause"),
+                "paused",
+                "has no trigger that was waiting: nothing was paused",
+            ),
+            Self::Resume(edit) => edit.call_or(
+                Request::post("/api/v1/jobs/{group}/{name}/resume"),
+                "resumed",
+                "has no trigger that was paused: nothing was resumed",
+            ),
             Self::Delete(edit) => edit.call(Request::delete("/api/v1/jobs/{group}/{name}"), "deleted"),
             Self::Put(put) => {
                 let mut file = put.file.read()?;

@@ -37,7 +37,7 @@ pub(crate) enum Command {
 const COLUMNS: &[Column] = &[
     column("ID", "/id", Format::Text),
     column("NAME", "/name", Format::Text),
-    column("USER", "/user_id", Format::Text),
+    column("USER", "/user", Format::Text),
     column("SCOPES", "/scopes", Format::Text),
     column("CREATED", "/created_at", Format::Instant),
     column("EXPIRES", "/expires_at", Format::Instant),

@@ -44,9 +44,10 @@ pub(crate) struct OfGroup {
 }
 
 impl OfGroup {
-    fn call(&self, request: Request, done: &str) -> Call {
+    fn call(&self, request: Request, done: &str, nothing: &str) -> Call {
         let said = format!("The triggers of group {} are {done}.", plain(&self.group));
-        request.at("group", &self.group).note(&self.note).done(said)
+        let nothing = format!("No trigger of group {} {}.", plain(&self.group), nothing);
+        request.at("group", &self.group).note(&self.note).done_or(said, nothing)
     }
 }
 
@@ -116,11 +117,21 @@ impl Remote for Command {
                     }),
                 ));
             }
-            Self::Pause(edit) => edit.call(Request::post("/api/v1/triggers/{group}/{name}/pause"), "paused"),
-            Self::Resume(edit) => {
-                edit.call(Request::post("/api/v1/triggers/{group}/{name}/resume"), "resumed")
-            }
-            Self::Reset(edit) => edit.call(Request::post("/api/v1/triggers/{group}/{name}/reset"), "reset"),
+            Self::Pause(edit) => edit.call_or(
+                Request::post("/api/v1/triggers/{group}/{name}/pause"),
+                "paused",
+                "did not wait for a fire time: nothing was paused",
+            ),
+            Self::Resume(edit) => edit.call_or(
+                Request::post("/api/v1/triggers/{group}/{name}/resume"),
+                "resumed",
+                "was not paused: nothing was resumed",
+            ),
+            Self::Reset(edit) => edit.call_or(
+                Request::post("/api/v1/triggers/{group}/{name}/reset"),
+                "reset",
+                "was not in the state error: there was nothing to reset",
+            ),
             Self::Delete(edit) => edit.call(Request::delete("/api/v1/triggers/{group}/{name}"), "deleted"),
             Self::Put(put) => {
                 let mut file = put.file.read()?;
@@ -130,10 +141,12 @@ impl Remote for Command {
                 request.json(&file.trigger()).note(&put.note).record(COLUMNS)
             }
             Self::PauseGroup(group) => {
-                group.call(Request::post("/api/v1/trigger-groups/{group}/pause"), "paused")
+                let request = Request::post("/api/v1/trigger-groups/{group}/pause");
+                group.call(request, "paused", "was waiting; those that join it will be paused")
             }
             Self::ResumeGroup(group) => {
-                group.call(Request::post("/api/v1/trigger-groups/{group}/resume"), "resumed")
+                let request = Request::post("/api/v1/trigger-groups/{group}/resume");
+                group.call(request, "resumed", "was paused; those that join it will not be")
             }
             Self::PausedGroups(lines) => Request::get("/api/v1/paused-groups").whole(GROUPS, lines),
         };

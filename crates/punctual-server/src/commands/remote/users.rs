@@ -152,7 +152,7 @@ fn matches(list: &Value, wanted: &str) -> (Option<Named>, Option<Named>) {
 }
 
 fn missing(what: &str, wanted: &str) -> Failure {
-    Failure::missing(format!("there is no {what} {wanted:?}"))
+    Failure::missing(format!("no-such-{what}"), format!("there is no {what} {wanted:?}"))
 }
 
 /// The row of a whole list that has this name or number.
@@ -222,6 +222,8 @@ mod tests {
         assert_eq!(found("7", &users), (Ok("1500 7".to_owned()), 2), "a name goes before a number");
         assert_eq!(found("8", &users), (Ok("8 user-8".to_owned()), 3));
         let (none, asked) = found("nobody", &users);
-        assert!(asked == 3 && none.unwrap_err().contains("no user \"nobody\""));
+        assert!(asked == 3 && none.unwrap_err().contains("no user \"nobody\" (no-such-user)"));
+        let group = find(&json!({"data": []}), "watchers", "group").unwrap_err().to_string();
+        assert!(group.ends_with("(no-such-group)"), "{group}");
     }
 }
