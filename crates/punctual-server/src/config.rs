@@ -248,3 +248,6 @@ fn overlaid(text: &str, overlay: &[(String, String)]) -> anyhow::Result<Config> 
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod reference;

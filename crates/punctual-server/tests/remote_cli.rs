@@ -101,7 +101,8 @@ const DEFINITIONS: &str = "\
     [calendars.holidays]\ntype = 'holiday'\ntz = 'Europe/Berlin'\ndays = ['2026-12-25']\n\
     [jobs.report]\nkind = 'noop'\ncron = '0 0 6 * * ?'\ntz = 'Europe/Berlin'\ncalendar = 'holidays'\n\
     [jobs.never]\nkind = 'noop'\nat = '2020-01-01T00:00:00Z'\n\
-    [jobs.often]\nkind = 'noop'\nevery = '7h'\n";
+    [jobs.often]\nkind = 'noop'\nevery = '7h'\n\
+    [jobs.told]\nkind = 'noop'\nevent = 'imported'\n";
 
 #[test]
 fn definitions_and_the_cluster_are_shown() {
@@ -116,6 +117,9 @@ fn definitions_and_the_cluster_are_shown() {
     let next = server.run(&["triggers", "next", "config.report", "-n", "3"]);
     assert_eq!((next.code, next.out.lines().count()), (0, 3), "{next:?}");
     assert!(next.out.lines().all(|line| line.contains(" 06:00:00+0")), "{next:?}");
+    let awaits = server.run(&["triggers", "next", "config.told"]);
+    assert_eq!(awaits.code, 0, "{awaits:?}");
+    assert!(awaits.out.contains("when the event imported is emitted"), "{awaits:?}");
     let trigger = server.run(&["triggers", "show", "config.often", "--json"]).json();
     let next = server.run(&["triggers", "next", "config.often", "--json"]).json();
     assert_eq!(next["fires"][0]["at"], trigger["next_fire_at"]);

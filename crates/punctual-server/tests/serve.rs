@@ -54,6 +54,13 @@ fn a_command_runs_and_its_history_can_be_read() {
 }
 
 #[test]
+fn an_unknown_log_level_is_refused() {
+    let (code, text) = output(&["serve", "--log-level", "loud"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("\"loud\" is no level; give error, warn, info, debug or trace"), "{text}");
+}
+
+#[test]
 fn after_kill_nine_every_instant_is_accounted_for_and_open_work_is_recovered() {
     let config = format!(
         "{EVERY_SECOND}misfire_threshold = '1s'\n\
