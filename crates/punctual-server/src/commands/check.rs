@@ -79,8 +79,7 @@ enum Report {
 /// When a trigger fires that a server stores at `now`.
 fn report(trigger: &Trigger, config: &Config, now: Timestamp, count: usize) -> Report {
     let mut lines = Vec::new();
-    if let Some(event) = trigger.schedule.event() {
-        lines.push(format!("when the event {event:?} is emitted"));
+    if trigger.schedule.event().is_some() {
         if trigger.end.is_some_and(|end| end <= now) {
             return Report::Wrong(format!(
                 "trigger {:?} would never fire: its end has passed",
