@@ -117,13 +117,20 @@ impl HistorySort {
         }
     }
 
+    /// By what a row stands in this order, given its start, end and duration in milliseconds: without an end it is the
+    /// latest and the longest. Those by task and status go by the start, among the rows of a task or status.
+    pub fn value(self, started_at: i64, ended_at: Option<i64>, duration_ms: Option<i64>) -> i64 {
+        match self {
+            Self::StartedAt | Self::Task | Self::Status => started_at,
+            Self::EndedAt => ended_at.unwrap_or(i64::MAX),
+            Self::Duration => duration_ms.unwrap_or(i64::MAX),
+        }
+    }
+
     /// Where a row stands in this order; in those by task and status, among the rows of its task or status.
     pub fn place(self, row: &TaskHistory) -> Place {
-        let value = match self {
-            Self::StartedAt | Self::Task | Self::Status => to_millis(row.started_at),
-            Self::EndedAt => row.ended_at.map_or(i64::MAX, to_millis),
-            Self::Duration => row.duration_ms.map_or(i64::MAX, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
-        };
+        let duration_ms = row.duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
+        let value = self.value(to_millis(row.started_at), row.ended_at.map(to_millis), duration_ms);
         Place { value, id: row.id.0 }
     }
 

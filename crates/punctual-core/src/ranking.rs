@@ -86,12 +86,7 @@ const WIDTH: usize = 42;
 impl Noted {
     /// Its place in an order.
     pub fn place(&self, sort: HistorySort) -> Place {
-        let value = match sort {
-            HistorySort::StartedAt | HistorySort::Task | HistorySort::Status => self.started_at,
-            HistorySort::EndedAt => self.ended_at.unwrap_or(i64::MAX),
-            HistorySort::Duration => self.duration_ms.unwrap_or(i64::MAX),
-        };
-        Place { value, id: self.id }
+        Place { value: sort.value(self.started_at, self.ended_at, self.duration_ms), id: self.id }
     }
 
     /// As bytes, for stores that keep what one transaction noted in one value.

@@ -120,11 +120,7 @@ async fn open_rows(client: &Object, query: &HistoryQuery) -> Result<Vec<Open>, S
         return Ok(Vec::new());
     }
     let open = |row: &Row| {
-        let value = match query.sort {
-            HistorySort::EndedAt => row.get::<_, Option<i64>>(2).unwrap_or(i64::MAX),
-            HistorySort::Duration => row.get::<_, Option<i64>>(3).unwrap_or(i64::MAX),
-            _ => row.get(1),
-        };
+        let value = query.sort.value(row.get(1), row.get(2), row.get(3));
         let series = series(row.get(4), row.get(5));
         let place = Place { value, id: row.get(0) };
         query.wants(&series).then_some(Open { task: series.task, place, started_at: row.get(1) })
@@ -253,11 +249,7 @@ impl PlacesPage<'_> {
         let ids: Vec<i64> = rows.iter().map(|place| place.id).collect();
         let rows = self.client.rows(sql::TIMES_BY_IDS, &[&ids]).await?;
         let looked = |row: &Row| {
-            let value = match self.query.sort {
-                HistorySort::EndedAt => row.get::<_, Option<i64>>(2).unwrap_or(i64::MAX),
-                HistorySort::Duration => row.get::<_, Option<i64>>(3).unwrap_or(i64::MAX),
-                _ => row.get(1),
-            };
+            let value = self.query.sort.value(row.get(1), row.get(2), row.get(3));
             let (place, status) =
                 (Place { value, id: row.get(0) }, TaskStatus::from_code(row.get::<_, i16>(5).into()));
             Looked { started_at: row.get(1), place, task: row.get(4), status }

@@ -132,11 +132,7 @@ fn open_rows(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Open>,
         return Ok(Vec::new());
     }
     let read = |row: &Row<'_>| {
-        let value = match query.sort {
-            HistorySort::EndedAt => row.get::<_, Option<i64>>(2)?.unwrap_or(i64::MAX),
-            HistorySort::Duration => row.get::<_, Option<i64>>(3)?.unwrap_or(i64::MAX),
-            _ => row.get(1)?,
-        };
+        let value = query.sort.value(row.get(1)?, row.get(2)?, row.get(3)?);
         let place = Place { value, id: row.get(0)? };
         let series = series(row.get(4)?, row.get(5)?);
         Ok(query.wants(&series).then_some(Open { task: series.task, place, started_at: row.get(1)? }))
@@ -269,11 +265,7 @@ impl PlacesPage<'_> {
         let mut looked = Vec::with_capacity(rows.len());
         for Place { id, .. } in rows {
             let read = |row: &Row<'_>| {
-                let value = match self.query.sort {
-                    HistorySort::EndedAt => row.get::<_, Option<i64>>(1)?.unwrap_or(i64::MAX),
-                    HistorySort::Duration => row.get::<_, Option<i64>>(2)?.unwrap_or(i64::MAX),
-                    _ => row.get(0)?,
-                };
+                let value = self.query.sort.value(row.get(0)?, row.get(1)?, row.get(2)?);
                 let (place, status) = (Place { value, id: *id }, TaskStatus::from_code(row.get(4)?));
                 Ok(Looked { started_at: row.get(0)?, place, task: row.get(3)?, status })
             };
