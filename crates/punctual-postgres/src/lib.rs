@@ -56,6 +56,7 @@ use punctual_core::{
     TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery, definition, lock,
 };
 use tokio::runtime::Handle;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use crate::edit::Edit;
@@ -169,12 +170,19 @@ impl PostgresStore {
         client.after_transaction(result).await
     }
 
-    /// Vacuums the tables of the history, as the server does on its own some time after they have grown.
-    pub async fn vacuum_history(&self) -> Result<(), StoreError> {
+    /// Does at once what the server does on its own some time after tables have grown: vacuums them, and writes what has
+    /// changed in memory, where the role may ask for that.
+    pub async fn settle(&self) -> Result<(), StoreError> {
         let client = self.client().await?;
-        let tables =
-            "VACUUM (ANALYZE) task_history, history_places, history_fences, history_noted, history_rollups";
-        let result = client.batch_execute(tables).await.sql();
+        let tables = "VACUUM (ANALYZE) jobs, triggers, due, running, task_history, history_places, history_fences, \
+                      history_noted, history_rollups";
+        let mut result = client.batch_execute(tables).await.sql();
+        if result.is_ok() {
+            result = match client.batch_execute("CHECKPOINT").await {
+                Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Ok(()),
+                other => other.sql(),
+            };
+        }
         client.after(result)
     }
 

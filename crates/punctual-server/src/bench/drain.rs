@@ -1,13 +1,14 @@
-//! How many one-shot triggers that are all due run in a second.
+//! How many one-shot triggers that are all due run in a second, and how that compares with more nodes and beside many
+//! triggers that are not due.
 
 use anyhow::ensure;
 use punctual_core::{Clock, HistoryQuery, JobDetail, Paging, TaskStatus, Timestamp, Trigger};
 use punctual_engine::SystemClock;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::StoreArgs;
-use super::world::{Opened, Place, Tally, data, job_key, key, node, put_job, put_triggers, wait_until};
+use super::world::{Opened, Place, STOP, Tally, data, job_key, key, node, put_job, put_triggers, wait_until};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -25,88 +26,245 @@ pub(crate) struct Args {
     /// Execution slots of each node.
     #[arg(long, default_value_t = 1_000)]
     slots: usize,
-    /// How many nodes share the work.
+    /// How many nodes share the work; several numbers, with commas between, are compared.
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    nodes: Vec<usize>,
+    /// How often each is measured, in turn; with more than one, what `--stored` adds is compared with nothing stored.
     #[arg(long, default_value_t = 1)]
-    nodes: usize,
+    rounds: usize,
+}
+
+impl Args {
+    /// How many triggers that are not due each of the worlds has.
+    fn worlds(&self) -> Vec<usize> {
+        if self.rounds > 1 && self.stored > 0 { vec![0, self.stored] } else { vec![self.stored] }
+    }
+
+    fn compares(&self) -> bool {
+        self.rounds > 1 || self.nodes.len() > 1
+    }
 }
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
-    ensure!(args.n > 0 && args.nodes > 0, "--n and --nodes must be at least 1");
-    let place = Place::of(&args.store)?;
-    let opened = place.open().await?;
-    let clock = SystemClock::new();
-    prepare(args, &opened, clock.now()).await?;
-    let tally = Tally::new(args.n, false);
-    let busy = CancellationToken::new();
-    let nodes = (1..=args.nodes)
-        .map(|number| node(&opened, format!("bench-{number}"), args.slots, &tally, &busy))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    for node in &nodes {
-        node.init().await?;
+    ensure!(args.n > 0 && args.rounds > 0, "--n and --rounds must be at least 1");
+    ensure!(args.nodes.iter().all(|nodes| *nodes > 0), "--nodes must be at least 1");
+    ensure!(
+        args.blocked == 0 || !args.compares(),
+        "--blocked is measured alone: give one --nodes and one round"
+    );
+    let mut worlds = Vec::new();
+    for stored in args.worlds() {
+        let name = if worlds.is_empty() { "" } else { "_beside" };
+        worlds.push(World::open(args, Place::of(&args.store)?.named(name), stored).await?);
     }
-    let before = opened.totals().await?;
-    let started = clock.monotonic();
-    for node in &nodes {
-        node.start().await?;
+    let mut series: Vec<Series> = Vec::new();
+    for round in 0..args.rounds {
+        let mut at = 0;
+        for world in &mut worlds {
+            for nodes in &args.nodes {
+                let drained = world.drain(args, *nodes).await?;
+                if round == 0 {
+                    series.push(Series { stored: world.stored, nodes: *nodes, drained: Vec::new() });
+                }
+                if args.compares() && !args.store.json {
+                    println!("{}: {}", series[at].name(), drained.text());
+                }
+                series[at].drained.push(drained);
+                at += 1;
+            }
+        }
     }
-    let wanted = args.n as u64;
-    wait_until(&clock, || {
-        let ended: u64 = nodes.iter().map(|node| node.status().executed).sum();
-        (ended >= wanted, ended)
-    })
-    .await?;
-    let seconds = (clock.monotonic() - started).as_secs_f64();
-    let totals = opened.totals().await?;
-    let commits = totals.commits - before.commits;
-    let wal_per_fire = (totals.wal_bytes - before.wal_bytes) / wanted;
-    tally.verify(1)?;
-    let query = HistoryQuery {
-        job: Some(job_key("drain")),
-        status: Some(TaskStatus::Success),
-        paging: Paging::first(1),
-        ..HistoryQuery::default()
-    };
-    let rows = opened.store().history(&query).await?.total;
-    ensure!(rows == wanted, "{rows} rows of success in the history instead of {wanted}: no figure");
-    busy.cancel();
-    for node in nodes {
-        node.standby();
-    }
-    let rate = wanted as f64 / seconds;
-    let executed = tally.total();
-    if args.store.json {
-        println!(
-            "{}",
-            json!({
-                "fires_per_s": rate.round(), "executed": executed, "seconds": seconds, "commits": commits,
-                "wal_bytes_per_fire": wal_per_fire,
-            })
-        );
-    } else {
-        let wal =
-            if wal_per_fire > 0 { format!(", {wal_per_fire} bytes of WAL a fire") } else { String::new() };
-        println!(
-            "{rate:.0} fires/s: {executed} fires in {seconds:.3} s and {commits} commits{wal}, each exactly once"
-        );
-    }
+    report(args, &series);
     Ok(())
 }
 
-async fn prepare(args: &Args, opened: &Opened, now: Timestamp) -> anyhow::Result<()> {
-    let store = &opened.store();
-    let far: Timestamp = "2099-01-01T00:00:00Z".parse()?;
-    put_job(store, now, JobDetail::new(job_key("drain"), "bench")).await?;
-    let idle = (0..args.stored).map(|n| Trigger::once(key(format!("idle-{n}")), job_key("drain"), far));
-    put_triggers(store, now, idle).await?;
-    if args.blocked > 0 {
-        put_job(store, now, JobDetail::new(job_key("busy"), "bench-busy").non_concurrent()).await?;
-        // Earlier than the others, so that the first of them holds the job from the first claim on.
-        let first = punctual_core::time::plus_millis(now, -1_000);
-        let blocked =
-            (0..=args.blocked).map(|n| Trigger::once(key(format!("blocked-{n}")), job_key("busy"), first));
-        put_triggers(store, now, blocked).await?;
+/// A store with triggers that are not due.
+struct World {
+    opened: Opened,
+    _place: Place,
+    clock: SystemClock,
+    stored: usize,
+    busy: CancellationToken,
+    /// How many triggers were drained in it.
+    drained: u64,
+}
+
+impl World {
+    async fn open(args: &Args, place: Place, stored: usize) -> anyhow::Result<Self> {
+        let opened = place.open().await?;
+        let clock = SystemClock::new();
+        let (store, now) = (opened.store(), clock.now());
+        let far: Timestamp = "2099-01-01T00:00:00Z".parse()?;
+        put_job(&store, now, JobDetail::new(job_key("drain"), "bench")).await?;
+        let idle = (0..stored).map(|n| Trigger::once(key(format!("idle-{n}")), job_key("drain"), far));
+        put_triggers(&store, now, idle).await?;
+        if args.blocked > 0 {
+            put_job(&store, now, JobDetail::new(job_key("busy"), "bench-busy").non_concurrent()).await?;
+            // Earlier than the others, so that the first of them holds the job from the first claim on.
+            let first = punctual_core::time::plus_millis(now, -1_000);
+            let blocked = (0..=args.blocked)
+                .map(|n| Trigger::once(key(format!("blocked-{n}")), job_key("busy"), first));
+            put_triggers(&store, now, blocked).await?;
+        }
+        let busy = CancellationToken::new();
+        Ok(Self { opened, _place: place, clock, stored, busy, drained: 0 })
     }
-    let due =
-        (0..args.n).map(|n| Trigger::once(key(format!("due-{n}")), job_key("drain"), now).data(data(n)));
-    put_triggers(store, now, due).await
+
+    async fn drain(&mut self, args: &Args, nodes: usize) -> anyhow::Result<Drained> {
+        let (wanted, drained) = (args.n as u64, self.drained);
+        let now = self.clock.now();
+        let due = |n| Trigger::once(key(format!("due-{}", drained + n as u64)), job_key("drain"), now);
+        put_triggers(&self.opened.store(), now, (0..args.n).map(|n| due(n).data(data(n)))).await?;
+        if args.compares() {
+            // What filling leaves to do would otherwise be done by the server while one of them is measured.
+            self.opened.settle().await?;
+        }
+        let tally = Tally::new(args.n, false);
+        let nodes = (1..=nodes)
+            .map(|number| node(&self.opened, format!("bench-{number}"), args.slots, &tally, &self.busy))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        for node in &nodes {
+            node.init().await?;
+        }
+        let before = self.opened.totals().await?;
+        let started = self.clock.monotonic();
+        for node in &nodes {
+            node.start().await?;
+        }
+        wait_until(&self.clock, || {
+            let ended: u64 = nodes.iter().map(|node| node.status().executed).sum();
+            (ended >= wanted, ended)
+        })
+        .await?;
+        let seconds = (self.clock.monotonic() - started).as_secs_f64();
+        let totals = self.opened.totals().await?;
+        tally.verify(1)?;
+        self.drained += wanted;
+        let query = HistoryQuery {
+            job: Some(job_key("drain")),
+            status: Some(TaskStatus::Success),
+            paging: Paging::first(1),
+            ..HistoryQuery::default()
+        };
+        let rows = self.opened.store().history(&query).await?.total;
+        let all = self.drained;
+        ensure!(rows == all, "{rows} rows of success in the history instead of {all}: no figure");
+        if args.compares() {
+            for node in nodes {
+                node.shutdown(STOP).await;
+            }
+            while self.opened.store().arrange(10_000).await? > 0 {}
+        } else {
+            self.busy.cancel();
+            nodes.iter().for_each(punctual_engine::Scheduler::standby);
+        }
+        Ok(Drained {
+            rate: args.n as f64 / seconds,
+            executed: tally.total(),
+            seconds,
+            commits: totals.commits - before.commits,
+            wal_bytes_per_fire: (totals.wal_bytes - before.wal_bytes) / wanted,
+        })
+    }
+}
+
+/// A measurement.
+struct Drained {
+    rate: f64,
+    executed: u64,
+    seconds: f64,
+    commits: u64,
+    wal_bytes_per_fire: u64,
+}
+
+impl Drained {
+    fn text(&self) -> String {
+        let Self { rate, executed, seconds, commits, wal_bytes_per_fire: wal } = self;
+        let wal = if *wal > 0 { format!(", {wal} bytes of WAL a fire") } else { String::new() };
+        format!(
+            "{rate:.0} fires/s: {executed} fires in {seconds:.3} s and {commits} commits{wal}, each exactly once"
+        )
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "fires_per_s": self.rate.round(), "executed": self.executed, "seconds": self.seconds,
+            "commits": self.commits, "wal_bytes_per_fire": self.wal_bytes_per_fire,
+        })
+    }
+}
+
+/// What is compared: the same, measured in each round.
+struct Series {
+    stored: usize,
+    nodes: usize,
+    drained: Vec<Drained>,
+}
+
+impl Series {
+    fn name(&self) -> String {
+        format!("nodes {}, beside {} triggers not due", self.nodes, self.stored)
+    }
+
+    fn rates(&self) -> impl Iterator<Item = f64> {
+        self.drained.iter().map(|drained| drained.rate)
+    }
+
+    /// The rates of its rounds as shares of those of another one.
+    fn shares(&self, of: &Self) -> Vec<f64> {
+        self.rates().zip(of.rates()).map(|(rate, other)| rate / other).collect()
+    }
+}
+
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+}
+
+fn report(args: &Args, series: &[Series]) {
+    let Some(first) = series.first() else { return };
+    if !args.compares() {
+        for drained in &first.drained {
+            println!("{}", if args.store.json { drained.json().to_string() } else { drained.text() });
+        }
+        return;
+    }
+    // Each is compared with what was measured just before or after it under the same circumstances.
+    let summary = |one: &Series| {
+        let share = median(one.shares(first));
+        (median(one.rates()), share, one.shares(first))
+    };
+    if args.store.json {
+        let all: Vec<Value> = series
+            .iter()
+            .map(|one| {
+                let (rate, share, shares) = summary(one);
+                let rounds: Vec<Value> = one.drained.iter().map(Drained::json).collect();
+                json!({
+                    "nodes": one.nodes, "stored": one.stored, "fires_per_s": rate.round(), "share": share,
+                    "shares": shares, "rounds": rounds,
+                })
+            })
+            .collect();
+        println!("{}", json!({ "compared": all }));
+        return;
+    }
+    for one in series {
+        let (rate, share, shares) = summary(one);
+        let rounds: Vec<String> = shares.iter().map(|share| format!("{share:.2}")).collect();
+        println!("{}: median {rate:.0} fires/s, {share:.2} of the first ({})", one.name(), rounds.join(" "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
 }

@@ -23,11 +23,14 @@ use crate::database;
 /// How many edits go into one transaction while a bench prepares.
 const CHUNK: usize = 2_000;
 
+/// How long nodes are given to stop.
+pub(super) const STOP: Duration = Duration::from_secs(5);
+
 /// Where a bench keeps its data.
 pub(super) enum Place {
     Memory,
     File { path: PathBuf, options: Options, _directory: Option<tempfile::TempDir> },
-    Postgres { url: String },
+    Postgres { url: String, schema: String },
 }
 
 impl Place {
@@ -49,16 +52,30 @@ impl Place {
             Some("memory://") => Ok(Self::Memory),
             Some(url) => Ok(match database::Place::of(url, options)? {
                 database::Place::Sqlite(path, options) => Self::File { path, options, _directory: None },
-                database::Place::Postgres(url, _) => Self::Postgres { url },
+                database::Place::Postgres(url, _) => {
+                    Self::Postgres { url, schema: postgres_options().schema }
+                }
             }),
+        }
+    }
+
+    /// A further one beside this one, of another name.
+    pub(super) fn named(self, suffix: &str) -> Self {
+        match self {
+            Self::Memory => Self::Memory,
+            Self::File { mut path, options, _directory } => {
+                path.as_mut_os_string().push(suffix);
+                Self::File { path, options, _directory }
+            }
+            Self::Postgres { url, schema } => Self::Postgres { url, schema: format!("{schema}{suffix}") },
         }
     }
 
     /// Opens the store; a server's is empty then.
     pub(super) async fn open(&self) -> Result<Opened, StoreError> {
-        if let Self::Postgres { url } = self {
+        if let Self::Postgres { url, schema } = self {
             // A measurement has a schema of its own, empty at its beginning.
-            PostgresStore::drop_schema(url, &postgres_options().schema).await?;
+            PostgresStore::drop_schema(url, schema).await?;
         }
         self.open_again().await
     }
@@ -68,8 +85,9 @@ impl Place {
         Ok(match self {
             Self::Memory => Opened::Memory(Arc::new(MemoryStore::new())),
             Self::File { path, options, .. } => Opened::Sqlite(Arc::new(SqliteStore::open(path, *options)?)),
-            Self::Postgres { url } => {
-                Opened::Postgres(Arc::new(PostgresStore::open(url, postgres_options()).await?))
+            Self::Postgres { url, schema } => {
+                let options = punctual_postgres::Options { schema: schema.clone(), ..postgres_options() };
+                Opened::Postgres(Arc::new(PostgresStore::open(url, options).await?))
             }
         })
     }
@@ -83,7 +101,7 @@ impl Place {
     pub(super) fn url(&self) -> anyhow::Result<String> {
         match self {
             Self::File { path, .. } => Ok(format!("sqlite://{}", path.display())),
-            Self::Postgres { url } => Ok(url.clone()),
+            Self::Postgres { url, .. } => Ok(url.clone()),
             Self::Memory => {
                 bail!("this measurement is made by two processes: give a database, or no --database")
             }
@@ -129,7 +147,7 @@ impl Opened {
     pub(super) async fn settle(&self) -> Result<(), StoreError> {
         match self {
             Self::Memory(_) | Self::Sqlite(_) => Ok(()),
-            Self::Postgres(store) => store.vacuum_history().await,
+            Self::Postgres(store) => store.settle().await,
         }
     }
 
