@@ -74,6 +74,14 @@ impl Settings {
 
     /// What is wrong with the figures, naming the setting and what would be right.
     pub fn check(&self) -> Result<(), String> {
+        match self.problems() {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(problems.join("; ")),
+        }
+    }
+
+    /// Everything that is wrong with the figures, each naming the setting and what would be right.
+    pub fn problems(&self) -> Vec<String> {
         let ranges: [(&str, u64, u64, u64); 10] = [
             ("slots", self.slots as u64, 1, 100_000),
             ("claim_batch", self.claim_batch as u64, 1, 10_000),
@@ -86,19 +94,21 @@ impl Settings {
             ("backoff_ms", self.backoff_ms, 1, 3_600_000),
             ("backoff_max_ms", self.backoff_max_ms, self.backoff_ms, 3_600_000),
         ];
-        for (name, value, least, most) in ranges {
-            if !(least..=most).contains(&value) {
-                return Err(format!("{name} is {value}: give a number from {least} to {most}"));
-            }
-        }
+        let mut problems: Vec<String> = ranges
+            .into_iter()
+            .filter(|(_, value, least, most)| !(least..=most).contains(&value))
+            .map(|(name, value, least, most)| {
+                format!("{name} is {value}: give a number from {least} to {most}")
+            })
+            .collect();
         if self.lease_ms < self.heartbeat_ms.saturating_mul(2) {
-            return Err(format!(
+            problems.push(format!(
                 "lease_ms is {}: give at least twice heartbeat_ms ({}), so that one late heartbeat does not \
                  lose the lease",
                 self.lease_ms, self.heartbeat_ms
             ));
         }
-        Ok(())
+        problems
     }
 }
 

@@ -83,20 +83,57 @@ impl Expected {
 impl HttpData {
     /// What is wrong with the data, naming the field.
     pub fn check(&self) -> Result<(), String> {
-        self.parts().map(drop)
+        match self.problems() {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(problems.join("; ")),
+        }
+    }
+
+    /// Everything that is wrong with the data, each naming the field and what would be right.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        problems.extend(self.target().err());
+        problems.extend(self.verb().err());
+        for (field, names) in [("headers", &self.headers), ("secret_headers", &self.secret_headers)] {
+            let is_name = |name: &str| reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_ok();
+            let wrong = names.keys().filter(|name| !is_name(name));
+            problems.extend(wrong.map(|name| format!("{field}: {name:?} is no header name")));
+        }
+        let given = |name: &&String| self.headers.keys().any(|other| other.eq_ignore_ascii_case(name));
+        let twice = self.secret_headers.keys().filter(given);
+        problems
+            .extend(twice.map(|name| format!("{name:?} is in headers and in secret_headers: give it once")));
+        // The value may be a secret: name the header only.
+        let is_value = |value: &str| reqwest::header::HeaderValue::from_str(value).is_ok();
+        let wrong = self.headers.iter().filter(|(_, value)| !is_value(value));
+        problems.extend(wrong.map(|(name, _)| {
+            format!("headers: the value of {name:?} has characters that a header cannot have")
+        }));
+        problems.extend(self.expected_status.iter().filter_map(|expected| expected.bounds().err()));
+        if self.timeout_ms == Some(0) {
+            problems.push("timeout_ms is 0: give at least 1".to_owned());
+        }
+        problems
     }
 
     fn parts(&self) -> Result<(Method, Url), String> {
+        self.check()?;
+        Ok((self.verb()?, self.target()?))
+    }
+
+    fn verb(&self) -> Result<Method, String> {
+        let method = self.method.as_deref().unwrap_or("GET");
+        Method::from_bytes(method.to_ascii_uppercase().as_bytes())
+            .map_err(|_| format!("method {method:?} is no HTTP method"))
+    }
+
+    fn target(&self) -> Result<Url, String> {
         let url = Url::parse(&self.url).map_err(|error| {
             if self.url.contains("://") {
-                format!("url {:?}: {error}", self.url)
-            } else {
-                let begun = self.url.trim_start_matches('/');
-                format!(
-                    "url {:?} does not begin with https:// or http://: write \"https://{begun}\"",
-                    self.url
-                )
+                return format!("url {:?}: {error}", self.url);
             }
+            let begun = self.url.trim_start_matches('/');
+            format!("url {:?} does not begin with https:// or http://: write \"https://{begun}\"", self.url)
         })?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!(
@@ -104,31 +141,7 @@ impl HttpData {
                 self.url
             ));
         }
-        let method = self.method.as_deref().unwrap_or("GET");
-        let upper = method.to_ascii_uppercase();
-        let method = Method::from_bytes(upper.as_bytes())
-            .map_err(|_| format!("method {method:?} is no HTTP method"))?;
-        for (field, names) in [("headers", &self.headers), ("secret_headers", &self.secret_headers)] {
-            let is_name = |name: &str| reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_ok();
-            if let Some(name) = names.keys().find(|name| !is_name(name)) {
-                return Err(format!("{field}: {name:?} is no header name"));
-            }
-        }
-        let given = |name: &&String| self.headers.keys().any(|other| other.eq_ignore_ascii_case(name));
-        if let Some(name) = self.secret_headers.keys().find(given) {
-            return Err(format!("{name:?} is in headers and in secret_headers: give it once"));
-        }
-        for (name, value) in &self.headers {
-            // The value may be a secret: name the header only.
-            reqwest::header::HeaderValue::from_str(value).map_err(|_| {
-                format!("headers: the value of {name:?} has characters that a header cannot have")
-            })?;
-        }
-        self.expected_status.iter().try_for_each(|expected| expected.bounds().map(drop))?;
-        if self.timeout_ms == Some(0) {
-            return Err("timeout_ms is 0: give at least 1".to_owned());
-        }
-        Ok((method, url))
+        Ok(url)
     }
 
     fn expects(&self, status: StatusCode) -> bool {

@@ -4,24 +4,28 @@
 //! place and what would be right. A setting `[section] key` can be set by `PUNCTUAL__SECTION__KEY`.
 
 mod auth;
+mod faults;
 mod job;
+mod read;
 pub(crate) mod secrets;
 mod sections;
 mod time;
 mod when;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
-use punctual_core::Calendar;
-use punctual_core::schedule::ScheduleError;
+use anyhow::Context;
+use punctual_core::{Calendar, Trigger};
 use punctual_engine::{Entry, StartTask};
 use punctual_jobs::http::secrets::Secrets;
 use serde::Deserialize;
 use toml::Spanned;
 
 pub(crate) use auth::{Auth, Mode};
+pub(crate) use faults::Fault;
+use faults::Source;
 pub(crate) use job::FILE_GROUP;
 pub(crate) use sections::{Api, Database, History, Log, LogFormat, SchedulerSection, Server, Tls};
 
@@ -43,72 +47,37 @@ pub(crate) struct Config {
     source: Source,
 }
 
-/// Where the text came from, for messages.
-#[derive(Debug, Default)]
-struct Source {
-    path: PathBuf,
-    text: String,
-}
-
-/// Something wrong at a place of the file.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    /// What is wrong: `key: problem`.
-    problem: String,
-    /// Where, in bytes of the file.
-    span: Option<std::ops::Range<usize>>,
-}
-
-impl Fault {
-    fn at(span: std::ops::Range<usize>, problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), span: Some(span) }
-    }
-
-    /// A fault of a schedule written as the string at `span`: points at the bad part within it.
-    fn schedule(key: &str, value: &Spanned<String>, error: &ScheduleError) -> Self {
-        let outer = value.span();
-        // The text begins behind the opening quote.
-        let inner = error.span().map(|part| outer.start + 1 + part.start..outer.start + 1 + part.end);
-        let span = inner.filter(|part| part.end <= outer.end).unwrap_or(outer);
-        Self::at(span, format!("{key}: {error}"))
-    }
-}
-
-impl Source {
-    fn line_of(&self, at: usize) -> usize {
-        let before = &self.text[..self.text.floor_char_boundary(at.min(self.text.len()))];
-        before.matches('\n').count() + 1
-    }
-
-    fn error(&self, fault: &Fault) -> anyhow::Error {
-        let path = self.path.display();
-        let Some(span) = &fault.span else { return anyhow!("{path}: {}", fault.problem) };
-        let start = span.start.min(self.text.len());
-        let before = &self.text[..self.text.floor_char_boundary(start)];
-        let line_number = self.line_of(start);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = self.text[line_start..].lines().next().unwrap_or_default();
-        let column = before[line_start..].chars().count();
-        let width = span.len().clamp(1, line.chars().count().saturating_sub(column).max(1));
-        let margin = " ".repeat(line_number.to_string().len());
-        anyhow!(
-            "{path}, line {line_number}: {}\n{margin} |\n{line_number} | {line}\n{margin} | {}{}",
-            fault.problem,
-            " ".repeat(column),
-            "^".repeat(width),
-        )
-    }
-}
-
 impl Config {
     /// Reads a file (or nothing, for the defaults) and lays the environment over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its sections. Its jobs are looked at by [`Self::entries`].
     pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Self> {
+        Self::sound(Self::read(path)?)
+    }
+
+    /// The same with the jobs of the file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) fn load_with_entries(path: Option<&Path>) -> anyhow::Result<(Self, Vec<Entry>)> {
+        Self::with_entries(Self::read(path)?)
+    }
+
+    fn with_entries((config, mut faults): (Self, Vec<Fault>)) -> anyhow::Result<(Self, Vec<Entry>)> {
+        let (entries, wrong) = config.each_entry();
+        faults.extend(wrong);
+        Ok((Self::sound((config, faults))?, entries))
+    }
+
+    /// What can be read of a file, and what is wrong with its sections.
+    pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<(Self, Vec<Fault>)> {
         let text = match path {
             Some(path) => std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read the configuration file {}", path.display()))?,
             None => String::new(),
         };
-        Self::from_text(path.unwrap_or(Path::new("(no file)")), text, std::env::vars())
+        Ok(Self::read_text(path.unwrap_or(Path::new("(no file)")), text, std::env::vars()))
     }
 
     /// Reads a text; `path` is what messages call it.
@@ -117,36 +86,65 @@ impl Config {
         text: String,
         environment: impl Iterator<Item = (String, String)>,
     ) -> anyhow::Result<Self> {
-        let mut config: Self =
-            toml::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
-        let overlay: Vec<(String, String)> =
-            environment.filter(|(name, _)| name.starts_with("PUNCTUAL__")).collect();
-        if !overlay.is_empty() {
-            let (jobs, calendars) = (std::mem::take(&mut config.jobs), std::mem::take(&mut config.calendars));
-            config = overlaid(&text, &overlay)?;
-            (config.jobs, config.calendars) = (jobs, calendars);
-        }
-        config.source = Source { path: path.to_owned(), text };
-        config.check()?;
-        config.scheduler.settings(config.database.is_clustered())?;
+        Self::sound(Self::read_text(path, text, environment))
+    }
+
+    fn read_text(
+        path: &Path,
+        text: String,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> (Self, Vec<Fault>) {
+        let source = Source { path: path.to_owned(), text, ..Source::default() };
+        let read::Read { mut config, source, mut faults } = read::read(source, environment);
+        config.source = source;
+        faults.extend(config.faults());
+        (config, faults)
+    }
+
+    fn sound((config, faults): (Self, Vec<Fault>)) -> anyhow::Result<Self> {
+        config.refuse(faults)?;
         Ok(config)
+    }
+
+    /// # Errors
+    /// The faults, if there are any.
+    pub(crate) fn refuse(&self, faults: Vec<Fault>) -> anyhow::Result<()> {
+        if faults.is_empty() { Ok(()) } else { Err(self.source.error(faults)) }
+    }
+
+    /// Sets where the API listens, instead of what the file says.
+    pub(crate) fn listen_at(&mut self, listen: &str) {
+        self.server.listen = listen.to_owned();
+        self.source.forget("server.listen");
     }
 
     /// What must hold whatever else is said.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let loopback = self.server.address()?.ip().is_loopback();
-        if self.auth.mode == Mode::Off && !loopback {
-            bail!(
-                "server.listen is {:?}, and auth.mode is \"off\": without accounts the server listens on loopback addresses \
-                 only (127.0.0.1 or [::1])",
-                self.server.listen
-            );
+        self.refuse(self.faults())
+    }
+
+    /// What is wrong with the sections.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        match self.server.address() {
+            Ok(address) if self.auth.mode == Mode::Off && !address.ip().is_loopback() => {
+                let problem = format!(
+                    "server.listen is {:?}, and auth.mode is \"off\": without accounts the server listens on loopback \
+                     addresses only (127.0.0.1 or [::1])",
+                    self.server.listen
+                );
+                faults.push(Fault::setting("server.listen", problem));
+            }
+            address => faults.extend(address.err().iter().map(Fault::of_setting)),
         }
-        self.server.trusted_proxies()?;
-        self.server.check_limits()?;
-        self.secrets()?;
-        self.log.filter(None)?;
-        self.auth.settings().map(drop)
+        faults.extend(self.server.faults());
+        faults.extend(secrets::faults(&self.secrets));
+        let wrong = self.log.filter(None).err();
+        faults.extend(wrong.map(|error| Fault::setting("log.level", format!("{error:#}"))));
+        faults.extend(self.auth.settings().err().iter().map(Fault::of_setting));
+        let own = self.scheduler.faults(self.database.is_clustered());
+        faults.extend(self.source.own(&["database"], own));
+        faults
     }
 
     /// The secrets that http jobs may send.
@@ -159,52 +157,66 @@ impl Config {
         &self.calendars
     }
 
-    /// The jobs of the file as entries for the scheduler. Every one is checked completely.
+    /// The jobs of the file as entries for the scheduler.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
     pub(crate) fn entries(&self) -> anyhow::Result<Vec<Entry>> {
-        let entries = self.each_entry()?;
-        self.check_trigger_names(&entries)?;
+        let (entries, faults) = self.each_entry();
+        self.refuse(faults)?;
         Ok(entries)
     }
 
-    /// All triggers of a file are in one key group: a name belongs to one of them.
-    fn check_trigger_names(&self, entries: &[Entry]) -> anyhow::Result<()> {
-        let mut seen: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
-        for entry in entries {
-            let Some(job) = self.jobs.get(&entry.name) else { continue };
-            let spans = job.get_ref().trigger_spans(job.span());
-            for (trigger, span) in entry.triggers.iter().zip(spans) {
-                let (name, line) = (trigger.key.name(), self.source.line_of(span.start));
-                let Some((other, first)) = seen.insert(name, (&entry.name, line)) else { continue };
-                let problem = format!(
-                    "jobs.{}: its trigger has the name {name:?}, which the trigger of jobs.{other} in line {first} has \
-                     already: give each trigger of the file a name of its own (a trigger without one is named after its \
-                     job)",
-                    entry.name
-                );
-                return Err(self.source.error(&Fault::at(span, problem)));
-            }
+    /// The jobs of the file as far as they are right, and what is wrong with them.
+    pub(crate) fn each_entry(&self) -> (Vec<Entry>, Vec<Fault>) {
+        let (mut entries, mut faults) = (Vec::new(), Vec::new());
+        for (name, job) in &self.jobs {
+            let wrong = self.source.own(&["secrets"], job.get_ref().unknown_secrets(name, &self.secrets));
+            faults.extend(wrong);
+            let (entry, wrong) = job.get_ref().entry(name, job.span());
+            faults.extend(self.source.own(&["jobs", name], wrong));
+            entries.extend(entry);
         }
-        Ok(())
+        faults.extend(self.twice_named());
+        (entries, faults)
     }
 
-    /// Something wrong with a job, with its line.
-    pub(crate) fn wrong_job(&self, job: &str, problem: &str) -> anyhow::Error {
-        let span = self.jobs.get(job).map(|job| job.span().start..job.span().start + 1);
-        self.source.error(&Fault { problem: format!("jobs.{job}: {problem}"), span })
+    /// All triggers of a file are in one key group: a name belongs to one of them.
+    fn twice_named(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut seen: BTreeMap<String, (&str, usize)> = BTreeMap::new();
+        for (job, name, span) in self.trigger_names() {
+            let Some((other, at)) = seen.get(&name) else {
+                seen.insert(name, (job, span.start));
+                continue;
+            };
+            let first = self.source.line_of(*at);
+            let problem = format!(
+                "jobs.{job}: its trigger has the name {name:?}, which the trigger of jobs.{other} in line {first} has \
+                 already: give each trigger of the file a name of its own (a trigger without one is named after its \
+                 job)"
+            );
+            faults.push(Fault::at(span, problem));
+        }
+        faults
     }
 
-    fn each_entry(&self) -> anyhow::Result<Vec<Entry>> {
-        self.jobs
-            .iter()
-            .map(|(name, job)| {
-                let known = |secret: &str| self.secrets.contains_key(secret);
-                let entry = job
-                    .get_ref()
-                    .check_secrets(name, known)
-                    .and_then(|()| job.get_ref().entry(name, job.span()));
-                entry.map_err(|fault| self.source.error(&fault))
-            })
-            .collect()
+    /// Each trigger with its job, its name, and its place.
+    fn trigger_names(&self) -> impl Iterator<Item = (&str, String, Range<usize>)> {
+        self.jobs.iter().flat_map(|(job, spanned)| {
+            let names = spanned.get_ref().trigger_names(job, spanned.span());
+            names.into_iter().map(move |(name, span)| (job.as_str(), name, span))
+        })
+    }
+
+    /// Something wrong with a trigger.
+    pub(crate) fn wrong_trigger(&self, trigger: &Trigger, problem: &str) -> Fault {
+        let (job, name) = (trigger.job.name(), trigger.key.name());
+        let problem = format!("jobs.{job}: {problem}");
+        match self.trigger_names().find(|(of, found, _)| *of == job && found == name) {
+            Some((.., span)) => Fault::at(span, problem),
+            None => Fault::anywhere(problem),
+        }
     }
 
     /// At which starts of the server a job runs, in words.
@@ -217,33 +229,6 @@ impl Config {
         let task = |entry: &Entry| self.jobs.get(&entry.name)?.get_ref().start_task(&entry.job);
         entries.iter().filter_map(task).collect()
     }
-}
-
-/// The sections (not jobs and calendars) with variables laid over them, each named in the message when it does not fit.
-fn overlaid(text: &str, overlay: &[(String, String)]) -> anyhow::Result<Config> {
-    let mut table: toml::Table = toml::from_str(text)?;
-    table.remove("jobs");
-    table.remove("calendars");
-    for (name, value) in overlay {
-        let path: Vec<String> = name["PUNCTUAL__".len()..].split("__").map(str::to_lowercase).collect();
-        let [section, key] = path.as_slice() else {
-            bail!("environment variable {name}: its form is PUNCTUAL__SECTION__KEY");
-        };
-        // Numbers and booleans are read as such, anything else as text.
-        let parsed = match (value.parse::<i64>(), value.parse::<bool>()) {
-            (Ok(number), _) => toml::Value::Integer(number),
-            (_, Ok(flag)) => toml::Value::Boolean(flag),
-            _ => toml::Value::String(value.clone()),
-        };
-        let slot = table.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        let Some(slot) = slot.as_table_mut() else {
-            bail!("environment variable {name}: {section} is no section")
-        };
-        slot.insert(key.clone(), parsed);
-        let probe: Result<Config, _> = table.clone().try_into();
-        probe.map_err(|error| anyhow!("environment variable {name}={value}: {}", error.message()))?;
-    }
-    Ok(table.try_into()?)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use punctual_core::time::whole_millis;
 use punctual_core::{Bounded, Clock, MisfirePolicy, Trigger};
 use punctual_engine::SystemClock;
 
-use crate::config::Config;
+use crate::config::{Config, Fault};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -21,21 +21,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let config = Config::load(Some(&args.file))?;
-    let entries = config.entries()?;
-    crate::database::check(&config)?;
+    let (config, mut faults) = Config::read(Some(&args.file))?;
+    let (entries, wrong) = config.each_entry();
+    faults.extend(wrong);
+    faults.extend(crate::database::check(&config).err().iter().map(Fault::of_setting));
     let now = whole_millis(SystemClock::new().now());
-    let reports: Vec<(&Trigger, Report)> = entries
-        .iter()
-        .flat_map(|entry| &entry.triggers)
-        .map(|trigger| (trigger, report(trigger, &config, now, args.count)))
-        .collect();
-    if let Some((trigger, problem)) = reports.iter().find_map(|(trigger, report)| match report {
-        Report::Wrong(problem) => Some((trigger, problem)),
-        Report::Lines(_) => None,
-    }) {
-        return Err(config.wrong_job(trigger.job.name(), problem));
+    let mut reports: Vec<Report> = Vec::new();
+    for trigger in entries.iter().flat_map(|entry| &entry.triggers) {
+        let report = report(trigger, &config, now, args.count);
+        if let Report::Wrong(problem) = &report {
+            faults.push(config.wrong_trigger(trigger, problem));
+        }
+        reports.push(report);
     }
+    config.refuse(faults)?;
     let unknown: BTreeSet<&str> = entries
         .iter()
         .flat_map(|entry| &entry.triggers)
@@ -58,7 +57,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         if let Some(when) = config.start_of(&entry.name) {
             println!("  {when}");
         }
-        for (trigger, report) in reports.by_ref().take(entry.triggers.len()) {
+        for (trigger, report) in entry.triggers.iter().zip(reports.by_ref()) {
             println!("  {}", trigger.schedule.describe());
             if let Report::Lines(lines) = report {
                 lines.iter().for_each(|line| println!("    {line}"));

@@ -37,7 +37,7 @@ struct Plan {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     // What is wrong with the file is said once, and not by each node.
-    Config::load(args.config.as_deref())?.entries()?;
+    Config::load_with_entries(args.config.as_deref())?;
     let plans = plans(args.nodes, args.base_port)?;
     eprintln!("starting PostgreSQL ...");
     let mut postgres = Postgres::start(Options {

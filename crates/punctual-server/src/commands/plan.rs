@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use punctual_core::{Clock, JobQuery, JobStore, StoreError, Timestamp, TriggerQuery};
-use punctual_engine::SystemClock;
+use punctual_engine::{Entry, SystemClock};
 
 use crate::config::Config;
 use crate::database::Place;
@@ -39,14 +39,14 @@ pub(crate) struct PlanArgs {
 
 /// Shows the difference; false asks for exit code 1.
 pub(crate) fn run_plan(args: &PlanArgs) -> anyhow::Result<bool> {
-    let (config, place) = args.common.read()?;
+    let (config, entries, place) = args.common.read()?;
     let plan = runtime()?.block_on(async {
         let store = existing(&place).await?;
         let (stored, now) = match &store {
             Some(store) => look(&**store).await?,
             None => (Stored::default(), SystemClock::new().now()),
         };
-        args.common.plan(&config, &stored, now)
+        anyhow::Ok(args.common.plan(&config, &entries, &stored, now))
     })?;
     args.common.print(&plan)?;
     refuse_problems(&plan)?;
@@ -55,11 +55,11 @@ pub(crate) fn run_plan(args: &PlanArgs) -> anyhow::Result<bool> {
 
 /// Makes the database as the file says.
 pub(crate) fn run_apply(args: &Args) -> anyhow::Result<()> {
-    let (config, place) = args.read()?;
+    let (config, entries, place) = args.read()?;
     let plan = runtime()?.block_on(async {
         let store = open(&place, "apply").await?;
         let (stored, now) = look(&*store).await?;
-        let plan = args.plan(&config, &stored, now)?;
+        let plan = args.plan(&config, &entries, &stored, now);
         if plan.problems.is_empty() {
             let refused = |error| anyhow!("nothing was applied: {error}");
             store.apply(now, &plan.changes).await.map_err(refused)?;
@@ -71,19 +71,18 @@ pub(crate) fn run_apply(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Args {
-    fn read(&self) -> anyhow::Result<(Config, Place)> {
-        let config = Config::load(Some(&self.file))?;
+    fn read(&self) -> anyhow::Result<(Config, Vec<Entry>, Place)> {
+        let (config, entries) = Config::load_with_entries(Some(&self.file))?;
         let place = match &self.database {
             Some(url) => Place::of(url, config.database.options())?,
             None => Place::configured(&config)?,
         };
-        Ok((config, place))
+        Ok((config, entries, place))
     }
 
-    fn plan(&self, config: &Config, stored: &Stored, now: Timestamp) -> anyhow::Result<Plan> {
-        let entries = config.entries()?;
-        let declared = Declared { calendars: config.calendars(), entries: &entries };
-        Ok(plan::plan(declared, stored, self.prune, now))
+    fn plan(&self, config: &Config, entries: &[Entry], stored: &Stored, now: Timestamp) -> Plan {
+        let declared = Declared { calendars: config.calendars(), entries };
+        plan::plan(declared, stored, self.prune, now)
     }
 
     fn print(&self, plan: &Plan) -> anyhow::Result<()> {

@@ -64,15 +64,14 @@ const LAST_COMMANDS: Duration = Duration::from_secs(5);
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut config = Config::load(args.config.as_deref())?;
+    let (mut config, entries) = Config::load_with_entries(args.config.as_deref())?;
     if let Some(directory) = &args.data_dir {
         config.server.data_dir.clone_from(directory);
     }
     if let Some(listen) = &args.listen {
-        config.server.listen.clone_from(listen);
+        config.listen_at(listen);
     }
     config.check()?;
-    let entries = config.entries()?;
     let format = args.log_format.unwrap_or(config.log.format);
     start_log(format, config.log.filter(args.log_level.as_deref())?);
     tokio::runtime::Builder::new_multi_thread()

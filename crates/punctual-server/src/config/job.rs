@@ -15,7 +15,7 @@ use punctual_jobs::http::{Expected, HttpData};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Fault;
+use super::faults::{Fault, Faults};
 use super::time::Span;
 use super::when::When;
 
@@ -26,7 +26,7 @@ pub(crate) const FILE_GROUP: &str = "config";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Job {
-    kind: Spanned<String>,
+    kind: Option<Spanned<String>>,
     description: Option<String>,
     #[serde(default)]
     requests_recovery: bool,
@@ -133,12 +133,14 @@ impl Retry {
 }
 
 impl Job {
-    /// The entry for the scheduler, checked completely.
-    pub(super) fn entry(&self, name: &str, span: Range<usize>) -> Result<Entry, Fault> {
+    /// The entry for the scheduler as far as it is right, and what is wrong with it.
+    pub(super) fn entry(&self, name: &str, span: Range<usize>) -> (Option<Entry>, Vec<Fault>) {
         let path = format!("jobs.{name}");
-        let fault = |problem: String| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
-        let key = JobKey::try_new(FILE_GROUP, name).map_err(|error| fault(error.to_string()))?;
-        let mut detail = JobDetail::new(key.clone(), self.kind.get_ref().as_str());
+        let mut faults = Faults::default();
+        let fault = |problem: String| Fault::head(&span, format!("{path}: {problem}"));
+        let key = JobKey::try_new(FILE_GROUP, name).map_err(|error| fault(error.to_string()));
+        let Some(key) = faults.keep(key) else { return (None, faults.0) };
+        let mut detail = JobDetail::new(key.clone(), self.kind().map_or("", |kind| kind.get_ref()));
         detail.description.clone_from(&self.description);
         // It stays as long as the file names it, so that a single instant is not taken for a new one at each start.
         detail.durable = true;
@@ -149,30 +151,33 @@ impl Job {
         detail.timeout_ms = self.timeout.as_ref().map(Span::millis);
         detail.history = self.history;
         detail.unknown_kind = self.unknown_kind;
+        if detail.timeout_ms == Some(0) {
+            faults.add(fault("timeout is 0: give at least 1ms, or leave it out for no limit".to_owned()));
+        }
+        // Without a limit of time and a retry policy: what is said of those is said of their keys.
+        faults.keep(JobDetail { timeout_ms: None, ..detail.clone() }.check().map_err(fault));
         if let Some(retry) = &self.retry {
             detail.retry = retry.get_ref().policy();
             let wrong = |problem| Fault::at(retry.span(), format!("{path}.retry: {problem}"));
-            detail.retry.check().map_err(wrong)?;
+            faults.keep(detail.retry.check().map_err(wrong));
         }
-        if detail.timeout_ms == Some(0) {
-            return Err(fault("timeout is 0: give at least 1ms, or leave it out for no limit".to_owned()));
-        }
-        detail.check().map_err(fault)?;
-        detail.data = self.data(&path, &span)?;
-        self.check_start(&path)?;
-        let triggers = self.when(&path, &key, &span)?;
-        Ok(Entry { name: name.to_owned(), job: detail, triggers })
+        detail.data = self.data(&path, &span, &mut faults);
+        faults.keep(self.check_start(&path));
+        let triggers = self.when(&path, &key, &span, &mut faults);
+        let entry = Entry { name: name.to_owned(), job: detail, triggers };
+        (Some(entry), faults.0)
     }
 
-    /// Whether the file has the secrets that it sends.
-    pub(super) fn check_secrets(&self, name: &str, known: impl Fn(&str) -> bool) -> Result<(), Fault> {
-        match self.secret_headers.iter().flatten().find(|(_, secret)| !known(secret.get_ref())) {
-            Some((header, secret)) => Err(Fault::at(
-                secret.span(),
-                format!("jobs.{name}.secret_headers.{header}: there is no [secrets.{}]", secret.get_ref()),
-            )),
-            None => Ok(()),
-        }
+    /// The secrets that it sends and the file does not have.
+    pub(super) fn unknown_secrets<T>(&self, name: &str, known: &BTreeMap<String, T>) -> Vec<Fault> {
+        let sent = self.secret_headers.iter().flatten();
+        let unknown = sent.filter(|(_, secret)| !known.contains_key(secret.get_ref()));
+        let fault = |(header, secret): (&String, &Spanned<String>)| {
+            let problem =
+                format!("jobs.{name}.secret_headers.{header}: there is no [secrets.{}]", secret.get_ref());
+            Fault::at(secret.span(), problem).lacking()
+        };
+        unknown.map(fault).collect()
     }
 
     /// The same job as a start-up task, if it is one. The entry has been checked.
@@ -199,13 +204,17 @@ impl Job {
         })
     }
 
-    /// Where each of its triggers stands, in their order. The entry has been checked.
-    pub(super) fn trigger_spans(&self, span: Range<usize>) -> Vec<Range<usize>> {
+    /// The names of its triggers, and where each of them stands.
+    pub(super) fn trigger_names(&self, name: &str, span: Range<usize>) -> Vec<(String, Range<usize>)> {
         let head = |span: Range<usize>| span.start..span.start + 1;
-        match self.triggers.as_slice() {
-            [] => vec![head(span)],
-            list => list.iter().map(|when| head(when.span())).collect(),
+        if self.triggers.is_empty() {
+            let own = self.own_trigger().schedules() > 0;
+            return own.then(|| (name.to_owned(), head(span))).into_iter().collect();
         }
+        let named = |(position, when): (usize, &Spanned<When>)| {
+            (when.get_ref().name_in(name, position), head(when.span()))
+        };
+        self.triggers.iter().enumerate().map(named).collect()
     }
 
     fn check_start(&self, path: &str) -> Result<(), Fault> {
@@ -214,7 +223,7 @@ impl Job {
             |problem: &str| Err(Fault::at(version.span(), format!("{path}.start_version: {problem}")));
         let text = version.get_ref();
         if self.on_start != Some(OnStart::Cluster) {
-            return wrong("this key belongs to on_start = \"cluster\"");
+            return wrong("this key belongs to on_start = \"cluster\"").map_err(Fault::lacking);
         }
         if !(1..=50).contains(&text.chars().count())
             || text.chars().any(char::is_control)
@@ -225,42 +234,50 @@ impl Job {
         Ok(())
     }
 
-    /// The job's data, from the keys of its kind; keys of another kind are refused.
-    fn data(&self, path: &str, span: &Range<usize>) -> Result<Data, Fault> {
-        let fault = |problem: String| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
-        let text = |error: punctual_core::data::DataError| fault(error.to_string());
-        match self.kind.get_ref().as_str() {
-            "command" => {
-                self.refuse_keys(path, "command", &self.http_keys())?;
-                let data = self.command_data();
-                data.check().map_err(fault)?;
-                Data::from_serialize(&data).map_err(text)
-            }
-            "http" => {
-                self.refuse_keys(path, "http", &self.command_keys())?;
-                let data = self.http_data().ok_or_else(|| fault("an http job needs a url".to_owned()))?;
-                data.check().map_err(fault)?;
-                Data::from_serialize(&data).map_err(text)
-            }
-            "noop" => {
-                self.refuse_keys(path, "noop", &[self.http_keys(), self.command_keys()].concat())?;
-                Ok(Data::empty())
-            }
-            other => Err(Fault::at(
-                self.kind.span(),
-                format!("{path}.kind: there is no kind {other:?}; the kinds are command, http and noop"),
-            )),
-        }
+    fn kind(&self) -> Option<&Spanned<String>> {
+        self.kind.as_ref()
     }
 
-    fn refuse_keys(&self, path: &str, kind: &str, keys: &[(&str, bool)]) -> Result<(), Fault> {
-        match keys.iter().find(|(_, given)| *given) {
-            Some((key, _)) => Err(Fault::at(
-                self.kind.span(),
-                format!("{path}.{key}: this key does not belong to a job of kind {kind}"),
-            )),
-            None => Ok(()),
-        }
+    /// The job's data, from the keys of its kind; keys of another kind are refused.
+    fn data(&self, path: &str, span: &Range<usize>, faults: &mut Faults) -> Data {
+        let fault = |problem: String| Fault::head(span, format!("{path}: {problem}"));
+        let Some(kind) = &self.kind else {
+            faults.add(
+                fault("has no kind: give kind = \"command\", \"http\" or \"noop\"".to_owned()).lacking(),
+            );
+            return Data::empty();
+        };
+        let made = match kind.get_ref().as_str() {
+            "command" => {
+                refuse_keys(path, kind, &self.http_keys(), faults);
+                let data = self.command_data();
+                let lacks = data.command.is_none() && data.program.is_none();
+                let wrong = |problem| if lacks { fault(problem).lacking() } else { fault(problem) };
+                faults.keep(data.check().map_err(wrong));
+                Data::from_serialize(&data)
+            }
+            "http" => {
+                refuse_keys(path, kind, &self.command_keys(), faults);
+                let Some(data) = self.http_data() else {
+                    faults.add(fault("an http job needs a url".to_owned()).lacking());
+                    return Data::empty();
+                };
+                data.problems().into_iter().for_each(|problem| faults.add(fault(problem)));
+                Data::from_serialize(&data)
+            }
+            "noop" => {
+                refuse_keys(path, kind, &[self.http_keys(), self.command_keys()].concat(), faults);
+                Ok(Data::empty())
+            }
+            other => {
+                faults.add(Fault::at(
+                    kind.span(),
+                    format!("{path}.kind: there is no kind {other:?}; the kinds are command, http and noop"),
+                ));
+                Ok(Data::empty())
+            }
+        };
+        faults.keep(made.map_err(|error| fault(error.to_string()))).unwrap_or_default()
     }
 
     fn command_keys(&self) -> Vec<(&'static str, bool)> {
@@ -319,9 +336,9 @@ impl Job {
         })
     }
 
-    /// The job's triggers.
-    fn when(&self, path: &str, job: &JobKey, span: &Range<usize>) -> Result<Vec<Trigger>, Fault> {
-        let own = When {
+    /// The trigger whose keys stand beside the job's.
+    fn own_trigger(&self) -> When {
+        When {
             name: None,
             cron: self.cron.clone(),
             rrule: self.rrule.clone(),
@@ -340,26 +357,43 @@ impl Job {
             misfire: self.misfire.clone(),
             misfire_threshold: self.misfire_threshold.clone(),
             data: None,
-        };
-        let beside = own.schedules() > 0;
-        let fault = |problem: &str| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
-        match (beside, self.triggers.as_slice()) {
-            (true, []) => Ok(vec![own.trigger(path, job, job.name(), span)?]),
-            (true, _) => Err(fault("has a schedule of its own and triggers: give one or the other")),
-            (false, []) if self.on_start.is_some() => Ok(Vec::new()),
-            (false, []) => {
-                Err(fault("has no schedule: give cron, every, at, rrule, delay, event, schedule or on_start"))
-            }
-            (false, list) => list
-                .iter()
-                .enumerate()
-                .map(|(position, when)| {
-                    let default = format!("{}-{}", job.name(), position + 1);
-                    let name = when.get_ref().name.clone().unwrap_or(default);
-                    let path = format!("{path}.triggers[{position}]");
-                    when.get_ref().trigger(&path, job, &name, &when.span())
-                })
-                .collect(),
         }
+    }
+
+    /// The job's triggers that are right.
+    fn when(&self, path: &str, job: &JobKey, span: &Range<usize>, faults: &mut Faults) -> Vec<Trigger> {
+        let own = self.own_trigger();
+        let fault = |problem: &str| Fault::head(span, format!("{path}: {problem}"));
+        match (own.schedules() > 0, self.triggers.as_slice()) {
+            (true, []) => own.trigger(path, job, job.name(), span, faults).into_iter().collect(),
+            (false, []) if self.on_start.is_some() => Vec::new(),
+            (false, []) => {
+                let problem =
+                    "has no schedule: give cron, every, at, rrule, delay, event, schedule or on_start";
+                faults.add(fault(problem).lacking());
+                Vec::new()
+            }
+            (beside, list) => {
+                if beside {
+                    faults.add(fault("has a schedule of its own and triggers: give one or the other"));
+                }
+                list.iter()
+                    .enumerate()
+                    .filter_map(|(position, when)| {
+                        let name = when.get_ref().name_in(job.name(), position);
+                        let path = format!("{path}.triggers[{position}]");
+                        when.get_ref().trigger(&path, job, &name, &when.span(), faults)
+                    })
+                    .collect()
+            }
+        }
+    }
+}
+
+fn refuse_keys(path: &str, kind: &Spanned<String>, keys: &[(&str, bool)], faults: &mut Faults) {
+    for (key, _) in keys.iter().filter(|(_, given)| *given) {
+        let kind_is = kind.get_ref();
+        let problem = format!("{path}.{key}: this key does not belong to a job of kind {kind_is}");
+        faults.add(Fault::at(kind.span(), problem));
     }
 }

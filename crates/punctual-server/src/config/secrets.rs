@@ -7,6 +7,8 @@ use anyhow::{Context, anyhow, bail};
 use punctual_jobs::http::secrets::{Secret, Secrets};
 use serde::Deserialize;
 
+use super::Fault;
+
 /// `[secrets.NAME]`: a secret that http jobs may send.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +20,16 @@ pub(super) struct Section {
     /// What stands before it in the header.
     #[serde(default)]
     prefix: String,
+}
+
+/// What is wrong with them.
+pub(super) fn faults(sections: &BTreeMap<String, Section>) -> Vec<Fault> {
+    let wrong = |(name, Section { file, origin, prefix }): (&String, &Section)| {
+        let error = Secret::new(file, origin, prefix).err()?;
+        let key = error.split(' ').next().unwrap_or_default();
+        Some(Fault::setting(format!("secrets.{name}.{key}"), format!("secrets.{name}.{error}")))
+    };
+    sections.iter().filter_map(wrong).collect()
 }
 
 /// The secrets for the kind `http`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use punctual_api::Network;
 use punctual_core::UnknownKind;
 use punctual_engine::Settings;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::Fault;
 use super::time::Span;
 use crate::http::Limits;
 
@@ -79,21 +80,30 @@ impl Server {
         self.trusted_proxies.iter().map(read).collect()
     }
 
-    /// What is wrong with the limits for clients.
-    pub(super) fn check_limits(&self) -> anyhow::Result<()> {
+    /// What is wrong with it, apart from the address.
+    pub(super) fn faults(&self) -> Vec<Fault> {
         // A semaphore cannot count further.
         const MOST: usize = tokio::sync::Semaphore::MAX_PERMITS;
+        let mut faults = Vec::new();
+        for text in &self.trusted_proxies {
+            let wrong = text.parse::<Network>().err();
+            faults.extend(wrong.map(|error| {
+                Fault::setting("server.trusted_proxies", format!("server.trusted_proxies: {error}"))
+            }));
+        }
         if !(1..=MOST).contains(&self.max_connections) {
-            bail!("server.max_connections is {}: give a number from 1", self.max_connections);
+            let problem = format!("server.max_connections is {}: give a number from 1", self.max_connections);
+            faults.push(Fault::setting("server.max_connections", problem));
         }
         let reload = self.tls.as_ref().map(|tls| ("tls.reload", &tls.reload));
         let spans = [("header_timeout", &self.header_timeout), ("body_timeout", &self.body_timeout)];
         for (name, span) in spans.into_iter().chain(reload) {
             if !(100..=86_400_000).contains(&span.millis()) {
-                bail!("server.{name} is {} ms: give 100ms to 24h", span.millis());
+                let problem = format!("server.{name} is {} ms: give 100ms to 24h", span.millis());
+                faults.push(Fault::setting(format!("server.{name}"), problem));
             }
         }
-        Ok(())
+        faults
     }
 
     /// How much a client may take.
@@ -201,14 +211,32 @@ pub(crate) struct SchedulerSection {
 }
 
 impl SchedulerSection {
+    /// What is wrong with it.
+    pub(super) fn faults(&self, clustered: bool) -> Vec<Fault> {
+        let wrong = |problem: String| {
+            let figure = problem.split(' ').next().unwrap_or_default();
+            let key = figure.strip_suffix("_ms").unwrap_or(figure);
+            Fault::setting(format!("scheduler.{key}"), format!("[scheduler]: {problem}"))
+        };
+        let mut faults: Vec<Fault> = self.figures(clustered).problems().into_iter().map(wrong).collect();
+        if !clustered && self.store_timeout.is_some() {
+            let problem = "[scheduler]: store_timeout is for a postgresql:// url only: leave it out";
+            faults.push(Fault::setting("scheduler.store_timeout", problem).lacking());
+        }
+        faults
+    }
+
     /// The figures for the engine.
     pub(crate) fn settings(&self, clustered: bool) -> anyhow::Result<Settings> {
+        let settings = self.figures(clustered);
+        settings.check().map_err(|problem| anyhow!("[scheduler]: {problem}"))?;
+        Ok(settings)
+    }
+
+    fn figures(&self, clustered: bool) -> Settings {
         let defaults = if clustered { Settings::clustered() } else { Settings::default() };
         let millis = |span: &Option<Span>, default: u64| span.as_ref().map_or(default, Span::millis);
-        if !clustered && self.store_timeout.is_some() {
-            bail!("[scheduler]: store_timeout is for a postgresql:// url only: leave it out");
-        }
-        let settings = Settings {
+        Settings {
             slots: self.slots.unwrap_or(defaults.slots),
             heartbeat_ms: millis(&self.heartbeat, defaults.heartbeat_ms),
             lease_ms: millis(&self.lease, defaults.lease_ms),
@@ -218,9 +246,7 @@ impl SchedulerSection {
             store_timeout_ms: millis(&self.store_timeout, defaults.store_timeout_ms),
             unknown_kind: self.unknown_kind.unwrap_or(defaults.unknown_kind),
             ..defaults
-        };
-        settings.check().map_err(|problem| anyhow!("[scheduler]: {problem}"))?;
-        Ok(settings)
+        }
     }
 }
 

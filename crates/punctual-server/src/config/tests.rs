@@ -1,7 +1,10 @@
 use super::*;
 
+mod together;
+
 fn read(text: &str) -> anyhow::Result<Vec<Entry>> {
-    Config::from_text(Path::new("jobs.toml"), text.to_owned(), std::iter::empty())?.entries()
+    let read = Config::read_text(Path::new("jobs.toml"), text.to_owned(), std::iter::empty());
+    Config::with_entries(read).map(|(_, entries)| entries)
 }
 
 fn refused(text: &str) -> String {

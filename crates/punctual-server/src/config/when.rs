@@ -10,7 +10,7 @@ use punctual_core::{Data, JobKey, MisfirePolicy, Schedule, Timestamp, Trigger, T
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Fault;
+use super::faults::{Fault, Faults};
 use super::job::FILE_GROUP;
 use super::time::Span;
 
@@ -42,6 +42,11 @@ pub(super) struct When {
 }
 
 impl When {
+    /// Its name among the triggers of a job.
+    pub(super) fn name_in(&self, job: &str, position: usize) -> String {
+        self.name.clone().unwrap_or_else(|| format!("{job}-{}", position + 1))
+    }
+
     /// How many of the keys that say when are given.
     pub(super) fn schedules(&self) -> usize {
         [
@@ -58,58 +63,91 @@ impl When {
         .count()
     }
 
+    /// The trigger, unless something is wrong with it.
     pub(super) fn trigger(
         &self,
         path: &str,
         job: &JobKey,
         name: &str,
         span: &Range<usize>,
-    ) -> Result<Trigger, Fault> {
-        let fault = |problem: String| Fault::at(span.start..span.start + 1, format!("{path}: {problem}"));
-        let key = TriggerKey::try_new(FILE_GROUP, name).map_err(|error| fault(error.to_string()))?;
-        if self.schedules() != 1 {
-            return Err(fault(
-                "give exactly one of cron, every, at, rrule, delay, event and schedule".to_owned(),
-            ));
-        }
-        if self.dst.is_some() && self.cron.is_none() {
-            return Err(fault("dst belongs to cron".to_owned()));
-        }
-        if self.tz.is_some() && self.cron.is_none() && self.rrule.is_none() {
-            return Err(fault(match &self.at {
-                Some(_) => "tz belongs to cron and rrule: write the offset from UTC into at, such as \
-                            at = \"2026-03-29T02:30:00+01:00\", and leave tz out"
-                    .to_owned(),
-                None => "tz belongs to cron and rrule: an interval is elapsed time".to_owned(),
-            }));
-        }
-        let mut trigger = Trigger::new(key, job.clone(), self.schedule(path, job)?);
-        let at = self.at.as_ref().map(|at| instant(path, "at", at)).transpose()?;
-        trigger.start = match &self.start {
-            Some(start) => Some(instant(path, "start", start)?),
-            None => at,
+        faults: &mut Faults,
+    ) -> Option<Trigger> {
+        let fault = |problem: String| Fault::head(span, format!("{path}: {problem}"));
+        let key = TriggerKey::try_new(FILE_GROUP, name).map_err(|error| fault(error.to_string()));
+        let key = faults.keep(key);
+        self.check_keys(path, span, faults);
+        let schedule = self.schedule(path, job, faults);
+        let mut instant = |name, text: &Option<Spanned<String>>| match text {
+            Some(text) => faults.keep(instant(path, name, text)).map(Some),
+            None => Some(None),
         };
-        trigger.end = self.end.as_ref().map(|end| instant(path, "end", end)).transpose()?;
-        if let (Some(start), Some(end)) = (trigger.start, trigger.end)
+        let times = (instant("at", &self.at), instant("start", &self.start), instant("end", &self.end));
+        let (at, start, end) = (times.0?, times.1?, times.2?);
+        let start = start.or(at);
+        if let (Some(start), Some(end)) = (start, end)
             && end < start
         {
-            return Err(fault(format!("end {end} is before start {start}")));
+            faults.add(fault(format!("end {end} is before start {start}")));
         }
-        if let Some(priority) = self.priority {
-            trigger.priority = priority;
-        }
-        trigger.calendar.clone_from(&self.calendar);
+        let (key, schedule) = (key?, schedule?);
         if let Some(misfire) = &self.misfire {
             let wrong = |error: ScheduleError| Fault::at(misfire.span(), format!("{path}.misfire: {error}"));
-            misfire.get_ref().check(&trigger.schedule).map_err(wrong)?;
-            trigger.misfire = *misfire.get_ref();
+            faults.keep(misfire.get_ref().check(&schedule).map_err(wrong));
         }
+        let mut trigger = Trigger::new(key, job.clone(), schedule);
+        (trigger.start, trigger.end) = (start, end);
+        trigger.priority = self.priority.unwrap_or(trigger.priority);
+        trigger.calendar.clone_from(&self.calendar);
+        trigger.misfire = self.misfire.as_ref().map_or(trigger.misfire, |misfire| *misfire.get_ref());
         trigger.misfire_threshold_ms = self.misfire_threshold.as_ref().map(Span::millis);
         trigger.data = self.data.clone().unwrap_or_default();
-        Ok(trigger)
+        Some(trigger)
     }
 
-    fn schedule(&self, path: &str, job: &JobKey) -> Result<Schedule, Fault> {
+    /// Which keys stand beside which.
+    fn check_keys(&self, path: &str, span: &Range<usize>, faults: &mut Faults) {
+        let fault = |problem: &str| Fault::head(span, format!("{path}: {problem}"));
+        let schedules = self.schedules();
+        if schedules != 1 {
+            let wrong = fault("give exactly one of cron, every, at, rrule, delay, event and schedule");
+            faults.add(if schedules == 0 { wrong.lacking() } else { wrong });
+            return;
+        }
+        if self.dst.is_some() && self.cron.is_none() {
+            faults.add(fault("dst belongs to cron").lacking());
+        }
+        if self.tz.is_some() && self.cron.is_none() && self.rrule.is_none() {
+            faults.add(match &self.at {
+                Some(_) => fault(
+                    "tz belongs to cron and rrule: write the offset from UTC into at, such as \
+                     at = \"2026-03-29T02:30:00+01:00\", and leave tz out",
+                ),
+                None => fault("tz belongs to cron and rrule: an interval is elapsed time").lacking(),
+            });
+        }
+        if let Some(given) = self.cron.as_ref().or(self.rrule.as_ref())
+            && self.repeat.is_some()
+        {
+            let problem = format!("{path}.repeat: this key belongs to every and delay");
+            faults.add(Fault::at(given.span(), problem));
+        }
+    }
+
+    fn schedule(&self, path: &str, job: &JobKey, faults: &mut Faults) -> Option<Schedule> {
+        // The zone is looked at even where the rest is wrong.
+        let zone = faults.keep(self.zone(path));
+        let schedule = zone.map(|zone| self.schedule_in(path, job, zone));
+        match schedule {
+            Some(schedule) => faults.keep(schedule),
+            // With any zone, for what else is wrong.
+            None => {
+                faults.keep(self.schedule_in(path, job, TimeZone::UTC));
+                None
+            }
+        }
+    }
+
+    fn schedule_in(&self, path: &str, job: &JobKey, zone: TimeZone) -> Result<Schedule, Fault> {
         let repeat = self.repeat.map_or(Repeat::Forever, Repeat::Times);
         let wrong = |key: &str, span: Range<usize>, error: ScheduleError| {
             Fault::at(span, format!("{path}.{key}: {error}"))
@@ -127,22 +165,14 @@ impl When {
             return event_schedule.map(Schedule::Event).map_err(|error| wrong("event", event.span(), error));
         }
         let key = if self.cron.is_some() { "cron" } else { "rrule" };
-        if let Some(given) = self.cron.as_ref().or(self.rrule.as_ref())
-            && self.repeat.is_some()
-        {
-            return Err(Fault::at(
-                given.span(),
-                format!("{path}.repeat: this key belongs to every and delay"),
-            ));
-        }
         let fault = |text: &Spanned<String>, error| Fault::schedule(&format!("{path}.{key}"), text, &error);
         if let Some(cron) = &self.cron {
             let expression = CronExpression::parse_hashed(cron.get_ref(), &job.to_string())
                 .map_err(|error| fault(cron, error))?;
-            return Ok(CronSchedule::new(expression, self.zone(path)?, self.dst.unwrap_or_default()).into());
+            return Ok(CronSchedule::new(expression, zone, self.dst.unwrap_or_default()).into());
         }
         if let Some(rrule) = &self.rrule {
-            let rule = RecurrenceRule::new(rrule.get_ref(), self.zone(path)?);
+            let rule = RecurrenceRule::new(rrule.get_ref(), zone);
             return rule.map(Schedule::Rrule).map_err(|error| fault(rrule, error));
         }
         match &self.schedule {
@@ -155,7 +185,7 @@ impl When {
 
     fn zone(&self, path: &str) -> Result<TimeZone, Fault> {
         match &self.tz {
-            None => zone("UTC").map_err(|error| Fault { problem: error.to_string(), span: None }),
+            None => Ok(TimeZone::UTC),
             Some(tz) => {
                 zone(tz.get_ref()).map_err(|error| Fault::at(tz.span(), format!("{path}.tz: {error}")))
             }
