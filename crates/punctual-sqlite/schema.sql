@@ -216,6 +216,12 @@ CREATE INDEX task_history_lane ON task_history (lane_id) WHERE status = 0 AND la
 
 CREATE INDEX task_history_moved_clock ON task_history (started_at) WHERE ended_at < started_at;
 
+CREATE INDEX task_history_off_time ON task_history (scheduled_at)
+    WHERE started_at < scheduled_at OR started_at > scheduled_at + 3600000;
+
+CREATE INDEX task_history_off_time_of_trigger ON task_history (trigger_group, trigger_name, scheduled_at)
+    WHERE started_at < scheduled_at OR started_at > scheduled_at + 3600000;
+
 CREATE INDEX task_history_open ON task_history (job_id) WHERE status = 0;
 
 CREATE INDEX task_history_origin ON task_history (origin) WHERE origin <> id;

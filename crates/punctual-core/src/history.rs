@@ -120,6 +120,12 @@ impl TaskHistory {
     pub fn lateness_ms(&self) -> Option<i64> {
         self.scheduled_at.map(|at| crate::time::millis_between(at, self.started_at))
     }
+
+    /// As a brief query has it ([`crate::HistoryQuery::brief`]).
+    #[must_use]
+    pub fn brief(&self) -> Self {
+        Self { details: None, logs: None, progress: None, ..self.clone() }
+    }
 }
 
 /// A stored [`Skip`].

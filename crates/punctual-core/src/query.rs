@@ -1,5 +1,7 @@
 //! Questions to a store: filters, order and pages.
 
+pub mod instants;
+
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
@@ -170,6 +172,9 @@ pub struct HistoryQuery {
     pub run: Option<TaskRunId>,
     /// Read the rows themselves and not the lists that a store keeps beside them, where damage to rows need not show.
     pub from_rows: bool,
+    /// Leave out what is long to read: rows come without details, logs and progress, and the total is the number of the
+    /// rows of the page.
+    pub brief: bool,
     /// The order.
     pub sort: HistorySort,
     /// Latest or longest first.
@@ -262,6 +267,7 @@ impl Default for HistoryQuery {
             parent: None,
             run: None,
             from_rows: false,
+            brief: false,
             sort: HistorySort::StartedAt,
             descending: true,
             after: None,

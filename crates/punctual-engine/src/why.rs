@@ -154,6 +154,7 @@ impl Scheduler {
             trigger: Some(key.clone()),
             scheduled_from,
             scheduled_to,
+            brief: true,
             descending,
             paging: Paging::first(1),
             ..HistoryQuery::default()

@@ -114,6 +114,10 @@ pub(crate) fn history(state: &State, query: &HistoryQuery) -> Page<TaskHistory> 
         rows.retain(comes_after);
     }
     let rows = page(rows, query.paging).rows;
+    if query.brief {
+        let total = rows.len() as u64;
+        return Page { rows: rows.into_iter().map(TaskHistory::brief).collect(), total };
+    }
     Page { rows: rows.into_iter().cloned().collect(), total }
 }
 

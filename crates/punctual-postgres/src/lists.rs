@@ -1,5 +1,7 @@
 //! Lists with filters: the one place where SQL is put together, from fixed pieces with bound values.
 
+pub(crate) mod instants;
+
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
@@ -26,6 +28,10 @@ struct Filter {
     beyond: Option<(String, [i64; 2])>,
     /// Whether a page is found by the ids of its rows: those before it need not be read whole then.
     by_id: bool,
+    /// Whether the total is that of the page.
+    brief: bool,
+    /// Whether the rows are those of a trigger.
+    of_trigger: bool,
 }
 
 impl Filter {
@@ -61,21 +67,21 @@ impl Filter {
         paging: Paging,
         read: impl Fn(&Row) -> T,
     ) -> Result<Page<T>, StoreError> {
-        let conditions = &self.conditions;
-        let total = format!("SELECT count(*) FROM {from}{conditions}");
-        let total = client.prepare_cached(&total).await.sql()?;
-        let total: i64 = client.query_one(&total, &params(&self.values)).await.sql()?.get(0);
-        if let Some((condition, [value, id])) = self.beyond.take() {
-            self.push(&condition, vec![Box::new(value), Box::new(id)]);
-        }
-        let conditions = &self.conditions;
-        let mut rest = format!("FROM {from}{conditions} ORDER BY {order}");
+        let total = match self.brief {
+            true => None,
+            false => {
+                let text = format!("SELECT count(*) FROM {from}{}", self.conditions);
+                Some(total(client, &text, &self.values).await?)
+            }
+        };
+        self.go_beyond();
+        let mut rest = format!("FROM {from}{} ORDER BY {order}", self.conditions);
         if let Some(limit) = paging.limit {
-            self.values.push(Box::new(integer(limit)));
-            rest.push_str(&format!(" LIMIT ${}", self.values.len()));
+            let limit = self.bind(integer(limit));
+            rest.push_str(&format!(" LIMIT {limit}"));
         }
-        self.values.push(Box::new(integer(paging.offset)));
-        rest.push_str(&format!(" OFFSET ${}", self.values.len()));
+        let offset = self.bind(integer(paging.offset));
+        rest.push_str(&format!(" OFFSET {offset}"));
         let text = match (paging.limit, self.by_id) {
             (Some(limit), true) if limit <= HistoryQuery::LONGEST_PAGE => {
                 format!(
@@ -84,10 +90,41 @@ impl Filter {
             }
             _ => format!("SELECT {columns} {rest}"),
         };
-        let statement = client.prepare_cached(&text).await.sql()?;
-        let rows = client.query(&statement, &params(&self.values)).await.sql()?;
-        Ok(Page { rows: rows.iter().map(read).collect(), total: count(total) })
+        page(client, &text, &self.values, read, total).await
     }
+
+    /// Takes the place after which rows are asked for as one more condition.
+    fn go_beyond(&mut self) {
+        if let Some((condition, [value, id])) = self.beyond.take() {
+            self.push(&condition, vec![Box::new(value), Box::new(id)]);
+        }
+    }
+
+    /// Takes one more value; answers by what a statement names it.
+    fn bind(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
+        self.values.push(Box::new(value));
+        format!("${}", self.values.len())
+    }
+}
+
+async fn total(client: &Object, text: &str, values: &[Value]) -> Result<u64, StoreError> {
+    let statement = client.prepare_cached(text).await.sql()?;
+    let total: i64 = client.query_one(&statement, &params(values)).await.sql()?.get(0);
+    Ok(count(total))
+}
+
+/// The rows of a statement; without a total, it is theirs.
+async fn page<T>(
+    client: &Object,
+    text: &str,
+    values: &[Value],
+    read: impl Fn(&Row) -> T,
+    total: Option<u64>,
+) -> Result<Page<T>, StoreError> {
+    let statement = client.prepare_cached(text).await.sql()?;
+    let rows = client.query(&statement, &params(values)).await.sql()?;
+    let total = total.unwrap_or(rows.len() as u64);
+    Ok(Page { rows: rows.iter().map(read).collect(), total })
 }
 
 fn params(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
@@ -148,8 +185,28 @@ pub(crate) async fn triggers(
     filter.page(client, (trigger_columns(), from, order), query.paging, rows::listed).await
 }
 
+/// The columns of a row of the history.
+const ROW: &str = "id, task, status, started_at, ended_at, duration_ms, details, db_id, job_group, job_name, trigger_group, \
+                   trigger_name, scheduled_at, node, attempt, origin, cause, term, parent_id, run_id, logs, progress";
+
+/// Those of a brief one, in the same places.
+const BRIEF: &str = "id, task, status, started_at, ended_at, duration_ms, NULL::text, db_id, job_group, job_name, \
+                     trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause, term, parent_id, run_id, \
+                     NULL::text, NULL::text";
+
 pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
-    let mut filter = Filter { by_id: true, ..Filter::default() };
+    let (filter, order) = history_filter(query)?;
+    let columns = if query.brief { BRIEF } else { ROW };
+    match query.starts_on_time() {
+        Some(starts) => instants::page(client, filter, starts, query.paging, (columns, order)).await,
+        None => filter.page(client, (columns, "task_history_all", order), query.paging, rows::history).await,
+    }
+}
+
+/// What rows have to fulfil, and their order.
+fn history_filter(query: &HistoryQuery) -> Result<(Filter, &'static str), StoreError> {
+    let mut filter = Filter { by_id: true, brief: query.brief, ..Filter::default() };
+    filter.of_trigger = query.trigger.is_some();
     filter.add("task = ?", query.task.clone());
     filter.add("status = ?", query.status.map(|status| code(status.code())));
     filter.key("job_group = ? AND job_name = ?", query.job.as_ref().map(|key| (key.group(), key.name())));
@@ -192,10 +249,7 @@ pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Pag
         let side = if query.descending { '<' } else { '>' };
         filter.beyond = Some((format!("({value}, id) {side} (?, ?)"), [after.value, after.id]));
     }
-    let columns = "id, task, status, started_at, ended_at, duration_ms, details, db_id, job_group, job_name, \
-                   trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause, term, \
-                   parent_id, run_id, logs, progress";
-    filter.page(client, (columns, "task_history_all", order), query.paging, rows::history).await
+    Ok((filter, order))
 }
 
 /// The columns of a task run, as in the statement file.

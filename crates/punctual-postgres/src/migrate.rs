@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0010_history_of_triggers.sql"),
     include_str!("../migrations/0011_history_of_moved_clocks.sql"),
     include_str!("../migrations/0012_fences_version.sql"),
+    include_str!("../migrations/0013_history_off_time.sql"),
 ];
 
 /// The oldest server that has what the statements use.

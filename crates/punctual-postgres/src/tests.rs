@@ -1,5 +1,6 @@
 //! The statements.
 
+mod instants;
 mod plans;
 mod ranked;
 

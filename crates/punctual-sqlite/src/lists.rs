@@ -1,5 +1,9 @@
 //! Lists with filters: the one place where SQL is put together, from fixed pieces with bound values.
 
+mod instants;
+
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
@@ -17,27 +21,29 @@ use crate::tx::listed_trigger;
 use crate::writer::read_job;
 
 /// Conditions that are joined with AND.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Filter {
-    conditions: Vec<&'static str>,
+    conditions: Vec<Cow<'static, str>>,
     values: Vec<Value>,
     /// What the rows have to fulfil in addition, without being counted otherwise.
     beyond: Option<(String, [Value; 2])>,
     /// Whether a page is found by the ids of its rows: those before it need not be read whole then.
     by_id: bool,
+    /// Whether the total is that of the page.
+    brief: bool,
 }
 
 impl Filter {
     fn add(&mut self, condition: &'static str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
-            self.conditions.push(condition);
+            self.conditions.push(condition.into());
             self.values.push(value.into());
         }
     }
 
     fn key(&mut self, condition: &'static str, key: Option<(&str, &str)>) {
         if let Some((group, name)) = key {
-            self.conditions.push(condition);
+            self.conditions.push(condition.into());
             self.values.push(group.to_owned().into());
             self.values.push(name.to_owned().into());
         }
@@ -57,18 +63,15 @@ impl Filter {
         paging: Paging,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Page<T>, StoreError> {
-        let filter = self.sql();
-        let total: i64 = connection
-            .prepare_cached(&format!("SELECT count(*) FROM {from}{filter}"))
-            .and_then(|mut statement| statement.query_row(params_from_iter(&self.values), |row| row.get(0)))
-            .sql()?;
+        let total = match self.brief {
+            true => None,
+            false => {
+                Some(total(connection, &format!("SELECT count(*) FROM {from}{}", self.sql()), &self.values)?)
+            }
+        };
         let limit = paging.limit.map_or(-1, integer);
-        let mut rows_filter = filter;
-        if let Some((condition, values)) = self.beyond {
-            let word = if rows_filter.is_empty() { " WHERE " } else { " AND " };
-            rows_filter.push_str(&format!("{word}{condition}"));
-            self.values.extend(values);
-        }
+        self.go_beyond();
+        let rows_filter = self.sql();
         self.values.push(limit.into());
         self.values.push(integer(paging.offset).into());
         let rest = format!("FROM {from}{rows_filter} ORDER BY {order} LIMIT ? OFFSET ?");
@@ -78,12 +81,40 @@ impl Filter {
             }
             _ => format!("SELECT {columns} {rest}"),
         };
-        let rows = connection
-            .prepare_cached(&text)
-            .and_then(|mut statement| statement.query_map(params_from_iter(&self.values), read)?.collect())
-            .sql()?;
-        Ok(Page { rows, total: count(total) })
+        page(connection, &text, &self.values, read, total)
     }
+
+    /// Takes the place after which rows are asked for as one more condition.
+    fn go_beyond(&mut self) {
+        if let Some((condition, values)) = self.beyond.take() {
+            self.conditions.push(condition.into());
+            self.values.extend(values);
+        }
+    }
+}
+
+fn total(connection: &Connection, text: &str, values: &[Value]) -> Result<u64, StoreError> {
+    let read = |row: &Row<'_>| row.get(0);
+    let total = connection
+        .prepare_cached(text)
+        .and_then(|mut statement| statement.query_row(params_from_iter(values), read));
+    total.sql().map(count)
+}
+
+/// The rows of a statement; without a total, it is theirs.
+fn page<T>(
+    connection: &Connection,
+    text: &str,
+    values: &[Value],
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    total: Option<u64>,
+) -> Result<Page<T>, StoreError> {
+    let rows: Vec<T> = connection
+        .prepare_cached(text)
+        .and_then(|mut statement| statement.query_map(params_from_iter(values), read)?.collect())
+        .sql()?;
+    let total = total.unwrap_or(rows.len() as u64);
+    Ok(Page { rows, total })
 }
 
 fn kind(kind: &JobKind) -> String {
@@ -130,6 +161,14 @@ pub(crate) fn triggers(
     filter.page(connection, (trigger_columns(), from, order), query.paging, listed_trigger)
 }
 
+/// The columns of a row of the history.
+const ROW: &str = "id, task, status, started_at, ended_at, duration_ms, details, db_id, job_group, job_name, trigger_group, \
+                   trigger_name, scheduled_at, node, attempt, origin, cause, term, parent_id, run_id, logs, progress";
+
+/// Those of a brief one, in the same places.
+const BRIEF: &str = "id, task, status, started_at, ended_at, duration_ms, NULL, db_id, job_group, job_name, trigger_group, \
+                     trigger_name, scheduled_at, node, attempt, origin, cause, term, parent_id, run_id, NULL, NULL";
+
 pub(crate) fn history(
     connection: &Connection,
     query: &HistoryQuery,
@@ -137,7 +176,17 @@ pub(crate) fn history(
     if query.is_ranked() {
         return crate::ranked::read::history(connection, query);
     }
-    let mut filter = Filter { by_id: true, ..Filter::default() };
+    let (filter, order) = history_filter(query)?;
+    let columns = if query.brief { BRIEF } else { ROW };
+    match query.starts_on_time() {
+        Some(starts) => instants::page(connection, filter, starts, query, (columns, order)),
+        None => filter.page(connection, (columns, "task_history", order), query.paging, rows::history),
+    }
+}
+
+/// What rows have to fulfil, and their order.
+fn history_filter(query: &HistoryQuery) -> Result<(Filter, &'static str), StoreError> {
+    let mut filter = Filter { by_id: true, brief: query.brief, ..Filter::default() };
     filter.add("task = ?", query.task.clone());
     filter.add("status = ?", query.status.map(punctual_core::TaskStatus::code));
     filter.key("job_group = ? AND job_name = ?", query.job.as_ref().map(|key| (key.group(), key.name())));
@@ -148,7 +197,7 @@ pub(crate) fn history(
     filter.add("started_at >= ?", query.started_from.map(to_millis));
     if let Some(FireId(origin)) = query.origin {
         // The first attempt is its own origin; the index has the others.
-        filter.conditions.push("((id = ? AND origin = id) OR (origin = ? AND origin <> id))");
+        filter.conditions.push("((id = ? AND origin = id) OR (origin = ? AND origin <> id))".into());
         filter.values.extend([origin.into(), origin.into()]);
     }
     filter.add("parent_id = ?", query.parent.map(|parent| parent.0));
@@ -180,10 +229,7 @@ pub(crate) fn history(
         let side = if query.descending { '<' } else { '>' };
         filter.beyond = Some((format!("({value}, id) {side} (?, ?)"), [after.value.into(), after.id.into()]));
     }
-    let columns = "id, task, status, started_at, ended_at, duration_ms, details, db_id, job_group, job_name, \
-                   trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause, term, \
-                   parent_id, run_id, logs, progress";
-    filter.page(connection, (columns, "task_history", order), query.paging, rows::history)
+    Ok((filter, order))
 }
 
 /// The columns of a task run, as in the statement file.

@@ -41,6 +41,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0010_login_failures.sql"),
     include_str!("../migrations/0011_history_of_triggers.sql"),
     include_str!("../migrations/0012_history_of_moved_clocks.sql"),
+    include_str!("../migrations/0013_history_off_time.sql"),
 ];
 
 /// The version of the schema that this program writes.

@@ -153,6 +153,8 @@ macro_rules! conformance_cases {
         );
         $crate::conformance_cases!(@area $make, history:
             rows_are_filtered,
+            rows_are_found_by_their_instant_however_late_they_started,
+            a_brief_row_has_no_details_logs_or_progress,
             rows_are_sorted_with_open_ones_last_to_end,
             pages_are_cut_and_totals_are_not,
             recorded_work_is_a_row,

@@ -58,7 +58,7 @@ async fn filled(url: &str) -> PostgresStore {
 }
 
 /// The plan of a prepared statement. It is made for any values, so that these do not matter.
-async fn plan(client: &Loan, Hot(name, text, _): &Hot) -> Value {
+pub(super) async fn plan(client: &Loan, name: &str, text: &str) -> Value {
     let parameters = client.prepare(text).await.unwrap().params().len();
     let values = vec!["NULL"; parameters].join(", ");
     client.batch_execute(&format!("PREPARE {name} AS {text}")).await.unwrap();
@@ -72,7 +72,7 @@ async fn plan(client: &Loan, Hot(name, text, _): &Hot) -> Value {
 }
 
 /// Every node of a plan.
-fn nodes<'a>(plan: &'a Value, found: &mut Vec<&'a Value>) {
+pub(super) fn nodes<'a>(plan: &'a Value, found: &mut Vec<&'a Value>) {
     match plan {
         Value::Array(members) => members.iter().for_each(|member| nodes(member, found)),
         Value::Object(members) => {
@@ -97,7 +97,7 @@ async fn hot_statements_find_their_rows_by_indexes() {
     let store = filled(&url).await;
     let client = store.client().await.unwrap();
     for hot in HOT {
-        let plan = plan(&client, hot).await;
+        let plan = plan(&client, hot.0, hot.1).await;
         let mut found = Vec::new();
         nodes(&plan, &mut found);
         let of =

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use punctual_core::query::instants::ON_TIME_MS;
+use punctual_core::time::plus_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, JobKey, JobStore, MisfirePolicy, Paging, Retention, SkipReason, SkippedQuery,
-    TaskRecord, TaskStatus, Trigger, TriggerKey,
+    Change, Data, HistoryQuery, HistorySort, JobKey, JobStore, MisfirePolicy, Paging, Retention, SkipReason,
+    SkippedQuery, TaskHistory, TaskRecord, TaskStatus, Trigger, TriggerKey,
 };
 use serde_json::json;
 
@@ -58,6 +60,73 @@ pub async fn rows_are_filtered(store: Store) {
     let rows = store.history(&late).await.unwrap().rows;
     let terms: Vec<_> = rows.iter().map(|row| row.term).collect();
     assert_eq!(terms, [Some(node.term), Some(node.term), None], "only runs of jobs have a term");
+}
+
+/// Runs for instants that lie so many milliseconds before the start, of no trigger or of one, all started at `START`.
+async fn started_late(store: &Store, late: &[i64], trigger: Option<&str>) {
+    store.apply(at(0), &[Change::PutJob(job("job"))]).await.unwrap();
+    let run = |late: &i64| Change::RunFor {
+        job: JobKey::new("job"),
+        trigger: trigger.map(TriggerKey::new),
+        scheduled_at: plus_millis(at(0), -late),
+        data: Data::empty(),
+    };
+    let runs: Vec<Change> = late.iter().map(run).collect();
+    store.apply(at(0), &runs).await.unwrap();
+    let node = Hand::register(store, "n", at(0)).await;
+    for fire in node.claim(at(0), late.len()).await.fires {
+        assert_eq!(fire.fired_at, at(0));
+        node.succeed(&fire, at(5)).await;
+    }
+}
+
+/// How late the runs were whose instants lie within so many milliseconds before `START`, the latest first.
+async fn lateness(store: &Store, trigger: Option<&str>, (most, least): (i64, i64)) -> Vec<i64> {
+    let query = HistoryQuery {
+        trigger: trigger.map(TriggerKey::new),
+        scheduled_from: Some(plus_millis(at(0), -most)),
+        scheduled_to: Some(plus_millis(at(0), -least)),
+        ..HistoryQuery::default()
+    };
+    let page = store.history(&query).await.unwrap();
+    assert_eq!(page.total, page.rows.len() as u64);
+    let brief = store.history(&HistoryQuery { brief: true, ..query.clone() }).await.unwrap();
+    assert_eq!(brief.rows, page.rows.iter().map(TaskHistory::brief).collect::<Vec<_>>());
+    let first = HistoryQuery { paging: Paging { limit: Some(2), offset: 1 }, ..query };
+    let first = store.history(&first).await.unwrap();
+    assert_eq!(first.rows, page.rows.iter().skip(1).take(2).cloned().collect::<Vec<_>>());
+    let mut late: Vec<i64> = page.rows.iter().filter_map(TaskHistory::lateness_ms).collect();
+    late.sort_unstable_by(|one, other| other.cmp(one));
+    late
+}
+
+pub async fn rows_are_found_by_their_instant_however_late_they_started(store: Store) {
+    const HOUR: i64 = ON_TIME_MS;
+    let all = [90 * HOUR, HOUR + 1, HOUR, HOUR - 1, 1, 0, -1, -HOUR, -HOUR - 1];
+    started_late(&store, &all, Some("t")).await;
+    for trigger in [None, Some("t")] {
+        assert_eq!(lateness(&store, trigger, (100 * HOUR, -100 * HOUR)).await, all);
+        for late in all {
+            assert_eq!(lateness(&store, trigger, (late, late)).await, [late], "one instant");
+        }
+        assert_eq!(lateness(&store, trigger, (HOUR, 0)).await, [HOUR, HOUR - 1, 1, 0]);
+        assert_eq!(lateness(&store, trigger, (HOUR + 1, HOUR)).await, [HOUR + 1, HOUR]);
+        assert_eq!(lateness(&store, trigger, (0, -HOUR)).await, [0, -1, -HOUR]);
+        assert_eq!(lateness(&store, trigger, (89 * HOUR, HOUR + 2)).await, [0; 0]);
+    }
+    assert_eq!(lateness(&store, Some("other"), (100 * HOUR, -100 * HOUR)).await, [0; 0]);
+}
+
+pub async fn a_brief_row_has_no_details_logs_or_progress(store: Store) {
+    let mut full = record("a", 1, Some(5));
+    full.logs = Some(Vec::new());
+    store.record(&[full, record("b", 2, Some(5)), record("a", 3, None)]).await.unwrap();
+    let query = HistoryQuery { paging: Paging::first(2), descending: false, ..HistoryQuery::default() };
+    let rows = store.history(&query).await.unwrap().rows;
+    assert!(rows[0].details.is_some() && rows[0].logs.is_some());
+    let brief = store.history(&HistoryQuery { brief: true, ..query }).await.unwrap();
+    assert_eq!(brief.rows, [rows[0].brief(), rows[1].brief()]);
+    assert_eq!(brief.total, 2, "it counts the page");
 }
 
 pub async fn rows_are_sorted_with_open_ones_last_to_end(store: Store) {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use punctual_core::insights::{ERROR, Series};
+use punctual_core::query::instants::ON_TIME_MS;
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, Insight, InsightsQuery, JobKey, JobStore, Outcome, Paging, Retention,
-    StoreError, TaskHistory, TaskRecord, TaskStatus, Timestamp, Trigger, TriggerKey,
+    Change, Data, HistoryQuery, HistorySort, Insight, InsightsQuery, JobKey, JobStore, Outcome, Paging,
+    Retention, StoreError, TaskHistory, TaskRecord, TaskStatus, Timestamp, Trigger, TriggerKey,
 };
 use serde_json::json;
 
@@ -68,10 +69,11 @@ fn expected(rows: &[TaskHistory], query: &HistoryQuery) -> (Vec<i64>, u64) {
             && query.trigger.as_ref().is_none_or(|trigger| row.trigger.as_ref() == Some(trigger))
             && query.started_from.is_none_or(|from| row.started_at >= from)
             && query.scheduled_from.is_none_or(|from| row.scheduled_at.is_some_and(|at| at >= from))
+            && query.scheduled_to.is_none_or(|to| row.scheduled_at.is_some_and(|at| at <= to))
             && query.origin.is_none_or(|origin| row.origin == origin)
     };
     let mut found: Vec<&TaskHistory> = rows.iter().filter(fits).collect();
-    let total = found.len() as u64;
+    let mut total = found.len() as u64;
     found.sort_by(|one, other| query.sort.compare(one, other));
     if query.descending {
         found.reverse();
@@ -82,7 +84,11 @@ fn expected(rows: &[TaskHistory], query: &HistoryQuery) -> (Vec<i64>, u64) {
     };
     let (offset, limit) = (query.paging.offset as usize, query.paging.limit.unwrap() as usize);
     let page = found.into_iter().filter(after).skip(offset).take(limit);
-    (page.map(|row| row.id.0).collect(), total)
+    let ids: Vec<i64> = page.map(|row| row.id.0).collect();
+    if query.brief {
+        total = ids.len() as u64;
+    }
+    (ids, total)
 }
 
 async fn check_page(store: &Store, rows: &[TaskHistory], query: &HistoryQuery) {
@@ -98,6 +104,14 @@ async fn check_pages(store: &Store, dice: &mut Dice, pages: u64) {
         0 if !rows.is_empty() => Some(dice.of(&rows)),
         _ => None,
     };
+    let some_instant = |dice: &mut Dice| match dice.roll(5) {
+        // That of a row or an hour beside it, to the millisecond.
+        0 => {
+            let beside = dice.of(&[0, 0, -1, 1, ON_TIME_MS, -ON_TIME_MS, ON_TIME_MS + 1]);
+            some_row(dice).and_then(|row| row.scheduled_at).map(|at| plus_millis(at, beside))
+        }
+        _ => None,
+    };
     for _ in 0..pages {
         let task = dice.of(&[None, None, Some("a"), Some("t1"), Some("job"), Some("nothing")]);
         let statuses = TaskStatus::ALL.map(Some);
@@ -107,16 +121,14 @@ async fn check_pages(store: &Store, dice: &mut Dice, pages: u64) {
             job: dice.of(&[None, None, None, Some(JobKey::new("job"))]),
             trigger: dice.of(&[None, None, None, None, Some(TriggerKey::new("t1"))]),
             started_from: some_row(dice).map(|row| row.started_at),
-            scheduled_from: if dice.roll(9) == 0 {
-                some_row(dice).and_then(|row| row.scheduled_at)
-            } else {
-                None
-            },
+            scheduled_from: some_instant(dice),
+            scheduled_to: some_instant(dice),
             origin: if dice.roll(9) == 0 {
                 some_row(dice).map(|row| dice.of(&[row.id, row.origin]))
             } else {
                 None
             },
+            brief: dice.roll(9) == 0,
             sort: dice.of(&HistorySort::ALL),
             descending: dice.roll(2) == 0,
             paging: Paging { limit: Some(dice.roll(30)), offset: dice.roll(rows.len() as u64 + 5) },
@@ -198,7 +210,15 @@ async fn check_all_insights(store: &Store, now: i64) {
 /// Runs what is due, each with an end of its own; a node that leaves some open is lost.
 async fn run_some(store: &Store, dice: &mut Dice, name: &str, now: i64) {
     let node = Hand::register(store, name, at(now)).await;
-    let claimed = node.claim(at(now), 6).await;
+    for _ in 0..dice.roll(3) {
+        // Early, and so late that it is just still on time or just not.
+        let late = dice.of(&[-7_200_000, -1, 0, ON_TIME_MS - 1, ON_TIME_MS, ON_TIME_MS + 1, 90_000_000]);
+        let scheduled_at = plus_millis(at(now), -late);
+        let trigger = dice.of(&[None, Some(TriggerKey::new("t1")), Some(TriggerKey::new("t2"))]);
+        let run = Change::RunFor { job: JobKey::new("job"), trigger, scheduled_at, data: Data::empty() };
+        store.apply(at(now), &[run]).await.unwrap();
+    }
+    let claimed = node.claim(at(now), 8).await;
     let mut done = Vec::new();
     for fire in claimed.fires {
         let end = dice.roll(4);

@@ -121,6 +121,7 @@ impl Found {
             job: scope.job.clone(),
             scheduled_from: Some(scope.from),
             scheduled_to: Some(scope.to),
+            brief: true,
             sort: HistorySort::StartedAt,
             descending: false,
             paging,

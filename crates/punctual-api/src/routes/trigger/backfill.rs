@@ -125,6 +125,7 @@ async fn instants(
         trigger: Some(definition.key.clone()),
         scheduled_from: Some(body.from),
         scheduled_to: Some(body.to),
+        brief: true,
         descending: false,
         ..HistoryQuery::default()
     };
