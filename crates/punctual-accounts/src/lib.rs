@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use punctual_core::accounts::rules::{self, SessionRules, touch_is_due};
-use punctual_core::accounts::{NewSession, SecretHash};
+use punctual_core::accounts::{NewSession, SecretHash, Session};
 use punctual_core::{
     Account, AccountChange, AuditEntry, Clock, JobStore, Permissions, StoreError, accounts::PasswordHash,
 };
@@ -96,6 +96,14 @@ pub enum AccountsError {
     /// The machine gave no random numbers, or hashing failed.
     #[error("signing in does not work on this machine: {0}")]
     Machine(String),
+}
+
+/// The entry of the log of changes that says that somebody ended a session of their own.
+pub fn session_ended(name: &str, session: &Session) -> AuditEntry {
+    let created_at = format!("{:.3}", session.created_at);
+    AuditEntry::new(name, "session.delete", name)
+        .by(Some(session.user))
+        .before(json!({ "id": session.id, "address": session.address, "created_at": created_at }))
 }
 
 /// The accounts of a store.
@@ -238,14 +246,20 @@ impl Accounts {
         }
     }
 
-    /// Ends the session of this id, if there is one.
+    /// Ends the session of this id, if there is one. The log of changes says so if it still lived.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn sign_out(&self, id: &str) -> Result<(), StoreError> {
-        if let Some((session, _)) = self.store.session(&secrets::hash_of(id)).await? {
-            self.store.apply_accounts(self.clock.now(), &[AccountChange::EndSession(session.id)]).await?;
+        let Some((session, account)) = self.store.session(&secrets::hash_of(id)).await? else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        let mut changes = vec![AccountChange::EndSession(session.id)];
+        if self.settings.sessions.is_live(&session, now) {
+            changes.push(AccountChange::Audit(session_ended(&account.user.name, &session)));
         }
+        self.store.apply_accounts(now, &changes).await?;
         Ok(())
     }
 

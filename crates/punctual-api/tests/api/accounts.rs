@@ -37,6 +37,21 @@ async fn a_session_comes_as_an_id_and_as_a_cookie() {
     assert_eq!(me(&world, &[("x-punctual-session", &id)]).await, StatusCode::UNAUTHORIZED);
     let again = world.send("DELETE", "/api/session", &[("x-punctual-session", &id)], None).await;
     assert_eq!(again.status, StatusCode::NO_CONTENT, "whoever is out is out");
+    // The log of changes has both, once.
+    let later = world.session("ann").await;
+    let log = world.call(&later, "GET", "/api/v1/audit", None).await.json();
+    let actions: Vec<&str> =
+        log["data"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["session.create", "session.delete", "session.create"]);
+    let entry = &log["data"][1];
+    assert_eq!((&entry["actor"], &entry["subject"]), (&json!("ann"), &json!("ann")));
+    assert!(entry["before"]["id"].is_i64() && entry["before"]["created_at"].is_string(), "{entry}");
+    // One that has ended by itself is nobody's doing.
+    world.pass(Settings::default().sessions.idle_ms / 1_000).await;
+    world.send("DELETE", "/api/session", &[("x-punctual-session", &later)], None).await;
+    let last = world.session("ann").await;
+    let log = world.call(&last, "GET", "/api/v1/audit?action=session.delete", None).await.json();
+    assert_eq!(log["data"].as_array().unwrap().len(), 1, "{log}");
 }
 
 #[tokio::test]

@@ -2,12 +2,11 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use punctual_accounts::session_ended;
 use punctual_core::AccountChange;
-use serde_json::json;
 
 use crate::error::ApiError;
 use crate::extract::IdPath;
-use crate::types::Instant;
 use crate::{ApiState, Identity};
 
 /// End one of one's own sessions
@@ -34,9 +33,7 @@ pub(crate) async fn handler(
     // Whose it is otherwise, nobody is told.
     let session = sessions.into_iter().find(|session| session.id == id);
     let session = session.ok_or_else(|| ApiError::no_such("session", id))?;
-    let before =
-        json!({ "id": id, "address": session.address, "created_at": Instant::from(session.created_at) });
-    let entry = identity.audit("session.delete", &identity.name).before(before);
+    let entry = session_ended(&identity.name, &session);
     let changes = [AccountChange::EndSession(id), AccountChange::Audit(entry)];
     accounts.store().apply_accounts(accounts.now(), &changes).await?;
     Ok(StatusCode::NO_CONTENT)
