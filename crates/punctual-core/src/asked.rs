@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::pending::MANUAL_GROUP;
+use crate::time::millis_between;
 use crate::{Cause, Change, Data, FireId, JobKey, TriggerKey, limits};
 
 /// What was asked for, and the data that go with it.
@@ -106,6 +107,14 @@ impl std::fmt::Display for Wanted {
             Self::Event { name } => write!(f, "event {name:?}"),
         }
     }
+}
+
+/// How long a request may wait before people are told: any node carries it out within a heartbeat.
+const LATE_MS: i64 = 60_000;
+
+/// Whether a request that was asked for at `since` has waited for more than a minute.
+pub fn is_late_request(since: Timestamp, now: Timestamp) -> bool {
+    millis_between(since, now) > LATE_MS
 }
 
 /// Which requests to carry out, and by whom.

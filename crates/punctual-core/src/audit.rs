@@ -120,6 +120,10 @@ pub struct Report {
     pub open_without_owner: u64,
     /// Rows of the history that were read.
     pub rows: u64,
+    /// Runs and events that were asked for inside transactions of applications and are not carried out yet.
+    pub requests: u64,
+    /// When the first of those was asked for, UTC.
+    pub requests_since: Option<Timestamp>,
     /// From here on each instant was looked for in the rows; before it, only the counters were compared, because the
     /// rows have been deleted. `None` when there was nothing to check.
     pub checked_from: Option<Timestamp>,

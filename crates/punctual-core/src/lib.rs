@@ -55,7 +55,7 @@ pub use accounts::{
     Account, AccountChange, AccountError, AccountRetention, AccountStore, AuditEntry, AuditQuery, AuditRow,
     Permission, Permissions, PrunedAccounts,
 };
-pub use asked::{CarriedOut, CarryOut, RefusedRequest, Request, Wanted};
+pub use asked::{CarriedOut, CarryOut, RefusedRequest, Request, Wanted, is_late_request};
 pub use bounded::Bounded;
 pub use change::{Applied, Arrival, Change, StoredCalendar};
 pub use clock::{Clock, SleepFuture};

@@ -110,6 +110,6 @@ pub struct ClusterView {
     /// Whether there is something for [`crate::ClusterStore::recover`] to do: open fires, or registrations, of nodes
     /// whose lease has run out at the heartbeat's `now`.
     pub lost: bool,
-    /// Whether requests wait for [`crate::DefinitionStore::carry_out`].
-    pub requests: bool,
+    /// Since when requests wait for [`crate::DefinitionStore::carry_out`], UTC: when the first of them was asked for.
+    pub requests_since: Option<Timestamp>,
 }

@@ -16,7 +16,7 @@ use punctual_core::audit::{Account, Accounted, First, Kept, Report};
 use punctual_core::audit::{account, attempts, has_owner, lanes, orphan};
 use punctual_core::{
     Calendar, Clock, FireId, HistoryQuery, JobKey, JobStore, Paging, StoreError, StoredJob, StoredTrigger,
-    TaskStatus, Timestamp, TriggerKey, TriggerQuery, TriggerState,
+    TaskStatus, Timestamp, TriggerKey, TriggerQuery, TriggerState, is_late_request,
 };
 
 use self::notes::Notes;
@@ -80,6 +80,7 @@ pub async fn audit(
         audit.part(Part { number, of: parts }).await?;
     }
     audit.owners().await?;
+    audit.requests().await?;
     Ok(audit.finish())
 }
 
@@ -345,6 +346,16 @@ impl Audit<'_> {
                 self.report.add(&orphan(row, now), self.options.keep);
             }
         }
+        Ok(())
+    }
+
+    /// What applications asked for and nobody has carried out yet.
+    async fn requests(&mut self) -> Result<(), StoreError> {
+        let now = self.now().await?;
+        let counts = self.store.state_counts(now).await?;
+        self.report.requests = counts.requests;
+        self.report.requests_since = counts.requests_since;
+        self.notes.late_request = counts.requests_since.filter(|since| is_late_request(*since, now));
         Ok(())
     }
 

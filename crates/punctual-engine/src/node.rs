@@ -23,7 +23,7 @@ use punctual_core::time::plus_millis;
 use punctual_core::{
     CancelledFire, Claim, Claimed, Clock, ClusterView, Completed, Completion, DueKind, Event, Fire,
     Heartbeat, JobKind, JobStore, KindSlots, NodeState, Outcome, Recovered, StoreError, TaskStatus, Term,
-    Then,
+    Then, is_late_request,
 };
 
 use crate::clock::{ClockQuality, StoreClock};
@@ -60,6 +60,7 @@ struct Standing {
     last_heartbeat: Option<Timestamp>,
     last_error: Option<String>,
     started_at: Option<Timestamp>,
+    requests_since: Option<Timestamp>,
     clock_uncertain: bool,
 }
 
@@ -121,6 +122,10 @@ pub struct Status {
     pub clock: ClockQuality,
     /// Whether it knows that well enough to claim; always, with a store that has no clock of its own.
     pub clock_certain: bool,
+    /// Since when a request of an application waits, as the last heartbeat saw it, UTC.
+    pub requests_since: Option<Timestamp>,
+    /// Whether that is too long ([`punctual_core::is_late_request`]).
+    pub requests_late: bool,
 }
 
 impl Node {
@@ -141,6 +146,7 @@ impl Node {
             last_heartbeat: None,
             last_error: None,
             started_at: None,
+            requests_since: None,
             clock_uncertain: false,
         };
         let store_clock = StoreClock::new(clock);
@@ -241,6 +247,8 @@ impl Node {
             last_store_error: standing.last_error,
             clock: self.clock_quality(),
             clock_certain: self.clock_certain(),
+            requests_since: standing.requests_since,
+            requests_late: standing.requests_since.is_some_and(|since| is_late_request(since, now)),
         }
     }
 
@@ -348,6 +356,7 @@ impl Node {
             standing.term = Some(view.term);
             standing.trusted_until = Some(plus_millis(now, i64::try_from(trust).unwrap_or(i64::MAX)));
             standing.last_heartbeat = Some(now);
+            standing.requests_since = view.requests_since;
         }
         match term {
             None => self.listeners.emit(&Event::NodeStarted { name: self.name.clone(), term: view.term }),
@@ -361,7 +370,7 @@ impl Node {
             leases: leases_of_others(&view, uncertainty_ms),
             cancelled: view.cancelled,
             lost: view.lost,
-            requests: view.requests,
+            requests: view.requests_since.is_some(),
         })
     }
 

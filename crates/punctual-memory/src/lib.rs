@@ -247,7 +247,7 @@ impl ClusterStore for MemoryStore {
         let nodes = state.nodes.values().filter(|node| node.lease_until > beat.now).cloned().collect();
         let cancelled = state.cancelled_of(term);
         let lost = state.has_lost(now);
-        Ok(ClusterView { term, nodes, cancelled, store_now: None, lost, requests: false })
+        Ok(ClusterView { term, nodes, cancelled, store_now: None, lost, requests_since: None })
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, StoreError> {

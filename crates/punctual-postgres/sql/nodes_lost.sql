@@ -4,4 +4,4 @@ SELECT EXISTS (SELECT FROM nodes WHERE lease_until <= $1) OR EXISTS (
         AND NOT EXISTS (SELECT FROM nodes n WHERE n.term = h.term AND n.lease_until > $1)) OR EXISTS (
     SELECT FROM task_runs r WHERE r.status = 0 AND r.term IS NOT NULL
         AND NOT EXISTS (SELECT FROM nodes n WHERE n.term = r.term AND n.lease_until > $1)),
-    EXISTS (SELECT FROM run_requests)
+    (SELECT written_at FROM run_requests ORDER BY id LIMIT 1)

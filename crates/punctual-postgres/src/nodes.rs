@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::error::Sql;
-use crate::rows::{self, integer};
+use crate::rows::{self, instant, integer};
 use crate::shared::Shared;
 use crate::sql;
 
@@ -31,7 +31,7 @@ struct Seen {
     nodes: Vec<Row>,
     cancelled: Vec<Row>,
     lost: bool,
-    requests: bool,
+    requests_since: Option<i64>,
     store_now: i64,
 }
 
@@ -122,8 +122,8 @@ impl Beat<'_> {
             async { client.query_one(&clock, &[]).await },
         )
         .sql()?;
-        let (lost, requests) = (lost.get(0), lost.get(1));
-        Ok(Seen { nodes, cancelled, lost, requests, store_now: store_now.get(0) })
+        let (lost, requests_since) = (lost.get(0), lost.get(1));
+        Ok(Seen { nodes, cancelled, lost, requests_since, store_now: store_now.get(0) })
     }
 
     fn view(&self, term: Term, seen: &Seen) -> ClusterView {
@@ -139,7 +139,7 @@ impl Beat<'_> {
             cancelled: cancelled.collect(),
             store_now: micros(seen.store_now),
             lost: seen.lost,
-            requests: seen.requests,
+            requests_since: seen.requests_since.map(instant),
         }
     }
 }

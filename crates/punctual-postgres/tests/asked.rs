@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use punctual_core::audit::Report;
 use punctual_core::schedule::EventSchedule;
 use punctual_core::{
     CarriedOut, CarryOut, Cause, Change, Concurrency, DefinitionStore, HistoryQuery, HistoryStore, JobKey,
     JobStore, Overlap, Paging, StoreError, TaskStatus, Timestamp, Trigger, TriggerKey, TriggerQuery,
 };
-use punctual_engine::{Job, JobContext, JobResult, Scheduler, Settings};
+use punctual_engine::{AuditOptions, Job, JobContext, JobResult, Scheduler, Settings, SystemClock, audit};
 use punctual_postgres::tokio_postgres::{Client, NoTls, connect};
 use punctual_postgres::{Options, PostgresStore};
 use punctual_testkit::factory::{Hand, at, data, every, job};
@@ -307,6 +308,33 @@ async fn what_only_a_newer_version_can_do_stays_for_it() {
     assert_eq!(counts.requests, 2);
     assert_eq!(counts.requests_since, Some(Timestamp::from_millisecond(1_000).unwrap()));
     assert_eq!(world.pending().await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_audit_tells_what_waits_and_notes_what_waits_too_long() {
+    let world = World::of(1).await;
+    let look = || async {
+        let options = AuditOptions::default();
+        audit(world.store(), &SystemClock::new(), &options).await.unwrap()
+    };
+    let report = look().await;
+    assert_eq!((report.requests, report.requests_since), (0, None));
+    let stale = |report: &Report| report.notes.iter().any(|note| note.contains("more than a minute"));
+    assert!(!stale(&report), "{:?}", report.notes);
+    // Asked for long ago, as the database's clock has it.
+    world.ask(&[run_of("job"), paid()]).await;
+    let report = look().await;
+    assert_eq!((report.requests, report.requests_since), (2, Some(at(5))));
+    assert!(stale(&report) && report.is_clean(), "{report:?}");
+    world
+        .client()
+        .await
+        .execute("UPDATE run_requests SET written_at = extract(epoch FROM clock_timestamp()) * 1000", &[])
+        .await
+        .unwrap();
+    let report = look().await;
+    assert_eq!(report.requests, 2);
+    assert!(!stale(&report), "{:?}", report.notes);
 }
 
 #[tokio::test(flavor = "multi_thread")]

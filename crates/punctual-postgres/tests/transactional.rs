@@ -115,10 +115,11 @@ async fn a_commit_shows_both_and_tells_the_nodes() {
     assert!(told.try_recv().is_err(), "before the commit there is nothing to look for");
     tx.commit().await.unwrap();
     assert_eq!(told.recv().await.unwrap(), format!("requests {}", world.schema));
-    assert!(node.renew(at(5)).await.requests, "whoever missed that finds it out with the next heartbeat");
+    let seen = node.renew(at(5)).await.requests_since;
+    assert_eq!(seen, Some(at(5)), "whoever missed that finds it out with the next heartbeat");
     assert_eq!(world.carry_out().await, 2);
     assert_eq!(told.recv().await.unwrap(), world.schema);
-    assert!(!node.renew(at(5)).await.requests);
+    assert_eq!(node.renew(at(5)).await.requests_since, None);
     let fires = node.claim(at(5), 10).await.fires;
     assert_eq!(fires.len(), 2);
     assert!(fires.iter().any(|fire| Some(&fire.trigger) == applied[0].pending.as_ref()), "{fires:?}");

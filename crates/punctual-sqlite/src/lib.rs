@@ -480,5 +480,5 @@ fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, Store
         Ok(CancelledFire { id: FireId(row.get(0)?), term, reason: row.get(1)? })
     })?;
     let lost = writer.exists(sql::NODES_LOST, [now])?;
-    Ok(ClusterView { term, nodes, cancelled, store_now: None, lost, requests: false })
+    Ok(ClusterView { term, nodes, cancelled, store_now: None, lost, requests_since: None })
 }

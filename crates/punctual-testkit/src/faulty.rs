@@ -40,6 +40,7 @@ pub struct FaultyStore {
     changed: Notify,
     hearing: Mutex<Option<bool>>,
     pool: Option<PoolStatus>,
+    request_since: Option<Timestamp>,
     mistake: Option<Mistake>,
 }
 
@@ -63,6 +64,7 @@ impl FaultyStore {
             changed: Notify::new(),
             hearing: Mutex::default(),
             pool: None,
+            request_since: None,
             mistake: None,
         }
     }
@@ -79,6 +81,13 @@ impl FaultyStore {
     #[must_use]
     pub fn with_pool(mut self, pool: PoolStatus) -> Self {
         self.pool = Some(pool);
+        self
+    }
+
+    /// Lets heartbeats see a request of an application that has waited since then.
+    #[must_use]
+    pub fn with_request_since(mut self, at: Timestamp) -> Self {
+        self.request_since = Some(at);
         self
     }
 
@@ -318,6 +327,7 @@ impl ClusterStore for FaultyStore {
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
         let mut view = self.pass().await?.heartbeat(beat).await?;
         view.store_now = self.time(view.store_now);
+        view.requests_since = view.requests_since.or(self.request_since);
         Ok(view)
     }
 

@@ -25,6 +25,9 @@ pub(crate) struct Health {
     clock_offset_ms: Option<i64>,
     /// How far the node may be off the store's time at most.
     clock_uncertainty_ms: Option<u64>,
+    /// Since when a run or an event waits that was asked for inside a transaction of an application, as the last heartbeat
+    /// saw it; `null` when none waits.
+    requests_since: Option<Instant>,
     /// What is wrong, in words; empty when nothing is.
     problems: Vec<String>,
 }
@@ -57,6 +60,7 @@ impl From<Status> for Health {
             last_store_error: status.last_store_error,
             clock_offset_ms: status.clock.measured.then_some(status.clock.offset_ms),
             clock_uncertainty_ms: status.clock.measured.then_some(status.clock.uncertainty_ms),
+            requests_since: status.requests_since.map(Instant),
             problems,
         }
     }
@@ -77,6 +81,12 @@ fn problems(status: &Status) -> Vec<String> {
             "the node may be off the store's time by {} ms, more than is allowed: it claims nothing until the store \
              answers faster",
             status.clock.uncertainty_ms
+        ));
+    }
+    if let Some(since) = status.requests_since.filter(|_| status.requests_late) {
+        problems.push(format!(
+            "a request of an application has waited since {since}, more than a minute: no node carries it out, or none \
+             understands it"
         ));
     }
     problems.extend(status.last_store_error.iter().map(|error| format!("the store failed last: {error}")));

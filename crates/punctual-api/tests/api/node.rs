@@ -39,6 +39,21 @@ async fn a_node_whose_lease_has_run_out_is_degraded() {
 }
 
 #[tokio::test]
+async fn a_request_that_nobody_carries_out_is_a_problem_after_a_minute() {
+    let world = World::over(FaultyStore::new(Arc::new(MemoryStore::new())).with_request_since(at(0))).await;
+    assert_eq!(world.json("/health").await["requests_since"], "2026-01-01T00:00:00.000Z");
+    for second in 1..=60 {
+        world.tick(1).await;
+        assert_eq!(world.get("/health").await.status, StatusCode::OK, "{second}");
+    }
+    world.tick(1).await;
+    let answer = world.get("/health").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let problem = answer.json()["problems"][0].as_str().unwrap().to_owned();
+    assert!(problem.contains("since 2026-01-01T00:00:00Z, more than a minute"), "{problem}");
+}
+
+#[tokio::test]
 async fn health_tells_how_well_the_node_knows_the_time() {
     let world = World::new().await;
     assert_eq!(world.json("/health").await["clock_offset_ms"], json!(null), "the store has no clock");

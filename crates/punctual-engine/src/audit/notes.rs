@@ -12,6 +12,8 @@ pub(super) struct Notes {
     /// Instants of triggers that are gone which ran again.
     pub(super) again: u64,
     pub(super) attempts_left_out: u64,
+    /// When a request of an application was asked for that should have been carried out by now.
+    pub(super) late_request: Option<Timestamp>,
     counters_only: u64,
     partly: u64,
     /// The beginning of the earliest account that was checked as a whole.
@@ -81,10 +83,13 @@ impl Notes {
                 "fire(s) with further attempts are not checked: there are too many suspicious ones".to_owned(),
             ),
         ];
-        texts
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, text)| format!("{count} {text}"))
-            .collect()
+        let late = |since: Timestamp| {
+            format!(
+                "requests of applications have waited since {since}, more than a minute: no live node carries them out, or \
+                 none understands the first"
+            )
+        };
+        let counted = texts.into_iter().filter(|(count, _)| *count > 0);
+        counted.map(|(count, text)| format!("{count} {text}")).chain(self.late_request.map(late)).collect()
     }
 }

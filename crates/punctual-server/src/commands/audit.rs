@@ -93,6 +93,13 @@ fn print(report: &Report, one: bool, out: &mut impl Write) -> std::io::Result<()
             writeln!(out, "            {problem}{}", rows_of(problem))?;
         }
     }
+    if let (1.., Some(since)) = (report.requests, report.requests_since) {
+        writeln!(
+            out,
+            "\n{} request(s) of applications wait to be carried out, since {since}",
+            report.requests
+        )?;
+    }
     let alone = "overlaps with runs of other triggers were not looked for".to_owned();
     for note in report.notes.iter().chain(one.then_some(&alone)) {
         writeln!(out, "note: {note}")?;
