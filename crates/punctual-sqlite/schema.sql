@@ -61,14 +61,17 @@ CREATE TABLE history_noted (
     noted BLOB NOT NULL
 );
 
-CREATE TABLE history_places (
+CREATE TABLE "history_places" (
     sort   INTEGER NOT NULL,
     status INTEGER NOT NULL,
     series INTEGER NOT NULL,
     value  INTEGER NOT NULL,
     id     INTEGER NOT NULL,
+    other  INTEGER NOT NULL,     -- the duration in the order by start, otherwise the start
     PRIMARY KEY (sort, status, series, value, id)
 ) WITHOUT ROWID;
+
+CREATE INDEX history_places_of_all ON history_places (sort, status, value, id, other);
 
 CREATE TABLE history_rollups (
     level     INTEGER NOT NULL,

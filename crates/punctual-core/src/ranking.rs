@@ -89,6 +89,14 @@ impl Noted {
         Place { value: sort.value(self.started_at, self.ended_at, self.duration_ms), id: self.id }
     }
 
+    /// What its place in an order says besides: in the order by start the duration, in the others the start.
+    pub fn other(&self, sort: HistorySort) -> i64 {
+        match sort {
+            HistorySort::StartedAt => self.duration_ms.unwrap_or(i64::MAX),
+            _ => self.started_at,
+        }
+    }
+
     /// As bytes, for stores that keep what one transaction noted in one value.
     pub fn write(&self, bytes: &mut Vec<u8>) {
         let status = u8::try_from(self.status.code()).unwrap_or(u8::MAX);
@@ -350,8 +358,8 @@ fn unfolded(noted: &[Noted], lists: &[List], sort: HistorySort) -> (InLists, InL
 /// What noted rows change in the lists and roll-ups.
 #[derive(Debug, Default)]
 pub struct Folding {
-    /// Places to add to the lists of series.
-    pub added: BTreeSet<(List, Place)>,
+    /// Places to add to the lists of series, each with [`Noted::other`].
+    pub added: BTreeMap<(List, Place), i64>,
     /// Places to take out of the lists of series.
     pub removed: BTreeSet<(List, Place)>,
     /// Changes of roll-ups, see [`Rollup::add`].
@@ -372,8 +380,11 @@ impl Folding {
         for row in noted.iter().filter(|row| !(ended.contains(&row.id) && gone.contains(&row.id))) {
             for sort in HistorySort::LISTED {
                 let list = List { sort: sort.code(), status: status(row), series: row.series };
-                let places = if row.gone { &mut folding.removed } else { &mut folding.added };
-                places.insert((list, row.place(sort)));
+                if row.gone {
+                    folding.removed.insert((list, row.place(sort)));
+                } else {
+                    folding.added.insert((list, row.place(sort)), row.other(sort));
+                }
             }
             for (level, step) in crate::insights::LEVELS {
                 let bucket = row.started_at.div_euclid(step) * step;
@@ -385,7 +396,7 @@ impl Folding {
 
     /// The lists whose fences change.
     pub fn lists(&self) -> BTreeSet<List> {
-        let of_series = self.added.iter().chain(&self.removed).map(|(list, _)| *list);
+        let of_series = self.added.keys().chain(&self.removed).map(|(list, _)| *list);
         of_series.flat_map(|list| [List { series: 0, ..list }, list]).collect()
     }
 
@@ -397,7 +408,7 @@ impl Folding {
             self.fences.entry(list).or_default().insert(fence.first, rows);
         }
         let mut changed = BTreeSet::new();
-        let changes = self.added.iter().map(|one| (one, 1)).chain(self.removed.iter().map(|one| (one, -1)));
+        let changes = self.added.keys().map(|one| (one, 1)).chain(self.removed.iter().map(|one| (one, -1)));
         for ((list, place), change) in changes {
             for list in [List { series: 0, ..*list }, *list] {
                 let fences = self.fences.entry(list).or_insert_with(|| BTreeMap::from([(Place::FIRST, 0)]));

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0011_history_of_moved_clocks.sql"),
     include_str!("../migrations/0012_fences_version.sql"),
     include_str!("../migrations/0013_history_off_time.sql"),
+    include_str!("../migrations/0014_places_of_all_tasks.sql"),
 ];
 
 /// The oldest server that has what the statements use.

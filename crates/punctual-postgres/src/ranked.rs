@@ -165,16 +165,22 @@ pub(crate) async fn arrange(client: &Object, at_most: u64) -> Result<u64, StoreE
 }
 
 async fn move_places(client: &Object, folding: &Folding) -> Result<(), StoreError> {
-    for (statement, places) in [(sql::PLACES_DELETE, &folding.removed), (sql::PLACES_INSERT, &folding.added)]
-    {
-        if places.is_empty() {
-            continue;
-        }
+    let columns = |places: &[(List, Place)]| {
         let each = |of: fn(&(List, Place)) -> i64| places.iter().map(of).collect::<Vec<i64>>();
         let sorts: Vec<i16> = places.iter().map(|(list, _)| list.sort).collect();
         let statuses: Vec<i16> = places.iter().map(|(list, _)| list.status).collect();
         let (values, ids) = (each(|(_, place)| place.value), each(|(_, place)| place.id));
-        client.run(statement, &[&sorts, &statuses, &each(|(list, _)| list.series), &values, &ids]).await?;
+        (sorts, statuses, each(|(list, _)| list.series), values, ids)
+    };
+    if !folding.removed.is_empty() {
+        let removed: Vec<_> = folding.removed.iter().copied().collect();
+        let (sorts, statuses, series, values, ids) = columns(&removed);
+        client.run(sql::PLACES_DELETE, &[&sorts, &statuses, &series, &values, &ids]).await?;
+    }
+    if !folding.added.is_empty() {
+        let (added, others): (Vec<_>, Vec<i64>) = folding.added.iter().unzip();
+        let (sorts, statuses, series, values, ids) = columns(&added);
+        client.run(sql::PLACES_INSERT, &[&sorts, &statuses, &series, &values, &ids, &others]).await?;
     }
     Ok(())
 }
@@ -186,10 +192,9 @@ async fn count_fences(client: &Object, folding: &mut Folding) -> Result<(), Stor
     let full: Vec<(List, Fence)> =
         changed.iter().filter(|(_, fence)| fence.rows > Spacing::CLOSE.full).copied().collect();
     if !full.is_empty() {
-        let all: Vec<i64> = client.rows(sql::SERIES_ALL, &[]).await?.iter().map(|row| row.get(0)).collect();
         for (list, fence) in full {
             let to = folding.next_fence(list, fence.first);
-            let mut places = read::places(client, &[(list, fence.first, to)], &all).await?;
+            let mut places = read::places(client, &[(list, fence.first, to)]).await?;
             changed.retain(|(other, known)| (*other, known.first) != (list, fence.first));
             changed.extend(
                 ranking::cut(fence.first, &mut places, Spacing::CLOSE).into_iter().map(|fence| (list, fence)),

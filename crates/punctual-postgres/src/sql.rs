@@ -107,6 +107,8 @@ statements! {
     PLACES_COUNT = "places_count",
     PLACES_DELETE = "places_delete",
     PLACES_INSERT = "places_insert",
+    PLACES_OF_ALL = "places_of_all",
+    PLACES_OF_ALL_COUNT = "places_of_all_count",
     PROGRESS_PUT = "progress_put",
     PRUNE_AUDIT = "prune_audit",
     PRUNE_CHILDREN = "prune_children",

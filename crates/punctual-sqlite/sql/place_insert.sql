@@ -1,1 +1,1 @@
-INSERT OR IGNORE INTO history_places (sort, status, series, value, id) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT OR IGNORE INTO history_places (sort, status, series, value, id, other) VALUES (?1, ?2, ?3, ?4, ?5, ?6)

@@ -42,6 +42,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0011_history_of_triggers.sql"),
     include_str!("../migrations/0012_history_of_moved_clocks.sql"),
     include_str!("../migrations/0013_history_off_time.sql"),
+    include_str!("../migrations/0014_places_of_all_tasks.sql"),
 ];
 
 /// The version of the schema that this program writes.

@@ -164,9 +164,8 @@ pub(crate) fn arrange(writer: &mut Writer, at_most: u64) -> Result<u64, StoreErr
     for (list, fence) in folding.count(fences) {
         put_fence(writer, list, fence)?;
         if fence.rows > Spacing::WIDE.full {
-            let all = read::all_series(&writer.connection)?;
             let to = folding.next_fence(list, fence.first);
-            let mut places = read::places(&writer.connection, list, &all, fence.first, to)?;
+            let mut places = read::places(&writer.connection, list, fence.first, to)?;
             for fence in ranking::cut(fence.first, &mut places, Spacing::WIDE) {
                 put_fence(writer, list, fence)?;
             }
@@ -200,11 +199,13 @@ fn first_noted(connection: &Connection, at_most: u64) -> rusqlite::Result<(Vec<N
 }
 
 fn move_places(connection: &Connection, folding: &Folding) -> rusqlite::Result<()> {
-    for (statement, places) in [(sql::PLACE_DELETE, &folding.removed), (sql::PLACE_INSERT, &folding.added)] {
-        let mut statement = connection.prepare_cached(statement)?;
-        for (list, place) in places {
-            statement.execute((list.sort, list.status, list.series, place.value, place.id))?;
-        }
+    let mut remove = connection.prepare_cached(sql::PLACE_DELETE)?;
+    for (list, place) in &folding.removed {
+        remove.execute((list.sort, list.status, list.series, place.value, place.id))?;
+    }
+    let mut add = connection.prepare_cached(sql::PLACE_INSERT)?;
+    for ((list, place), other) in &folding.added {
+        add.execute((list.sort, list.status, list.series, place.value, place.id, other))?;
     }
     Ok(())
 }

@@ -102,6 +102,8 @@ statements! {
     OPEN_PLACES = "open_places",
     PLACES = "places",
     PLACES_COUNT = "places_count",
+    PLACES_OF_ALL = "places_of_all",
+    PLACES_OF_ALL_COUNT = "places_of_all_count",
     PLACE_DELETE = "place_delete",
     PLACE_INSERT = "place_insert",
     PROGRESS_PUT = "progress_put",

@@ -37,49 +37,36 @@ pub(super) async fn fences(client: &Object, lists: &[List]) -> Result<Vec<(List,
 /// A part of a list: from one place up to, and without, another.
 type Stretch = (List, Place, Option<Place>);
 
-/// The places of lists; those of series 0 are the ones of all series.
-pub(super) async fn places(
-    client: &Object,
-    stretches: &[Stretch],
-    all: &[i64],
-) -> Result<Vec<Place>, StoreError> {
-    let rows = in_stretches(client, sql::PLACES, stretches, all).await?;
+/// The places in stretches of lists that are all of series, or all of series 0.
+pub(super) async fn places(client: &Object, stretches: &[Stretch]) -> Result<Vec<Place>, StoreError> {
+    let rows = in_stretches(client, [sql::PLACES, sql::PLACES_OF_ALL], stretches).await?;
     Ok(rows.iter().map(|row| Place { value: row.get(0), id: row.get(1) }).collect())
 }
 
 /// How many places [`places`] finds.
-async fn count_places(client: &Object, stretches: &[Stretch], all: &[i64]) -> Result<u64, StoreError> {
-    let rows = in_stretches(client, sql::PLACES_COUNT, stretches, all).await?;
+async fn count_places(client: &Object, stretches: &[Stretch]) -> Result<u64, StoreError> {
+    let rows = in_stretches(client, [sql::PLACES_COUNT, sql::PLACES_OF_ALL_COUNT], stretches).await?;
     Ok(rows.first().map_or(0, |row| count(row.get(0))))
 }
 
 async fn in_stretches(
     client: &Object,
-    statement: &'static str,
+    [of_series, of_all]: [&'static str; 2],
     stretches: &[Stretch],
-    all: &[i64],
 ) -> Result<Vec<Row>, StoreError> {
-    let mut flat: Vec<(List, Place, Place)> = Vec::new();
-    for (list, from, to) in stretches {
-        let to = to.unwrap_or(Place::END);
-        let one = [list.series];
-        let series = if list.series == 0 { all } else { &one };
-        flat.extend(series.iter().map(|series| (List { series: *series, ..*list }, *from, to)));
+    let Some((first, _, _)) = stretches.first() else { return Ok(Vec::new()) };
+    let sorts: Vec<i16> = stretches.iter().map(|(list, _, _)| list.sort).collect();
+    let statuses: Vec<i16> = stretches.iter().map(|(list, _, _)| list.status).collect();
+    let each = |of: fn(&Stretch) -> i64| stretches.iter().map(of).collect::<Vec<i64>>();
+    let (from_values, from_ids) = (each(|(_, from, _)| from.value), each(|(_, from, _)| from.id));
+    let end = |to: Option<Place>| to.unwrap_or(Place::END);
+    let to_values: Vec<i64> = stretches.iter().map(|(_, _, to)| end(*to).value).collect();
+    let to_ids: Vec<i64> = stretches.iter().map(|(_, _, to)| end(*to).id).collect();
+    if first.series == 0 {
+        return client.rows(of_all, &[&sorts, &statuses, &from_values, &from_ids, &to_values, &to_ids]).await;
     }
-    if flat.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sorts: Vec<i16> = flat.iter().map(|(list, _, _)| list.sort).collect();
-    let statuses: Vec<i16> = flat.iter().map(|(list, _, _)| list.status).collect();
-    let each = |of: fn(&(List, Place, Place)) -> i64| flat.iter().map(of).collect::<Vec<i64>>();
-    let params = (
-        each(|(list, _, _)| list.series),
-        each(|(_, from, _)| from.value),
-        each(|(_, from, _)| from.id),
-        each(|(_, _, to)| to.value),
-        each(|(_, _, to)| to.id),
-    );
-    client.rows(statement, &[&sorts, &statuses, &params.0, &params.1, &params.2, &params.3, &params.4]).await
+    let series = each(|(list, _, _)| list.series);
+    client.rows(of_series, &[&sorts, &statuses, &series, &from_values, &from_ids, &to_values, &to_ids]).await
 }
 
 pub(super) fn rollup(row: &Row) -> Rollup {
@@ -141,11 +128,10 @@ pub(crate) async fn history(
         client.rows(sql::NOTED_ALL, &[]),
         open_rows(client, query),
     )?;
-    let all: Vec<i64> = wanted.keys().copied().collect();
     let mut rows = Vec::new();
     noted.iter().for_each(|row| read_noted(row, &mut rows));
     let mut pieces = ranking::pieces(query, &wanted, open.clone(), &rows);
-    let mut page = PlacesPage { client, shared, version, query, all: &all, ids: Vec::new() };
+    let mut page = PlacesPage { client, shared, version, query, ids: Vec::new() };
     let by_start = |open: Vec<Open>| {
         let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..query.clone() };
         let open = open.into_iter().map(Open::by_start).collect();
@@ -174,7 +160,6 @@ struct PlacesPage<'a> {
     /// Of the fences.
     version: i64,
     query: &'a HistoryQuery,
-    all: &'a [i64],
     ids: Vec<i64>,
 }
 
@@ -331,7 +316,7 @@ impl PlacesPage<'_> {
         let before = piece.before(fences, bound);
         let spans: Vec<_> =
             before.spans.iter().map(|span| (piece.lists[span.list], span.from, span.to)).collect();
-        let before = before.rows(count_places(self.client, &spans, self.all).await?);
+        let before = before.rows(count_places(self.client, &spans).await?);
         Ok((before, rows.saturating_sub(before)))
     }
 
@@ -358,7 +343,7 @@ impl PlacesPage<'_> {
         let lists = piece.lists.clone();
         let plan = piece.plan(fences, part);
         let spans: Vec<_> = plan.spans.iter().map(|span| (lists[span.list], span.from, span.to)).collect();
-        let read = places(self.client, &spans, self.all).await?;
+        let read = places(self.client, &spans).await?;
         Ok(plan.pick(read))
     }
 }

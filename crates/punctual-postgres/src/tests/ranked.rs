@@ -35,6 +35,22 @@ async fn rows_of_an_older_version_are_in_the_lists_and_insights() {
     let client = store.client().await.unwrap();
     client.batch_execute(ROWS).await.unwrap();
     client.batch_execute(include_str!("../../migrations/0007_ranked_history.sql")).await.unwrap();
+    client.batch_execute("DROP FUNCTION history_places_other").await.unwrap();
+    client.batch_execute(include_str!("../../migrations/0014_places_of_all_tasks.sql")).await.unwrap();
+    // As a node of an older version brings rows in.
+    let older = "INSERT INTO history_places (sort, status, series, value, id) \
+         SELECT sort, status, series, value, id FROM history_places_older";
+    client
+        .batch_execute(
+            "CREATE TEMP TABLE history_places_older AS SELECT * FROM history_places; DELETE FROM history_places",
+        )
+        .await
+        .unwrap();
+    client.batch_execute(older).await.unwrap();
+    let same = "SELECT count(*) FROM history_places n JOIN history_places_older o USING (sort, status, series, value, id) \
+         WHERE n.other = o.other";
+    let same: i64 = client.query_one(same, &[]).await.unwrap().get(0);
+    assert_eq!(same, 3 * 4_500);
     client.give_back();
     assert_eq!(store.history(&HistoryQuery::default()).await.unwrap().total, 6_000);
     what_is_there_is_listed(Arc::clone(&store) as Arc<dyn JobStore>).await;

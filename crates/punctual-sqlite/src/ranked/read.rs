@@ -37,49 +37,34 @@ pub(super) fn fences(connection: &Connection, list: List) -> Result<Vec<Fence>, 
     many(connection, sql::FENCES, (list.sort, list.status, list.series), read)
 }
 
-pub(super) fn all_series(connection: &Connection) -> Result<Vec<i64>, StoreError> {
-    many(connection, sql::SERIES_ALL, [], |row| row.get(0))
-}
-
-/// The places of a list from one place up to another; those of series 0 are the ones of all series.
+/// The places of a list from one place up to another.
 pub(super) fn places(
     connection: &Connection,
     list: List,
-    all: &[i64],
     from: Place,
     to: Option<Place>,
 ) -> Result<Vec<Place>, StoreError> {
     let to = to.unwrap_or(Place::END);
-    let one = [list.series];
-    let series = if list.series == 0 { all } else { &one };
-    let mut found = Vec::new();
-    let mut statement = connection.prepare_cached(sql::PLACES).sql()?;
-    for series in series {
-        let params = (list.sort, list.status, series, from.value, from.id, to.value, to.id);
-        let rows = statement.query_map(params, read_place).sql()?;
-        for place in rows {
-            found.push(place.sql()?);
-        }
+    let List { sort, status, series } = list;
+    if series == 0 {
+        let params = (sort, status, from.value, from.id, to.value, to.id);
+        return many(connection, sql::PLACES_OF_ALL, params, read_place);
     }
-    Ok(found)
+    many(connection, sql::PLACES, (sort, status, series, from.value, from.id, to.value, to.id), read_place)
 }
 
 /// How many places [`places`] finds.
-fn count_places(
-    connection: &Connection,
-    list: List,
-    all: &[i64],
-    from: Place,
-    to: Place,
-) -> Result<u64, StoreError> {
-    let one = [list.series];
-    let mut statement = connection.prepare_cached(sql::PLACES_COUNT).sql()?;
-    let mut found = 0;
-    for series in if list.series == 0 { all } else { &one } {
-        let params = (list.sort, list.status, series, from.value, from.id, to.value, to.id);
-        found += count(statement.query_row(params, |row| row.get(0)).sql()?);
-    }
-    Ok(found)
+fn count_places(connection: &Connection, list: List, from: Place, to: Place) -> Result<u64, StoreError> {
+    let List { sort, status, series } = list;
+    let read = |row: &Row<'_>| Ok(count(row.get(0)?));
+    let found = if series == 0 {
+        let params = (sort, status, from.value, from.id, to.value, to.id);
+        many(connection, sql::PLACES_OF_ALL_COUNT, params, read)
+    } else {
+        let params = (sort, status, series, from.value, from.id, to.value, to.id);
+        many(connection, sql::PLACES_COUNT, params, read)
+    };
+    Ok(found?.into_iter().sum())
 }
 
 pub(super) fn rollup(row: &Row<'_>) -> rusqlite::Result<Rollup> {
@@ -159,11 +144,10 @@ pub(crate) fn history(
 ) -> Result<Page<TaskHistory>, StoreError> {
     let _one_state = connection.unchecked_transaction().sql()?;
     let wanted = series_where(connection, query.task.as_deref(), |series| query.wants(series))?;
-    let all: Vec<i64> = wanted.keys().copied().collect();
     let open = open_rows(connection, query)?;
     let noted = noted(connection)?;
     let mut pieces = ranking::pieces(query, &wanted, open.clone(), &noted);
-    let mut page = PlacesPage { connection, query, all: &all, ids: Vec::new() };
+    let mut page = PlacesPage { connection, query, ids: Vec::new() };
     let by_start = |open: Vec<Open>| {
         let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..query.clone() };
         let open = open.into_iter().map(Open::by_start).collect();
@@ -189,7 +173,6 @@ pub(crate) fn history(
 struct PlacesPage<'a> {
     connection: &'a Connection,
     query: &'a HistoryQuery,
-    all: &'a [i64],
     ids: Vec<i64>,
 }
 
@@ -336,7 +319,7 @@ impl PlacesPage<'_> {
         let before = piece.before(fences, bound);
         let mut counted = 0;
         for span in &before.spans {
-            counted += count_places(self.connection, piece.lists[span.list], self.all, span.from, bound)?;
+            counted += count_places(self.connection, piece.lists[span.list], span.from, bound)?;
         }
         let before = before.rows(counted);
         Ok((before, rows.saturating_sub(before)))
@@ -361,7 +344,7 @@ impl PlacesPage<'_> {
         let plan = piece.plan(fences, part);
         let mut read = Vec::new();
         for span in &plan.spans {
-            read.extend(places(self.connection, lists[span.list], self.all, span.from, span.to)?);
+            read.extend(places(self.connection, lists[span.list], span.from, span.to)?);
         }
         Ok(plan.pick(read))
     }
