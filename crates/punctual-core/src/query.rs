@@ -246,6 +246,26 @@ impl HistoryQuery {
         self.status.is_none_or(|status| status == TaskStatus::Started)
     }
 
+    /// Whether it matches an ended row by what ran and how that ended.
+    pub fn wants_row(&self, series: &Series, status: TaskStatus) -> bool {
+        self.wants(series) && self.status.is_none_or(|wanted| wanted == status)
+    }
+
+    /// Whether it matches what started at an instant, in milliseconds since 1970.
+    pub fn starts_within(&self, started_at: i64) -> bool {
+        self.started_from.is_none_or(|from| started_at >= to_millis(from))
+    }
+
+    /// Whether its lists are those of series; otherwise they are those of all series together.
+    pub fn needs_series(&self) -> bool {
+        !self.is_of_all_series() || self.sort == HistorySort::Task
+    }
+
+    /// The task of all series that it matches, if it is one; a job's task has its name.
+    pub fn task_of_series(&self) -> Option<&str> {
+        self.task.as_deref().or_else(|| self.job.as_ref().map(JobKey::name))
+    }
+
     /// Whether it matches a series.
     pub fn wants(&self, series: &Series) -> bool {
         self.task.as_ref().is_none_or(|task| *task == series.task)

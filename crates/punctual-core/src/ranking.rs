@@ -8,13 +8,15 @@
 //!
 //! Everything here is arithmetic on what a store has read.
 
+mod page;
 mod pieces;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-pub use pieces::{Before, Cutter, Open, Piece, part_from, pieces};
-pub use window::{Looked, Way, Window, way};
+pub use page::{Around, Lists, Looked, Stretch, page, ready};
+pub use pieces::Open;
+pub use window::{Search, Way};
 
 use crate::insights::Rollup;
 use crate::{HistorySort, Paging, TaskStatus};

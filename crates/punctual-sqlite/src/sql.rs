@@ -178,4 +178,10 @@ statements! {
     USER_NAMED = "user_named",
     USER_OTHER_SUPERUSER = "user_other_superuser",
     USER_UPDATE = "user_update",
+    WINDOW_SORTED = "window_sorted",
+    WINDOW_SORTED_OF_ALL = "window_sorted_of_all",
+    WINDOW_WALK_DOWN = "window_walk_down",
+    WINDOW_WALK_DOWN_OF_ALL = "window_walk_down_of_all",
+    WINDOW_WALK_UP = "window_walk_up",
+    WINDOW_WALK_UP_OF_ALL = "window_walk_up_of_all",
 }

@@ -27,21 +27,21 @@ impl Open {
 
 /// Lists that are merged, with what their fences do not count.
 #[derive(Clone, Debug, Default)]
-pub struct Piece {
+pub(super) struct Piece {
     /// The lists.
-    pub lists: Vec<List>,
-    fresh: Vec<Place>,
-    gone: Vec<(usize, Place)>,
+    pub(super) lists: Vec<List>,
+    pub(super) fresh: Vec<Place>,
+    pub(super) gone: Vec<(usize, Place)>,
 }
 
 impl Piece {
     /// How many rows it has, given how many its fences count.
-    pub fn rows(&self, counted: u64) -> u64 {
+    pub(super) fn rows(&self, counted: u64) -> u64 {
         (counted + self.fresh.len() as u64).saturating_sub(self.gone.len() as u64)
     }
 
     /// What tells how many of its rows lie before a place, given the fences of each of its lists.
-    pub fn before(&self, fences: &[Vec<Fence>], bound: Place) -> Before {
+    pub(super) fn before(&self, fences: &[Vec<Fence>], bound: Place) -> Before {
         let mut before = Before { fenced: 0, fresh: 0, gone: 0, spans: Vec::new() };
         for (list, fences) in fences.iter().enumerate().filter(|(_, fences)| !fences.is_empty()) {
             let fenced = Fenced::new(fences);
@@ -57,31 +57,31 @@ impl Piece {
     }
 
     /// Plans a page of it, given the fences of each of its lists.
-    pub fn plan(self, fences: &[Vec<Fence>], part: &Part) -> Plan {
+    pub(super) fn plan(self, fences: &[Vec<Fence>], part: &Part) -> Plan {
         plan(fences, self.fresh, &self.gone, part)
     }
 }
 
 /// What tells how many rows lie before a place.
 #[derive(Debug)]
-pub struct Before {
+pub(super) struct Before {
     fenced: u64,
     fresh: u64,
     gone: u64,
     /// In which the places have to be counted.
-    pub spans: Vec<Span>,
+    pub(super) spans: Vec<Span>,
 }
 
 impl Before {
     /// How many rows, given how many places there are in the spans.
-    pub fn rows(&self, counted: u64) -> u64 {
+    pub(super) fn rows(&self, counted: u64) -> u64 {
         (self.fenced + self.fresh + counted).saturating_sub(self.gone)
     }
 }
 
 /// The part of a whole piece that is a part of what begins at a place, given how many of the piece's rows lie before that
 /// place, and how many from there on. What a page in descending order after another place has too much, lies before `bound`.
-pub fn part_from(part: &Part, bound: Place, before: u64, rows: u64) -> Part {
+pub(super) fn part_from(part: &Part, bound: Place, before: u64, rows: u64) -> Part {
     let Paging { limit, offset } = part.paging;
     match (part.after, part.descending) {
         (Some(after), false) => Part { after: Some(after.max(bound)), ..*part },
@@ -97,7 +97,7 @@ pub fn part_from(part: &Part, bound: Place, before: u64, rows: u64) -> Part {
 
 /// The pieces of what a query asks for, in ascending order, given the series that it matches ([`HistoryQuery::wants`]) by
 /// their numbers, the open rows that it matches, and all that is noted.
-pub fn pieces(
+pub(super) fn pieces(
     query: &HistoryQuery,
     series: &HashMap<i64, Series>,
     open: Vec<Open>,
@@ -184,24 +184,24 @@ fn by_status(query: &HistoryQuery, series: &HashMap<i64, Series>, open: Vec<Open
 
 /// Cuts a page of pieces that follow one another into pages of the pieces.
 #[derive(Clone, Copy, Debug)]
-pub struct Cutter {
+pub(super) struct Cutter {
     limit: u64,
     offset: u64,
 }
 
 impl Cutter {
     /// For a page.
-    pub fn new(paging: Paging) -> Self {
+    pub(super) fn new(paging: Paging) -> Self {
         Self { limit: paging.limit.unwrap_or(u64::MAX), offset: paging.offset }
     }
 
     /// Whether no further piece is needed.
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.limit == 0
     }
 
     /// The page of the next piece, given how many rows it has; `None` if it has nothing to add.
-    pub fn next(&mut self, rows: u64) -> Option<Paging> {
+    pub(super) fn next(&mut self, rows: u64) -> Option<Paging> {
         let left = rows.saturating_sub(self.offset);
         let page = Paging { limit: Some(self.limit.min(left)), offset: self.offset };
         self.limit -= self.limit.min(left);

@@ -1,153 +1,159 @@
-//! Pages of a window of starts in orders whose lists do not tell the starts: those by end and duration, and that by task where
-//! the window holds few rows of each.
+//! Pages of a window of starts in the orders by end and duration, whose lists are not in the order of the starts; each of their
+//! places says the start besides ([`super::Noted::other`]), and each in the order by start the duration.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use super::{Part, Place};
+use super::pieces::Piece;
+use super::{List, Part, Place};
 use crate::time::to_millis;
-use crate::{HistoryQuery, HistorySort, Paging, TaskStatus, Timestamp};
+use crate::{HistoryQuery, HistorySort, Paging, Timestamp};
 
-/// Fewest and most rows in a step of the walk.
-const STEP: (u64, u64) = (256, 8_192);
-/// What it costs to look at a row, where reading a place of a list costs 1.
-const LOOK: u64 = 8;
-/// With so many rows in a window, those of each task are not looked for one after the other.
-const FEW: u64 = 4_000;
+/// What it costs to sort a place of the window, where passing by one of an order costs 1.
+const SORT: u64 = 2;
 
-/// How to find a page of a window.
+/// How to find the first rows of a window in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Look at all rows of the window and sort them.
+    /// Sort all rows of the window in the list by start.
     Sort,
-    /// Walk the order, about so many rows at a time, knowing which rows the window has.
-    Known(u64),
-    /// Walk the order, about so many rows at a time, and look at each.
+    /// Walk the list in its order past what is not in the window, and give up after so many places.
     Walk(u64),
-    /// The pieces of the order tell the starts.
-    Pieces,
 }
 
-/// The way that is probably the shortest, given how many rows lie in the window and how many rows there are in all.
-pub fn way(query: &HistoryQuery, within: u64, rows: u64) -> Way {
-    let need = query.paging.offset.saturating_add(query.paging.limit.unwrap_or(within)).min(within);
-    let walked = match query.sort {
-        HistorySort::Task if within <= FEW => return Way::Sort,
-        HistorySort::StartedAt | HistorySort::Task | HistorySort::Status => return Way::Pieces,
-        // Runs end about in the order in which they start.
-        HistorySort::EndedAt => need,
-        HistorySort::Duration => need.saturating_mul(rows / within.max(1) + 1).min(rows),
-    };
-    let step = (walked + walked / 4).clamp(STEP.0, STEP.1);
-    let (sort, known, walk) =
-        (within.saturating_mul(LOOK), within.saturating_add(walked), walked.saturating_mul(LOOK));
-    if sort <= known.min(walk) {
-        Way::Sort
-    } else if known <= walk {
-        Way::Known(step)
-    } else {
-        Way::Walk(step)
-    }
-}
-
-/// A row of a window.
-#[derive(Clone, Debug)]
-pub struct Looked {
-    /// When it started, in milliseconds since 1970.
-    pub started_at: i64,
-    /// Its place in the order that is asked for ([`HistorySort::listed`]).
-    pub place: Place,
-    /// Its task.
-    pub task: String,
-    /// Its status.
-    pub status: TaskStatus,
+/// The first places of a window in a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Search {
+    /// How to find them.
+    pub way: Way,
+    /// The list: that by start where its rows are sorted by their duration, and otherwise the one that is walked.
+    pub list: List,
+    /// The beginning of the window, in milliseconds since 1970.
+    pub started_from: i64,
+    /// Only what lies beyond this place.
+    pub above: Place,
+    /// Only what lies before this place.
+    pub below: Place,
+    /// Whether the largest comes first.
+    pub descending: bool,
+    /// At most so many.
+    pub limit: u64,
 }
 
 /// A page of a window as far as it is found.
 #[derive(Debug)]
-pub struct Window {
+pub(super) struct Window {
     sort: HistorySort,
     from: i64,
     part: Part,
-    /// The rows of the window, where they are known.
-    known: Option<HashSet<i64>>,
-    found: Vec<(String, Place)>,
+    gone: HashSet<Place>,
+    found: BTreeSet<Place>,
+    /// How many rows lie in the window, and how many in all.
+    rows: (u64, u64),
 }
 
 impl Window {
-    /// Of a query for what started from an instant on.
-    pub fn new(query: &HistoryQuery, from: Timestamp) -> Self {
-        let (sort, part) = (query.sort, query.part());
-        Self { sort, from: to_millis(from), part, known: None, found: Vec::new() }
+    /// Of a query for what started from an instant on, given what no list has of the window, and how many rows lie in it and in
+    /// all.
+    pub(super) fn new(query: &HistoryQuery, from: Timestamp, piece: Piece, rows: (u64, u64)) -> Self {
+        let gone = piece.gone.iter().map(|(_, place)| *place).collect();
+        let (sort, part, from) = (query.sort, query.part(), to_millis(from));
+        let mut window = Self { sort, from, part, gone, found: BTreeSet::new(), rows };
+        window.take(piece.fresh);
+        window
     }
 
-    /// Says which rows the window has.
-    pub fn know(&mut self, rows: impl IntoIterator<Item = Place>) {
-        self.known = Some(rows.into_iter().map(|place| place.id).collect());
-    }
-
-    /// Whether rows need not be looked at any more.
-    pub fn is_known(&self) -> bool {
-        self.known.is_some()
-    }
-
-    /// Whether what ended before it started has to be looked at: a walk passes it by.
-    pub fn wants_moved_clocks(&self) -> bool {
-        self.sort == HistorySort::EndedAt && !self.part.descending
-    }
-
-    /// The first step of a walk.
-    pub fn step(&self, length: u64) -> Part {
-        let begin = Place { value: self.from, id: i64::MIN };
-        let after = match self.part.after {
-            after if !self.wants_moved_clocks() => after,
-            after => after.max(Some(begin)),
+    /// How to search a list that has so many rows, given as that by start.
+    pub(super) fn search(&self, of_start: List, rows: u64) -> Search {
+        let way = self.way(rows);
+        let list = if way == Way::Sort { of_start } else { List { sort: self.sort.code(), ..of_start } };
+        let Part { descending, after, .. } = self.part;
+        // Apart from clocks that were set back, all of the window ends after its beginning.
+        let begin = match self.sort {
+            HistorySort::EndedAt => Place { value: self.from, id: i64::MIN },
+            _ => Place::FIRST,
         };
-        Part { after, paging: Paging::first(length), ..self.part }
+        let (above, below) = match (descending, self.worst()) {
+            (false, worst) => (begin.max(after.unwrap_or(begin)), worst.unwrap_or(Place::END)),
+            (true, worst) => (begin.max(worst.unwrap_or(begin)), after.unwrap_or(Place::END)),
+        };
+        let limit = self.need().saturating_add(self.gone.len() as u64);
+        Search { way, list, started_from: self.from, above, below, descending, limit }
     }
 
-    /// Takes rows that were looked at.
-    pub fn take(&mut self, rows: impl IntoIterator<Item = Looked>) {
-        for row in rows {
-            let key = match self.sort {
-                HistorySort::Task => row.task,
-                HistorySort::Status => row.status.as_str().to_owned(),
-                HistorySort::StartedAt | HistorySort::EndedAt | HistorySort::Duration => String::new(),
-            };
-            if row.started_at >= self.from && self.is_beyond(row.place) {
-                self.found.push((key, row.place));
-            }
+    /// The search to do instead of one that gave up before it found enough.
+    pub(super) fn instead(&self, search: &Search, found: usize, of_start: List, rows: u64) -> Option<Search> {
+        let Way::Walk(most) = search.way else { return None };
+        let gave_up = (found as u64) < search.limit && most < rows;
+        gave_up.then_some(Search { way: Way::Sort, list: of_start, ..*search })
+    }
+
+    /// The way that is probably the shortest.
+    fn way(&self, rows: u64) -> Way {
+        if self.sort == HistorySort::EndedAt {
+            // Runs end about in the order in which they start.
+            return Way::Walk(u64::MAX);
+        }
+        let (within, all) = (self.rows.0.max(1), self.rows.1.max(1));
+        let share = |of: u64, part: u64, whole: u64| {
+            u64::try_from(u128::from(of) * u128::from(part) / u128::from(whole)).unwrap_or(u64::MAX)
+        };
+        let sort = share(rows, within, all).saturating_mul(SORT);
+        let walk = share(self.need(), all, within);
+        // As far as to the last place that is still of use.
+        let walk = if self.is_full() { share(walk, rows, all) } else { walk }.min(rows);
+        if walk < sort { Way::Walk(sort) } else { Way::Sort }
+    }
+
+    fn need(&self) -> u64 {
+        let Paging { limit, offset } = self.part.paging;
+        limit.map_or(u64::MAX, |limit| limit.saturating_add(offset))
+    }
+
+    /// The last place that belongs to the page, if there is no room for a worse one.
+    fn worst(&self) -> Option<Place> {
+        let last = usize::try_from(self.need()).ok()?.checked_sub(1)?;
+        match self.part.descending {
+            false => self.found.iter().nth(last).copied(),
+            true => self.found.iter().rev().nth(last).copied(),
         }
     }
 
-    /// Takes those of a step of the walk that the window is known to have.
-    pub fn take_known(&mut self, step: &[Place]) {
-        let Some(known) = &self.known else { return };
-        let fits = |place: &&Place| known.contains(&place.id) && self.is_beyond(**place);
-        let fitting: Vec<_> = step.iter().filter(fits).map(|place| (String::new(), *place)).collect();
-        self.found.extend(fitting);
+    /// Whether no more is needed than what is found, unless it comes before that.
+    fn is_full(&self) -> bool {
+        self.found.len() as u64 >= self.need()
     }
 
-    fn is_beyond(&self, place: Place) -> bool {
-        let after = self.part.after;
-        after.is_none_or(|after| if self.part.descending { place < after } else { place > after })
+    /// Whether what ended before the window, by a clock that was set back, may be on the page: searches pass it by. To be
+    /// asked when they are done.
+    pub(super) fn wants_moved_clocks(&self) -> bool {
+        let begin = Place { value: self.from, id: i64::MIN };
+        self.sort == HistorySort::EndedAt
+            && if self.part.descending {
+                !self.is_full()
+            } else {
+                self.part.after.is_none_or(|after| after < begin)
+            }
     }
 
-    /// Whether a walk that goes by the order may stop.
-    pub fn is_full(&self) -> bool {
-        let Paging { limit, offset } = self.part.paging;
-        limit.is_some_and(|limit| self.found.len() as u64 >= limit.saturating_add(offset))
+    /// Takes what was found.
+    pub(super) fn take(&mut self, places: impl IntoIterator<Item = Place>) {
+        let Part { descending, after, .. } = self.part;
+        let is_beyond = |place: &Place| {
+            after.is_none_or(|after| if descending { *place < after } else { *place > after })
+        };
+        let fit = places.into_iter().filter(|place| is_beyond(place) && !self.gone.contains(place));
+        self.found.extend(fit);
     }
 
     /// The rows of the page, in its order.
-    pub fn ids(mut self) -> Vec<i64> {
-        self.found.sort_unstable();
-        if self.part.descending {
-            self.found.reverse();
-        }
+    pub(super) fn ids(self) -> Vec<i64> {
         let Paging { limit, offset } = self.part.paging;
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let page = self.found.iter().skip(number(offset)).take(limit.map_or(usize::MAX, number));
-        page.map(|(_, place)| place.id).collect()
+        let mut found: Vec<i64> = self.found.into_iter().map(|place| place.id).collect();
+        if self.part.descending {
+            found.reverse();
+        }
+        found.into_iter().skip(number(offset)).take(limit.map_or(usize::MAX, number)).collect()
     }
 }
 
@@ -155,20 +161,48 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn query(sort: HistorySort, descending: bool) -> HistoryQuery {
-        HistoryQuery { sort, descending, paging: Paging::first(50), ..HistoryQuery::default() }
+    const ROWS: u64 = 10_000_000;
+
+    fn window(sort: HistorySort, within: u64) -> Window {
+        let paging = Paging::first(50);
+        let query = HistoryQuery { sort, descending: false, paging, ..HistoryQuery::default() };
+        Window::new(&query, Timestamp::UNIX_EPOCH, Piece::default(), (within, ROWS))
+    }
+
+    fn place(value: i64) -> Place {
+        Place { value, id: value }
     }
 
     #[test]
-    fn the_way_is_the_one_that_looks_at_fewer_rows() {
-        let way = |sort, descending, within| way(&query(sort, descending), within, 10_000_000);
-        assert_eq!(way(HistorySort::Duration, true, 1_000), Way::Sort);
-        assert_eq!(way(HistorySort::Duration, true, 20_000), Way::Known(8_192));
-        assert_eq!(way(HistorySort::Duration, false, 500_000), Way::Walk(1_312));
-        assert_eq!(way(HistorySort::EndedAt, true, 1_000), Way::Walk(256));
-        assert_eq!(way(HistorySort::EndedAt, false, 9_000_000), Way::Walk(256));
-        assert_eq!(way(HistorySort::EndedAt, true, 20), Way::Known(256));
-        assert_eq!(way(HistorySort::Task, true, 1_000), Way::Sort);
-        assert_eq!(way(HistorySort::Task, true, 5_000), Way::Pieces);
+    fn the_way_is_the_one_that_passes_fewer_places() {
+        let way = |within, rows| window(HistorySort::Duration, within).way(rows);
+        assert_eq!(way(1_000, ROWS), Way::Sort);
+        assert_eq!(way(100_000, ROWS), Way::Walk(200_000));
+        // A list with few rows of the window.
+        assert_eq!(way(100_000, 200_000), Way::Sort);
+        assert_eq!(window(HistorySort::EndedAt, 20).way(ROWS), Way::Walk(u64::MAX));
+    }
+
+    #[test]
+    fn a_search_goes_no_farther_than_the_page() {
+        let list = List { sort: 0, status: 1, series: 0 };
+        let mut window = window(HistorySort::Duration, 1_000);
+        assert_eq!(window.search(list, ROWS).below, Place::END);
+        window.take((0..60).map(place));
+        assert_eq!(window.search(list, ROWS).below, place(49));
+        window.part.descending = true;
+        assert_eq!(window.search(list, ROWS).above, place(10));
+    }
+
+    #[test]
+    fn a_walk_that_gave_up_is_replaced() {
+        let list = List { sort: 0, status: 1, series: 0 };
+        let window = window(HistorySort::Duration, 100_000);
+        let walk = window.search(list, ROWS);
+        assert_eq!(walk.list.sort, HistorySort::Duration.code());
+        assert!(window.instead(&walk, 50, list, ROWS).is_none());
+        assert_eq!(window.instead(&walk, 49, list, ROWS).map(|search| search.list), Some(list));
+        // It has seen all that there is.
+        assert!(window.instead(&walk, 49, list, 150_000).is_none());
     }
 }

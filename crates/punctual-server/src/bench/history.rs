@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
+use punctual_core::ranking::Place as RankedPlace;
 use punctual_core::time::{from_millis, to_millis};
 use punctual_core::{
     Cause, Clock, FireId, HistoryQuery, HistorySort, InsightsQuery, JobKey, Paging, TaskHistory, TaskStatus,
@@ -166,6 +167,15 @@ fn first_of_window(dice: &mut Dice, sort: HistorySort) -> HistoryQuery {
     HistoryQuery { sort, descending, started_from, paging: Paging::first(50), ..HistoryQuery::default() }
 }
 
+/// The page after some place in the order of a window.
+fn next_of_window(dice: &mut Dice, sort: HistorySort) -> HistoryQuery {
+    let value = match sort {
+        HistorySort::Duration => (20.0 * 1_000_f64.powf(dice.unit()) * dice.normal().exp()) as i64,
+        _ => END_MS - (window(dice).1 * (DAYS * DAY_MS) as f64) as i64,
+    };
+    HistoryQuery { after: Some(RankedPlace { value, id: 0 }), ..first_of_window(dice, sort) }
+}
+
 fn sorted(dice: &mut Dice, query: HistoryQuery) -> HistoryQuery {
     let sorts = HistorySort::LISTED;
     let sort = sorts[usize::try_from(dice.below(3)).unwrap_or_default()];
@@ -279,6 +289,12 @@ const KINDS: &[Kind] = &[
         paging: Paging::first(50),
         ..HistoryQuery::default()
     }),
+    ("first page by duration of a window and task", |dice, _| HistoryQuery {
+        task: some_task(dice),
+        ..first_of_window(dice, HistorySort::Duration)
+    }),
+    ("next page by end of a window", |dice, _| next_of_window(dice, HistorySort::EndedAt)),
+    ("next page by duration of a window", |dice, _| next_of_window(dice, HistorySort::Duration)),
 ];
 
 fn insights(number: usize, dice: &mut Dice, end: Timestamp) -> InsightsQuery {
@@ -347,7 +363,11 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
 /// A page must be full, match, and be in order; the tests compare pages with all rows.
 fn check(query: &HistoryQuery, rows: Vec<TaskHistory>, total: u64) -> anyhow::Result<()> {
     let wanted = total.saturating_sub(query.paging.offset).min(query.paging.limit.unwrap_or(u64::MAX));
-    ensure!(rows.len() as u64 == wanted, "{} rows instead of {wanted} of {query:?}", rows.len());
+    let found = rows.len() as u64;
+    ensure!(found == wanted || query.after.is_some(), "{found} rows instead of {wanted} of {query:?}");
+    let is_beyond = |place: RankedPlace, after| if query.descending { place < after } else { place > after };
+    let fits = |row| query.after.is_none_or(|after| is_beyond(query.sort.place(row), after));
+    ensure!(rows.iter().all(fits), "a row is not after the place of {query:?}");
     for pair in rows.windows(2) {
         if query.sort.compare(&pair[0], &pair[1]).is_lt() == query.descending {
             bail!("{} comes before {} in {query:?}", pair[0].id, pair[1].id);

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
 use punctual_core::ranking::{
-    self, Cutter, Fence, List, Looked, Noted, Open, Part, Piece, Place, Way, Window,
+    self, Around, Fence, List, Lists, Looked, Noted, Open, Place, Search, Stretch, Way,
 };
 use punctual_core::time::to_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, JobKey, Page, Paging, StoreError, TaskHistory, TaskStatus, Timestamp,
+    HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory, TaskStatus, Timestamp,
 };
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use crate::error::Sql;
-use crate::rows::{self, count};
+use crate::rows::{self, count, integer};
 use crate::sql;
 
 fn many<T>(
@@ -54,10 +54,11 @@ pub(super) fn places(
 }
 
 /// How many places [`places`] finds.
-fn count_places(connection: &Connection, list: List, from: Place, to: Place) -> Result<u64, StoreError> {
+fn count_places(connection: &Connection, (list, from, to): &Stretch) -> Result<u64, StoreError> {
     let List { sort, status, series } = list;
+    let to = to.unwrap_or(Place::END);
     let read = |row: &Row<'_>| Ok(count(row.get(0)?));
-    let found = if series == 0 {
+    let found = if *series == 0 {
         let params = (sort, status, from.value, from.id, to.value, to.id);
         many(connection, sql::PLACES_OF_ALL_COUNT, params, read)
     } else {
@@ -126,228 +127,103 @@ fn open_rows(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Open>,
     Ok(found.into_iter().flatten().collect())
 }
 
-/// How many rows the fences of lists count.
-fn counted(connection: &Connection, lists: &[List]) -> Result<u64, StoreError> {
-    let mut statement = connection.prepare_cached(sql::FENCES_SUM).sql()?;
-    let mut sum = 0;
-    for list in lists {
-        let params = (list.sort, list.status, list.series);
-        sum += count(statement.query_row(params, |row| row.get(0)).sql()?);
-    }
-    Ok(sum)
-}
-
 /// A page of a list for which [`HistoryQuery::is_ranked`].
 pub(crate) fn history(
     connection: &Connection,
     query: &HistoryQuery,
 ) -> Result<Page<TaskHistory>, StoreError> {
     let _one_state = connection.unchecked_transaction().sql()?;
-    let wanted = series_where(connection, query.task.as_deref(), |series| query.wants(series))?;
-    let open = open_rows(connection, query)?;
-    let noted = noted(connection)?;
-    let mut pieces = ranking::pieces(query, &wanted, open.clone(), &noted);
-    let mut page = PlacesPage { connection, query, ids: Vec::new() };
-    let by_start = |open: Vec<Open>| {
-        let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..query.clone() };
-        let open = open.into_iter().map(Open::by_start).collect();
-        ranking::pieces(&by_start, &wanted, open, &noted)
+    let series = match query.needs_series() {
+        true => series_where(connection, query.task_of_series(), |series| query.wants(series))?,
+        false => HashMap::new(),
     };
-    let total = match (&mut pieces[..], query.started_from) {
-        ([piece], from) if from.is_none() || query.sort == HistorySort::StartedAt => {
-            page.read(std::mem::take(piece))?
-        }
-        (pieces, None) => page.read_pieces(pieces)?,
-        (pieces, Some(from)) => page.read_window(pieces, by_start(open), from)?,
-    };
-    let mut statement = connection.prepare_cached(sql::HISTORY_ENTRY).sql()?;
-    let mut rows = Vec::new();
-    for id in page.ids {
-        rows.extend(statement.query_row([id], rows::history).optional().sql()?);
-    }
-    rows.retain(|row: &TaskHistory| query.started_from.is_none_or(|from| row.started_at >= from));
-    Ok(Page { rows, total })
+    let around = Around { series, open: open_rows(connection, query)?, noted: noted(connection)? };
+    ranking::ready(ranking::page(&Snapshot(connection), query, around))
 }
 
-/// A page as far as it is found.
-struct PlacesPage<'a> {
-    connection: &'a Connection,
-    query: &'a HistoryQuery,
-    ids: Vec<i64>,
-}
+/// The lists as the open transaction sees them.
+struct Snapshot<'a>(&'a Connection);
 
-impl PlacesPage<'_> {
-    /// The only piece; answers how many rows match.
-    fn read(&mut self, piece: Piece) -> Result<u64, StoreError> {
-        let fences = self.fences(&piece)?;
-        let (before, rows) = self.count(&piece, &fences)?;
-        self.add(piece, &fences, (before, rows), &self.query.part())?;
-        Ok(rows)
+impl Lists for Snapshot<'_> {
+    async fn fences(&self, lists: &[List]) -> Result<Vec<Vec<Fence>>, StoreError> {
+        lists.iter().map(|list| fences(self.0, *list)).collect()
     }
 
-    /// A window of an order whose lists do not tell the starts; answers how many rows lie in it.
-    fn read_window(
-        &mut self,
-        pieces: &mut [Piece],
-        by_start: Vec<Piece>,
-        from: Timestamp,
-    ) -> Result<u64, StoreError> {
-        // Counted in the lists of all tasks rather than in those of each.
-        let Some(of_start) = by_start.into_iter().next() else { return Ok(0) };
-        let starts = self.fences(&of_start)?;
-        let (before, total) = self.count(&of_start, &starts)?;
-        let way = ranking::way(self.query, total, before + total);
-        let mut window = Window::new(self.query, from);
-        if matches!(way, Way::Sort | Way::Known(_)) {
-            let all = Part { descending: true, after: None, paging: Paging::first(total) };
-            let rows = self.places(of_start, &starts, &all)?;
-            if way == Way::Sort {
-                window.take(self.look(&rows)?);
-            } else {
-                window.know(rows);
-            }
-        }
-        match (way, pieces) {
-            (Way::Known(step) | Way::Walk(step), [piece]) => {
-                if window.wants_moved_clocks() {
-                    window.take(self.moved_clocks(from)?);
-                }
-                self.walk(std::mem::take(piece), step, &mut window)?;
-            }
-            (Way::Pieces, pieces) => {
-                self.read_windows(pieces)?;
-                return Ok(total);
-            }
-            _ => {}
-        }
-        self.ids = window.ids();
-        Ok(total)
-    }
-
-    /// Takes what a window needs of an order, so many rows at a time.
-    fn walk(&self, piece: Piece, step: u64, window: &mut Window) -> Result<(), StoreError> {
-        let fences = self.fences(&piece)?;
-        let mut part = window.step(step);
-        while !window.is_full() {
-            let places = self.places(piece.clone(), &fences, &part)?;
-            if window.is_known() {
-                window.take_known(&places);
-            } else {
-                window.take(self.look(&places)?);
-            }
-            part.after = places.last().copied();
-            if (places.len() as u64) < step {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn look(&self, rows: &[Place]) -> Result<Vec<Looked>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql::TIMES).sql()?;
-        let mut looked = Vec::with_capacity(rows.len());
-        for Place { id, .. } in rows {
-            let read = |row: &Row<'_>| {
-                let value = self.query.sort.value(row.get(0)?, row.get(1)?, row.get(2)?);
-                let (place, status) = (Place { value, id: *id }, TaskStatus::from_code(row.get(4)?));
-                Ok(Looked { started_at: row.get(0)?, place, task: row.get(3)?, status })
-            };
-            looked.extend(statement.query_row([id], read).optional().sql()?);
-        }
-        Ok(looked)
-    }
-
-    /// What started in the window and ended before it.
-    fn moved_clocks(&self, from: Timestamp) -> Result<Vec<Looked>, StoreError> {
-        let read = |row: &Row<'_>| {
-            let place = Place { value: row.get(2)?, id: row.get(0)? };
-            let status = TaskStatus::from_code(row.get(5)?);
-            let series = series(row.get(3)?, row.get(4)?);
-            let fits = self.query.wants(&series) && self.query.status.is_none_or(|wanted| wanted == status);
-            Ok(fits.then_some(Looked { started_at: row.get(1)?, place, task: series.task, status }))
+    async fn counted(&self, lists: &[List]) -> Result<Vec<u64>, StoreError> {
+        let mut statement = self.0.prepare_cached(sql::FENCES_SUM).sql()?;
+        let sum = |list: &List| {
+            let params = (list.sort, list.status, list.series);
+            statement.query_row(params, |row| Ok(count(row.get(0)?))).sql()
         };
-        let found = many(self.connection, sql::MOVED_CLOCK, [to_millis(from)], read)?;
-        Ok(found.into_iter().flatten().collect())
+        lists.iter().map(sum).collect()
     }
 
-    /// Pieces that follow one another; answers how many rows they have.
-    fn read_pieces(&mut self, pieces: &mut [Piece]) -> Result<u64, StoreError> {
-        let mut cutter = Cutter::new(self.query.paging);
-        let mut total = 0;
-        for number in self.order(pieces) {
-            let piece = &mut pieces[number];
-            let rows = piece.rows(counted(self.connection, &piece.lists)?);
-            total += rows;
-            if let Some(paging) = cutter.next(rows) {
-                let fences = self.fences(piece)?;
-                self.add(std::mem::take(piece), &fences, (0, rows), &Part { paging, ..self.query.part() })?;
+    async fn places(&self, stretches: &[Stretch]) -> Result<Vec<Place>, StoreError> {
+        let mut found = Vec::new();
+        for (list, from, to) in stretches {
+            found.extend(places(self.0, *list, *from, *to)?);
+        }
+        Ok(found)
+    }
+
+    async fn count_places(&self, stretches: &[Stretch]) -> Result<u64, StoreError> {
+        stretches.iter().map(|stretch| count_places(self.0, stretch)).sum()
+    }
+
+    async fn search(&self, search: &Search) -> Result<Vec<Place>, StoreError> {
+        let List { sort, status, series } = &search.list;
+        let Search { started_from: from, above, below, descending, .. } = search;
+        let (limit, most, files) = match (search.way, descending) {
+            (Way::Sort, _) => (integer(search.limit), 0, [sql::WINDOW_SORTED, sql::WINDOW_SORTED_OF_ALL]),
+            (Way::Walk(most), true) => {
+                (integer(search.limit), integer(most), [sql::WINDOW_WALK_DOWN, sql::WINDOW_WALK_DOWN_OF_ALL])
             }
-        }
-        Ok(total)
-    }
-
-    /// As many as the page needs of pieces that follow one another, of each what lies in the window.
-    fn read_windows(&mut self, pieces: &mut [Piece]) -> Result<(), StoreError> {
-        let mut cutter = Cutter::new(self.query.paging);
-        for number in self.order(pieces) {
-            if cutter.is_done() {
-                break;
+            (Way::Walk(most), false) => {
+                (integer(search.limit), integer(most), [sql::WINDOW_WALK_UP, sql::WINDOW_WALK_UP_OF_ALL])
             }
-            let piece = std::mem::take(&mut pieces[number]);
-            let fences = self.fences(&piece)?;
-            let counts = self.count(&piece, &fences)?;
-            if let Some(paging) = cutter.next(counts.1) {
-                self.add(piece, &fences, counts, &Part { paging, ..self.query.part() })?;
-            }
+        };
+        let mut params: Vec<&dyn ToSql> = vec![sort, status];
+        if *series != 0 {
+            params.push(series);
         }
-        Ok(())
+        params.extend([from as &dyn ToSql, &above.value, &above.id, &below.value, &below.id]);
+        params.push(if search.way == Way::Sort { descending } else { &most });
+        params.push(&limit);
+        many(self.0, files[usize::from(*series == 0)], &*params, read_place)
     }
 
-    fn order(&self, pieces: &[Piece]) -> Vec<usize> {
-        let numbers = 0..pieces.len();
-        if self.query.descending { numbers.rev().collect() } else { numbers.collect() }
-    }
-
-    fn fences(&self, piece: &Piece) -> Result<Vec<Vec<Fence>>, StoreError> {
-        piece.lists.iter().map(|list| fences(self.connection, *list)).collect()
-    }
-
-    /// How many rows of a piece lie before the window, and how many in it.
-    fn count(&self, piece: &Piece, fences: &[Vec<Fence>]) -> Result<(u64, u64), StoreError> {
-        let rows = piece.rows(fences.iter().flatten().map(|fence| fence.rows).sum());
-        let Some(bound) = self.query.bound() else { return Ok((0, rows)) };
-        let before = piece.before(fences, bound);
-        let mut counted = 0;
-        for span in &before.spans {
-            counted += count_places(self.connection, piece.lists[span.list], span.from, bound)?;
+    async fn look(&self, sort: HistorySort, ids: &[i64]) -> Result<Vec<Looked>, StoreError> {
+        let mut statement = self.0.prepare_cached(sql::TIMES).sql()?;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            let read = |row: &Row<'_>| {
+                let value = sort.value(row.get(0)?, row.get(1)?, row.get(2)?);
+                looked(row, row.get(0)?, Place { value, id: *id })
+            };
+            found.extend(statement.query_row([id], read).optional().sql()?);
         }
-        let before = before.rows(counted);
-        Ok((before, rows.saturating_sub(before)))
+        Ok(found)
     }
 
-    /// Adds a part of a piece, given how many of its rows lie before the window and in it.
-    fn add(
-        &mut self,
-        piece: Piece,
-        fences: &[Vec<Fence>],
-        (before, rows): (u64, u64),
-        part: &Part,
-    ) -> Result<(), StoreError> {
-        let part = self.query.bound().map_or(*part, |bound| ranking::part_from(part, bound, before, rows));
-        let places = self.places(piece, fences, &part)?;
-        self.ids.extend(places.iter().map(|place| place.id));
-        Ok(())
+    async fn moved_clocks(&self, from: Timestamp) -> Result<Vec<Looked>, StoreError> {
+        let read = |row: &Row<'_>| looked(row, row.get(1)?, Place { value: row.get(2)?, id: row.get(0)? });
+        many(self.0, sql::MOVED_CLOCK, [to_millis(from)], read)
     }
 
-    fn places(&self, piece: Piece, fences: &[Vec<Fence>], part: &Part) -> Result<Vec<Place>, StoreError> {
-        let lists = piece.lists.clone();
-        let plan = piece.plan(fences, part);
-        let mut read = Vec::new();
-        for span in &plan.spans {
-            read.extend(places(self.connection, lists[span.list], span.from, span.to)?);
+    async fn rows(&self, ids: &[i64]) -> Result<Vec<TaskHistory>, StoreError> {
+        let mut statement = self.0.prepare_cached(sql::HISTORY_ENTRY).sql()?;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.extend(statement.query_row([id], rows::history).optional().sql()?);
         }
-        Ok(plan.pick(read))
+        Ok(found)
     }
+}
+
+/// A row whose task, group of the job and status stand in the columns from the third on.
+fn looked(row: &Row<'_>, started_at: i64, place: Place) -> rusqlite::Result<Looked> {
+    let series = series(row.get(3)?, row.get(4)?);
+    Ok(Looked { started_at, place, series, status: TaskStatus::from_code(row.get(5)?) })
 }
 
 pub(crate) fn insights(connection: &Connection, query: &InsightsQuery) -> Result<Vec<Insight>, StoreError> {
