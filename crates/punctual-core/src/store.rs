@@ -16,8 +16,8 @@ use crate::definition::{Expired, Expiry, Repair};
 use crate::idempotency::RequestStore;
 use crate::{
     AccountStore, Applied, CarriedOut, CarryOut, Change, Claim, Claimed, ClusterView, Completed, Completion,
-    DueKind, Fire, FireId, Heartbeat, HeldLock, HistoryQuery, Insight, InsightsQuery, JobKey, JobQuery,
-    LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered, Retention, SkippedQuery,
+    DueKind, Fire, FireId, Heartbeat, HeldLock, HistoryQuery, Insight, InsightsQuery, JobKey, JobKind,
+    JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered, Retention, SkippedQuery,
     SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory,
     TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey,
     TriggerQuery,
@@ -54,6 +54,9 @@ pub trait DefinitionStore: Send + Sync {
 
     /// A trigger.
     async fn trigger(&self, key: &TriggerKey) -> Result<Option<StoredTrigger>, StoreError>;
+
+    /// The kinds of the stored jobs, ascending byte by byte.
+    async fn job_kinds(&self) -> Result<Vec<JobKind>, StoreError>;
 
     /// Triggers, ordered by group and name. One that cannot be understood is listed in the error state.
     async fn triggers(&self, query: &TriggerQuery) -> Result<Page<StoredTrigger>, StoreError>;

@@ -444,8 +444,7 @@ impl Node {
     /// Gives up the overdue instants of kinds that no live node can run, where their job or the settings say so. Returns
     /// how many ranges.
     pub async fn expire(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let kinds =
-            self.note(self.answered(self.unassigned(now)).await)?.into_iter().map(|due| due.kind).collect();
+        let kinds = self.note(self.answered(self.unknown_kinds(now)).await)?;
         let default = self.settings.unknown_kind;
         let mut expiry = Expiry { kinds, default, after: None, limit: EXPIRE_AT_ONCE };
         let mut ranges = 0;
@@ -459,6 +458,23 @@ impl Node {
             expiry.after = Some(next);
         }
         Ok(ranges)
+    }
+
+    /// The kinds of jobs that no live node can run, due or not: what a limit holds back is late, too.
+    async fn unknown_kinds(&self, now: Timestamp) -> Result<Vec<JobKind>, StoreError> {
+        let mut kinds = self.store.job_kinds().await?;
+        if self.trusts_lease(now) {
+            let own = self.registry.kinds();
+            kinds.retain(|kind| !own.contains(kind));
+        }
+        if kinds.is_empty() {
+            return Ok(kinds);
+        }
+        let nodes = self.store.nodes().await?;
+        let live = nodes.iter().filter(|node| node.lease_until > now);
+        let known: HashSet<&JobKind> = live.flat_map(|node| &node.kinds).collect();
+        kinds.retain(|kind| !known.contains(kind));
+        Ok(kinds)
     }
 
     /// The due triggers of each kind that no live node can run.

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use punctual_core::{
-    AccountStore, AuditQuery, Change, DefinitionStore, HistoryQuery, HistoryStore, JobDetail, JobKey,
-    JobKind, JobStore, Trigger,
+    AccountStore, AuditQuery, Change, Claim, Concurrency, DefinitionStore, HistoryQuery, HistoryStore,
+    JobDetail, JobKey, JobKind, JobStore, KindSlots, SkipReason, SkippedQuery, Trigger, UnknownKind,
 };
 use punctual_engine::{Job, JobContext, JobResult, Scheduler, Settings};
 use punctual_memory::MemoryStore;
@@ -127,6 +127,37 @@ async fn both_names_of_a_kind_count_against_one_limit() {
     let ended = store.history(&HistoryQuery::default()).await.unwrap();
     assert_eq!(ended.rows.iter().filter(|row| row.ended_at.is_some()).count(), 8);
     assert_eq!(narrow.most.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_a_busy_limit_of_other_kinds_holds_back_is_given_up_when_nobody_can_run_it() {
+    let store = Arc::new(MemoryStore::new());
+    let of_line = |name: &str, kind: &str| {
+        let mut job = JobDetail::new(name, kind).durable();
+        job.concurrency = Some(Concurrency { key: Some("line".to_owned()), limit: 1 });
+        Change::Schedule { job, triggers: vec![Trigger::once(name, name, start())] }
+    };
+    store.apply(start(), &[of_line("busy", "old")]).await.unwrap();
+    // Another node runs one, for longer than anybody waits.
+    let mut other = beat("other", None, start());
+    other.kinds = vec!["old".into()];
+    other.lease_ms = 3_600_000;
+    let shared: Arc<dyn JobStore> = store.clone();
+    let term = shared.heartbeat(&other).await.unwrap().term;
+    let kinds = [KindSlots { kind: "old".into(), free: 1 }];
+    let claim = Claim { term, now: start(), limit: 1, kinds: &kinds };
+    assert_eq!(shared.claim_due(&claim).await.unwrap().fires.len(), 1);
+    store.apply(start(), &[of_line("held", "unheard of")]).await.unwrap();
+    let settings = Settings { unknown_kind: UnknownKind::Skip, ..Settings::default() };
+    let world = World::over(shared, |builder| builder.job(Quick).settings(settings));
+    world.scheduler.start().await.unwrap();
+    for _ in 0..70 {
+        world.clock.advance(Duration::from_secs(5));
+        rest().await;
+    }
+    let skipped = store.skipped(&SkippedQuery::default()).await.unwrap().rows;
+    let found: Vec<_> = skipped.iter().map(|row| (row.trigger.name(), row.skip.reason)).collect();
+    assert_eq!(found, [("held", SkipReason::Expired)]);
 }
 
 #[test]

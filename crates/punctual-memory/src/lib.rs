@@ -11,6 +11,7 @@ mod requests;
 mod state;
 mod tx;
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -20,10 +21,10 @@ use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
     DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, Insight,
-    InsightsQuery, JobKey, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered,
-    Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger,
-    TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term,
-    TriggerKey, TriggerQuery, definition,
+    InsightsQuery, JobKey, JobKind, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress,
+    Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob,
+    StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery,
+    TaskRunStatus, Term, TriggerKey, TriggerQuery, definition,
 };
 
 use crate::state::State;
@@ -90,6 +91,12 @@ impl DefinitionStore for MemoryStore {
     async fn open_in_lanes(&self, lanes: &[i64]) -> Result<Vec<(i64, u64)>, StoreError> {
         let state = self.state();
         Ok(lanes.iter().map(|lane| (*lane, state.lanes.open(*lane))).collect())
+    }
+
+    async fn job_kinds(&self) -> Result<Vec<JobKind>, StoreError> {
+        let state = self.state();
+        let kinds: BTreeSet<JobKind> = state.jobs.values().map(|job| job.detail.kind.clone()).collect();
+        Ok(kinds.into_iter().collect())
     }
 
     async fn calendars(&self) -> Result<Vec<StoredCalendar>, StoreError> {

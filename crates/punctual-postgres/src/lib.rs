@@ -297,6 +297,10 @@ impl DefinitionStore for PostgresStore {
         self.all(sql::LANES_OPEN, &[&lanes], |row| (row.get(0), rows::count(row.get(1)))).await
     }
 
+    async fn job_kinds(&self) -> Result<Vec<JobKind>, StoreError> {
+        self.all(sql::JOB_KINDS, &[], |row| JobKind::new(row.get::<_, &str>(0))).await
+    }
+
     async fn calendars(&self) -> Result<Vec<StoredCalendar>, StoreError> {
         self.all(sql::CALENDARS, &[], rows::calendar).await?.into_iter().collect()
     }

@@ -64,6 +64,7 @@ statements! {
     JOB_HAS_OPEN_FIRES = "job_has_open_fires",
     JOB_HAS_TRIGGERS = "job_has_triggers",
     JOB_INSERT = "job_insert",
+    JOB_KINDS = "job_kinds",
     JOB_UPDATE = "job_update",
     JOB_UPDATE_DUE = "job_update_due",
     JOB_VERSIONS = "job_versions",

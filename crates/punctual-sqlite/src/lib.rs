@@ -42,10 +42,10 @@ use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
     DefinitionStore, DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore,
-    Insight, InsightsQuery, JobKey, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress,
-    Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob,
-    StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery,
-    TaskRunStatus, TaskStatus, Term, TriggerKey, TriggerQuery, definition, lock,
+    Insight, InsightsQuery, JobKey, JobKind, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page,
+    Progress, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar,
+    StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId,
+    TaskRunQuery, TaskRunStatus, TaskStatus, Term, TriggerKey, TriggerQuery, definition, lock,
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -221,6 +221,15 @@ impl DefinitionStore for SqliteStore {
         .await
     }
 
+    async fn job_kinds(&self) -> Result<Vec<JobKind>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(sql::JOB_KINDS).sql()?;
+            let kind = |row: &rusqlite::Row<'_>| Ok(JobKind::new(row.get_ref(0)?.as_str()?));
+            statement.query_map([], kind).and_then(Iterator::collect).sql()
+        })
+        .await
+    }
+
     async fn paused_groups(&self) -> Result<Vec<String>, StoreError> {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(sql::GROUPS_PAUSED).sql()?;
@@ -274,7 +283,7 @@ impl FiringStore for SqliteStore {
         self.read(move |connection| {
             let read = |row: &rusqlite::Row<'_>| {
                 Ok(DueKind {
-                    kind: punctual_core::JobKind::new(row.get_ref(0)?.as_str()?),
+                    kind: JobKind::new(row.get_ref(0)?.as_str()?),
                     triggers: rows::count(row.get(1)?),
                     since: rows::instant(row.get(2)?),
                 })

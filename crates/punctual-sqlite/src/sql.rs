@@ -61,6 +61,7 @@ statements! {
     JOB_HAS_TRIGGERS = "job_has_triggers",
     JOB_ID = "job_id",
     JOB_INSERT = "job_insert",
+    JOB_KINDS = "job_kinds",
     JOB_UPDATE = "job_update",
     JOB_UPDATE_TRIGGERS = "job_update_triggers",
     KIND_ID = "kind_id",

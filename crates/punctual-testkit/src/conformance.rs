@@ -202,6 +202,8 @@ macro_rules! conformance_cases {
             a_slow_node_cannot_undo_a_recovery,
             a_sound_store_needs_no_repair,
             due_work_is_counted_by_kind,
+            the_kinds_of_jobs_are_listed,
+            what_a_busy_lane_holds_back_is_given_up_too,
             overdue_instants_of_unknown_kinds_are_given_up_where_that_is_asked_for,
             giving_up_goes_on_where_it_stopped,
         );

@@ -15,10 +15,10 @@ use punctual_core::{
     Account, AccountChange, AccountRetention, AccountStore, Applied, AuditQuery, AuditRow, CarriedOut,
     CarryOut, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
     DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, Insight,
-    InsightsQuery, JobKey, JobQuery, JobStore, LockAnswer, LockRequest, NewTaskRun, Node, Page, Paging,
-    PoolStatus, Progress, PrunedAccounts, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts,
-    StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun,
-    TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery,
+    InsightsQuery, JobKey, JobKind, JobQuery, JobStore, LockAnswer, LockRequest, NewTaskRun, Node, Page,
+    Paging, PoolStatus, Progress, PrunedAccounts, Recovered, Retention, SkippedQuery, SkippedRange,
+    StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord,
+    TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery,
 };
 use punctual_core::{Keyed, KeyedRequest, RequestStore};
 use tokio::sync::{Notify, watch};
@@ -195,6 +195,10 @@ impl DefinitionStore for FaultyStore {
 
     async fn calendar(&self, name: &str) -> Result<Option<StoredCalendar>, StoreError> {
         self.pass().await?.calendar(name).await
+    }
+
+    async fn job_kinds(&self) -> Result<Vec<JobKind>, StoreError> {
+        self.pass().await?.job_kinds().await
     }
 
     async fn paused_groups(&self) -> Result<Vec<String>, StoreError> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use punctual_core::definition::{Expired, Expiry};
 use punctual_core::{
-    Cause, Change, Claim, Completed, Data, HistoryQuery, JobDetail, JobKey, JobKind, JobStore, KindSlots,
-    NodeState, Skip, SkipReason, SkippedQuery, StoreError, TaskStatus, Term, Trigger, TriggerKey,
+    Cause, Change, Claim, Completed, Concurrency, Data, HistoryQuery, JobDetail, JobKey, JobKind, JobStore,
+    KindSlots, NodeState, Skip, SkipReason, SkippedQuery, StoreError, TaskStatus, Term, Trigger, TriggerKey,
     TriggerQuery, UnknownKind,
 };
 use serde_json::json;
@@ -218,6 +218,43 @@ pub async fn due_work_is_counted_by_kind(store: Store) {
     let due = store.due_by_kind(at(10)).await.unwrap();
     let due: Vec<_> = due.iter().map(|due| (due.kind.as_str(), due.triggers, due.since)).collect();
     assert_eq!(due, [("another kind", 1, at(6)), ("test", 2, at(5))], "one of a lane is enough to be seen");
+}
+
+pub async fn the_kinds_of_jobs_are_listed(store: Store) {
+    assert_eq!(store.job_kinds().await.unwrap(), []);
+    for (name, kind) in [("a", "zeta"), ("b", "Beta"), ("c", "alpha"), ("d", "zeta")] {
+        schedule(&store, at(0), JobDetail::new(name, kind).durable(), Vec::new()).await;
+    }
+    assert_eq!(store.job_kinds().await.unwrap(), ["Beta".into(), "alpha".into(), "zeta".into()]);
+    // Those of jobs that are gone or changed are gone with them.
+    let changed = JobDetail::new("a", "delta").durable();
+    store.apply(at(0), &[Change::DeleteJob(JobKey::new("d")), Change::PutJob(changed)]).await.unwrap();
+    assert_eq!(store.job_kinds().await.unwrap(), ["Beta".into(), "alpha".into(), "delta".into()]);
+}
+
+pub async fn what_a_busy_lane_holds_back_is_given_up_too(store: Store) {
+    let shared = |name: &str, kind: &str| {
+        JobDetail::new(name, kind)
+            .durable()
+            .concurrency(Concurrency { key: Some("line".to_owned()), limit: 1 })
+    };
+    schedule(&store, at(0), shared("busy", "known"), vec![Trigger::once("a", "busy", at(0))]).await;
+    let soon = Trigger::new("b", "held", every(10)).misfire_threshold_ms(30_000);
+    schedule(&store, at(1), shared("held", "test"), vec![soon]).await;
+    let node = Hand::register(&store, "n", at(1)).await;
+    let fires = node.claim_kinds(at(1), 10, &[("known", 10)]).await.fires;
+    assert_eq!(fires.len(), 1);
+    // Not even seen among what is due, and late all the same.
+    assert_eq!(store.due_by_kind(at(45)).await.unwrap(), []);
+    let expired = store.expire(at(45), &expiry(UnknownKind::Skip)).await.unwrap();
+    let (key, skip) = &expired.skipped[0];
+    assert_eq!((expired.skipped.len(), key, skip.first, skip.count), (1, &TriggerKey::new("b"), at(1), 5));
+    account::assert_all(&store).await;
+    // The lane goes on with the next instant once it has room.
+    node.succeed(&fires[0], at(46)).await;
+    let due: Vec<_> = store.due_by_kind(at(51)).await.unwrap();
+    assert_eq!((due.len(), due[0].kind.as_str(), due[0].since), (1, "test", at(51)));
+    assert_eq!(store.repair(at(51)).await.unwrap(), []);
 }
 
 fn expiry(default: UnknownKind) -> Expiry {

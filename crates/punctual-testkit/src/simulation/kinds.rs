@@ -155,14 +155,12 @@ impl World {
         }
     }
 
-    /// Whether nothing is left that should have been given up, where nodes that know these kinds are live. A lane may
-    /// hold a trigger back, and then it is not its kind that does.
+    /// Whether nothing is left that should have been given up, where nodes that know these kinds are live.
     fn check_none_left(&self, now: Timestamp, known: &HashSet<JobKind>) {
         for trigger in block_on(self.store.triggers(&TriggerQuery::default())).unwrap().rows {
             let Some(due) = trigger.next_fire_at else { continue };
             let job = &self.jobs[&trigger.definition.job];
-            let waits =
-                trigger.lane.is_some() || trigger.pending.is_some() || trigger.state != TriggerState::Waiting;
+            let waits = trigger.pending.is_some() || trigger.state != TriggerState::Waiting;
             let late = now.duration_since(due).as_millis() > i128::from(trigger.misfire_threshold_ms());
             if late && !waits && !known.contains(&job.kind) && self.skips(job) {
                 self.fail(&format!("nobody knows {}, and this waits: {trigger:?}", job.kind));
