@@ -101,6 +101,23 @@ impl<'a> Ends<'a> {
         }
     }
 
+    /// The end of a fire whose node was lost: nobody knows when it stopped, and its messages went with the node.
+    fn lost(open: &Open, now: Timestamp, details: String, series: Vec<i64>) -> Self {
+        Self {
+            ids: vec![open.fire.id.0],
+            terms: vec![open.term.0],
+            statuses: vec![code(TaskStatus::Unknown.code())],
+            ended_at: vec![to_millis(now)],
+            durations: vec![None],
+            details: vec![Some(details)],
+            keep: vec![true],
+            logs: vec![None],
+            progress: vec![None],
+            series,
+            done: &[],
+        }
+    }
+
     fn columns(&self) -> [&(dyn ToSql + Sync); 10] {
         [
             &self.ids,
@@ -302,22 +319,8 @@ pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>,
             edit.insert_trigger(&pending::recovered(&open.fire, job, open.data.clone(), now))?;
         }
         let refired = plan.refire && job.is_some();
-        let details = Some(plan.details.to_string());
-        edit.query(
-            sql::RUNNING_CLOSE,
-            &[
-                &vec![open.fire.id.0],
-                &vec![open.term.0],
-                &vec![code(TaskStatus::Unknown.code())],
-                &vec![to_millis(now)],
-                &vec![None::<i64>],
-                &vec![details],
-                &vec![true],
-                &vec![None::<String>],
-                &vec![None::<String>],
-                &edit.series(&[&open.job])?,
-            ],
-        )?;
+        let end = Ends::lost(&open, now, plan.details.to_string(), edit.series(&[&open.job])?);
+        edit.query(sql::RUNNING_CLOSE, &end.columns())?;
         edit.run_statement(sql::TRIGGERS_DELETE_COMPLETE, &[&&[open.trigger_id][..]])?;
         if !refired {
             definition::ended(edit, now, &open.fire.trigger)?;

@@ -2,27 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::net::TcpListener;
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::Value;
+use support::{Server, eventually, punctual};
 
 /// Every second; each run of `limited` outlasts the next instant, which is skipped.
 const CONFIG: &str = "[jobs.tick]\nkind = 'noop'\nevery = '1s'\n\
                       [jobs.limited]\nkind = 'command'\ncommand = 'sleep 1.2'\nevery = '1s'\noverlap = 'skip'\n";
-
-fn punctual(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_punctual"));
-    command
-        .args(args)
-        .env_remove("PUNCTUAL_DISABLE_SCHEDULER")
-        .env("PUNCTUAL__AUTH__MODE", "off")
-        .stdin(Stdio::null());
-    command
-}
 
 fn output(args: &[&str]) -> (Option<i32>, String) {
     let output = punctual(args).output().unwrap();
@@ -44,55 +34,12 @@ const NONE: [Option<u64>; 4] = [Some(0); 4];
 
 const CLEANUP: &str = "DEFAULT.punctual.task.task-history-cleanup.trigger";
 
-/// A running server, killed when it is dropped.
-struct Server(Child);
-
-impl Server {
-    fn start(directory: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let file = directory.join("jobs.toml");
-        std::fs::write(&file, CONFIG).unwrap();
-        let child = punctual(&["serve", "--log-level", "warn"])
-            .args(["--config", file.to_str().unwrap()])
-            .args(["--listen", &format!("127.0.0.1:{port}")])
-            .args(["--data-dir", directory.join("data").to_str().unwrap()])
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has ended already where a test ended it.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Looks again and again, for at most a minute.
-#[expect(clippy::disallowed_methods, reason = "another process is watched from outside")]
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..1_200 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("{what} did not happen within a minute")
-}
-
 /// A database that a server has used for some seconds, and what was found beside it.
 fn used(directory: &Path) -> (Server, PathBuf, Value) {
-    let server = Server::start(directory);
+    let server = Server::start_in(directory, CONFIG);
     let database = directory.join("data/punctual.db");
     let report = eventually("six ticks and two skipped instants", || {
         let (code, report) = audit(&database, &[]);
-        if report.is_string() {
-            // The database is not there yet.
-            assert_eq!(code, Some(2), "{report}");
-            return None;
-        }
         assert_eq!((code, faults(&report)), (Some(0), NONE), "{report}");
         (report["fires"].as_u64()? >= 8 && report["skipped"].as_u64()? >= 2).then_some(report)
     });
