@@ -3,6 +3,7 @@
 //! A command says in a [`Call`] which route it asks and how the answer is shown; everything else (connection, paging,
 //! tables, JSON, failures, exit codes) is here, once.
 
+mod before;
 mod call;
 mod connection;
 mod credentials;
@@ -19,6 +20,7 @@ mod session;
 mod style;
 mod table;
 
+pub(crate) use before::moved;
 pub(crate) use call::{Call, Extent, Follow, Lines, Made, Note, Request, Section, Step};
 pub(crate) use connection::Connection;
 pub(crate) use definition::{File, object};

@@ -16,7 +16,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 /// A job scheduler in which every scheduled instant is accounted for.
 #[derive(Debug, Parser)]
-#[command(name = "punctual", version)]
+#[command(
+    name = "punctual",
+    version,
+    after_help = "Options of the commands that ask a server, such as --server and --token, may also stand before the command; \
+                  punctual help jobs lists them."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -59,7 +64,7 @@ fn main() -> ExitCode {
     if let Some(code) = punctual_jobs::keeper::serve_if_asked() {
         return code;
     }
-    let result = match Cli::parse().command {
+    let result = match Cli::parse_from(client::moved(std::env::args_os())).command {
         Command::Admin(command) => commands::admin::run(&command).map(|()| true),
         Command::Audit(args) => commands::audit::run(&args),
         Command::Serve(args) => commands::serve::run(&args).map(|()| true),

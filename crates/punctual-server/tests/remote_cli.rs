@@ -404,3 +404,21 @@ fn shells_complete_the_commands() {
         assert!(done.code == 0 && done.out.contains(sign) && done.out.contains("skipped"), "{shell}");
     }
 }
+
+#[test]
+fn options_of_the_server_stand_before_the_command_too() {
+    let server = Server::start(JOBS);
+    let asked = |args: &[&str]| {
+        let output = punctual(args).env_remove("PUNCTUAL_SERVER").output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let address = server.address();
+    let before = asked(&["--server", &address, "--no-header", "jobs", "list"]);
+    assert!(before.0 == Some(0) && before.1.contains("config.tick"), "{before:?}");
+    assert_eq!(asked(&["jobs", "list", "--no-header", "--server", &address]), before);
+    // A command that asks no server says so, wherever the option stands.
+    let refused = asked(&["--server", &address, "serve"]);
+    assert!(refused.0 == Some(2) && refused.2.contains("unexpected argument '--server'"), "{refused:?}");
+    assert!(asked(&["--help"]).1.contains("may also stand before the command"));
+}
