@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use punctual_core::{
-    Calendar, DueKind, JobKey, JobQuery, Lane, NodeState, Schedule, StoreError, StoredJob, StoredTrigger,
-    TriggerQuery, TriggerState,
+    Calendar, DueKind, JobKey, JobKind, JobQuery, Lane, NodeState, Schedule, StoreError, StoredJob,
+    StoredTrigger, TriggerQuery, TriggerState,
 };
 
 use crate::scheduler::Scheduler;
@@ -104,6 +104,13 @@ impl Scheduler {
     /// Due work of kinds that no live node can run: it waits until one comes, and follows its misfire policy then.
     pub async fn unassigned(&self) -> Result<Vec<DueKind>, StoreError> {
         self.node().unassigned(self.now()).await
+    }
+
+    /// Whether a live node can run jobs of a kind.
+    pub async fn is_served(&self, kind: &JobKind) -> Result<bool, StoreError> {
+        let now = self.now();
+        let nodes = self.store().nodes().await?;
+        Ok(nodes.iter().any(|node| node.lease_until > now && node.kinds.contains(kind)))
     }
 
     /// What has to be known beside triggers to describe them.

@@ -240,6 +240,14 @@ fn definitions_are_stored_changed_and_deleted() {
     };
     done(&["calendars", "put", &calendar, "--note", "the office is closed"], "name: closed");
     done(&["jobs", "put", &job], "key: reports.daily");
+    let odd = server.run(&[
+        "--utc",
+        "jobs",
+        "put",
+        &file("odd.json", r#"{"name": "odd", "kind": "onp", "durable": true}"#),
+    ]);
+    assert_eq!(odd.code, 0, "{odd:?}");
+    assert!(odd.err.contains("warning: no live node knows the kind onp"), "{odd:?}");
 
     // What is shown can be stored again, unless somebody else has changed it meanwhile.
     let shown = server.run(&["jobs", "show", "reports.daily", "--json"]);

@@ -81,6 +81,17 @@ pub(crate) struct JobWithTriggers {
     triggers: Vec<Trigger>,
 }
 
+/// A job that was stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StoredJobWithTriggers {
+    #[serde(flatten)]
+    pub(crate) job: JobWithTriggers,
+    /// What may not be meant, in words: no live node can run the kind. Empty where nothing is to be said.
+    #[schema(required = true, value_type = Vec<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warnings: Option<Vec<String>>,
+}
+
 impl From<JobInfo> for JobWithTriggers {
     fn from(info: JobInfo) -> Self {
         let triggers = info.triggers.into_iter().filter(|info| info.trigger.pending.is_none());

@@ -1,5 +1,7 @@
 //! Changes of definitions over the API.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use punctual_core::accounts::AuditQuery;
@@ -69,6 +71,23 @@ async fn a_job_is_created_replaced_and_deleted_with_its_triggers() {
     assert_eq!(changed["triggers"][0]["key"], "DEFAULT.other");
     assert_eq!(ok(&world, "DELETE", JOB, json!(null)).await["deleted"], 2);
     assert_eq!(code(&world, "DELETE", JOB, json!(null)).await, (404, "no-such-job".to_owned()));
+}
+
+#[tokio::test]
+async fn a_job_whose_kind_no_live_node_knows_is_stored_with_a_warning() {
+    let world = World::new().await;
+    assert_eq!(ok(&world, "PUT", JOB, daily()).await["warnings"], json!([]));
+    let unknown = json!({"kind": "tset", "durable": true});
+    let stored = ok(&world, "PUT", "/api/v1/jobs/reports/typo", unknown.clone()).await;
+    let warning = stored["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("no live node knows the kind tset"), "{warning}");
+    assert_eq!(world.json("/api/v1/jobs/reports/typo").await.get("warnings"), None);
+    let other = format!("\"{}\"", stored["version"].as_str().unwrap());
+    let stale = with_version(&world, "PUT", JOB, ("if-match", &other), unknown).await.json();
+    assert_eq!((&stale["current"]["kind"], stale["current"].get("warnings")), (&json!("test"), None));
+    // A node that knows it is lost.
+    world.manual.clock().advance(Duration::from_secs(3600));
+    assert_eq!(ok(&world, "PUT", JOB, daily()).await["warnings"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

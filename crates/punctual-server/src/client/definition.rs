@@ -18,7 +18,7 @@ pub(crate) struct File {
 }
 
 /// What the server tells about a definition and takes from nobody.
-const TOLD: [&str; 13] = [
+const TOLD: [&str; 14] = [
     "key",
     "created_at",
     "updated_at",
@@ -32,6 +32,7 @@ const TOLD: [&str; 13] = [
     "fired",
     "skipped",
     "pending",
+    "warnings",
 ];
 /// Beside these.
 const TOLD_OF_SCHEDULES: [&str; 2] = ["schedule_text", "time_zone"];

@@ -80,6 +80,9 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
             }
         }
         Shown::Record(columns, sections) => {
+            for warning in value["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                eprintln!("warning: {warning}");
+            }
             table::record(&value, columns, &style, &mut out)?;
             for section in *sections {
                 show_section(connection, section, &value, &style, &mut out).await?;

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use punctual_core::{Change, Expected, Trigger};
+use punctual_core::{Change, Expected, JobKind, Trigger};
 use serde_json::json;
 
 use crate::ApiState;
@@ -10,12 +10,13 @@ use crate::edit::{self, Author, Put};
 use crate::error::ApiError;
 use crate::extract::{Body, JobPath};
 use crate::params::Params;
-use crate::types::job::JobWithTriggers;
+use crate::types::job::{JobWithTriggers, StoredJobWithTriggers};
 use crate::types::put::JobBody;
 
 /// Create or replace a job
 ///
-/// With `triggers`, they become the whole set of its triggers; without, those that it has stay.
+/// With `triggers`, they become the whole set of its triggers; without, those that it has stay. A kind that no live node can
+/// run is stored, too, with a warning: its node may come later.
 #[utoipa::path(
     put,
     path = "/api/v1/jobs/{group}/{name}",
@@ -30,8 +31,8 @@ use crate::types::put::JobBody;
     ),
     request_body = JobBody,
     responses(
-        (status = 200, description = "It was there; as it is now", body = JobWithTriggers),
-        (status = 201, description = "It is new", body = JobWithTriggers),
+        (status = 200, description = "It was there; as it is now", body = StoredJobWithTriggers),
+        (status = 201, description = "It is new", body = StoredJobWithTriggers),
     )
 )]
 pub(crate) async fn handler(
@@ -61,13 +62,26 @@ pub(crate) async fn handler(
         entry = entry.before(json!({ "job": old.job.detail.as_given(), "triggers": definitions }));
     }
     let expect = seen.map(|seen| Change::Expect(Expected::Job(key.clone(), seen)));
+    let kind = job.kind.clone();
     let change = match triggers {
         Some(triggers) => Change::Schedule { job, triggers },
         None => Change::PutJob(job),
     };
     let result = edit::apply(&state, expect.into_iter().chain([change]), entry).await;
+    // What is there beside a refused change is a definition alone.
+    let warnings = match &result {
+        Ok(_) => Some(warnings(&state, &kind).await?),
+        Err(_) => None,
+    };
     let now = state.scheduler.job_info(&key).await?.map(JobWithTriggers::from);
-    let now = now.map(|now| (now.version.clone(), now));
+    let now = now.map(|job| (job.version.clone(), StoredJobWithTriggers { job, warnings }));
     let put = Put { now, sent: &body, new: old.is_none() };
     put.answer(result, || ApiError::no_such("job", &key))
+}
+
+async fn warnings(state: &ApiState, kind: &JobKind) -> Result<Vec<String>, ApiError> {
+    if state.scheduler.is_served(kind).await? {
+        return Ok(Vec::new());
+    }
+    Ok(vec![format!("no live node knows the kind {kind}: the job runs as soon as one does")])
 }
