@@ -9,6 +9,7 @@ use punctual_throwaway::{Options, Postgres};
 use serde_json::Value;
 
 use crate::support::{eventually, free_ports, get, pause, punctual, signal};
+use crate::wire::Wire;
 
 /// How often to look whether all triggers fire again: for about 10 s.
 const LOOKS: usize = 180;
@@ -18,8 +19,15 @@ pub(crate) const NODES: usize = 3;
 /// By how many milliseconds the clocks of the nodes' machines are wrong.
 const CLOCKS: [(&str, i64); NODES] = [("node-1", 0), ("node-2", 180_000), ("node-3", -300_000)];
 
+/// The node with no more connections than it needs.
+const NARROW: &str = "node-2";
+
+/// The node that reaches the database over a network that can be cut.
+pub(crate) const REMOTE: usize = 2;
+
 pub(crate) struct Cluster<'a> {
     pub(crate) postgres: Postgres,
+    wire: Wire,
     directory: &'a Path,
     nodes: Vec<Node>,
 }
@@ -53,7 +61,8 @@ impl<'a> Cluster<'a> {
         let postgres = Postgres::start(Options { data_dir, settings, ..Options::default() }).unwrap();
         assert_eq!(postgres.psql("SHOW fsync").unwrap(), "on");
         let first = free_ports(3);
-        let mut cluster = Self { postgres, directory, nodes: Vec::new() };
+        let wire = Wire::to(postgres.port());
+        let mut cluster = Self { postgres, wire, directory, nodes: Vec::new() };
         for (number, port) in (1..=3).zip(first..) {
             let name = format!("node-{number}");
             let child = cluster.spawn(&name, port);
@@ -68,10 +77,19 @@ impl<'a> Cluster<'a> {
     fn spawn(&self, name: &str, port: u16) -> Child {
         let log = self.directory.join(format!("{name}.log"));
         let (_, offset) = CLOCKS.iter().find(|(node, _)| *node == name).unwrap();
-        punctual(&["serve", "--config", self.directory.join("jobs.toml").to_str().unwrap()])
+        let mut url = self.postgres.url();
+        if name == format!("node-{}", REMOTE + 1) {
+            url = url.replace(&format!(":{}/", self.postgres.port()), &format!(":{}/", self.wire.port));
+        }
+        let mut command =
+            punctual(&["serve", "--config", self.directory.join("jobs.toml").to_str().unwrap()]);
+        if name == NARROW {
+            command.env("PUNCTUAL__DATABASE__MAX_CONNECTIONS", "2");
+        }
+        command
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .args(["--clock-offset-ms", &offset.to_string()])
-            .env("PUNCTUAL__DATABASE__URL", self.postgres.url())
+            .env("PUNCTUAL__DATABASE__URL", url)
             .env("PUNCTUAL__SCHEDULER__NODE_NAME", name)
             .stderr(OpenOptions::new().create(true).append(true).open(log).unwrap())
             .spawn()
@@ -148,6 +166,23 @@ impl<'a> Cluster<'a> {
             let second = open();
             second.split(',').any(|one| !one.is_empty() && first.iter().any(|other| other == one))
         });
+    }
+
+    /// Cuts the network of the remote node while it has runs open.
+    pub(crate) fn cut_at_work(&self) {
+        let name = &self.nodes[REMOTE].name;
+        eventually("the remote node with runs that are open", || {
+            self.wire.cut();
+            if self.ask(&format!("SELECT count(*) FROM running WHERE node = '{name}'")) != "0" {
+                return Some(());
+            }
+            self.wire.mend();
+            None
+        });
+    }
+
+    pub(crate) fn mend_network(&self) {
+        self.wire.mend();
     }
 
     fn freeze_when(&self, node: usize, what: &str, caught: impl Fn() -> bool) {

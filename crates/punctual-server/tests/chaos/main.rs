@@ -7,6 +7,7 @@ mod cluster;
 mod disk;
 #[path = "../support/mod.rs"]
 mod support;
+mod wire;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,7 +15,7 @@ use std::path::Path;
 
 use punctual_throwaway::Stop;
 
-use cluster::{Cluster, NODES};
+use cluster::{Cluster, NODES, REMOTE};
 use disk::Disk;
 use support::{eventually, has_postgres, pause};
 
@@ -85,6 +86,7 @@ fn every_instant_is_accounted_for_whatever_is_killed() {
     a_node_is_frozen(&cluster, triggers);
     the_database_restarts(&mut cluster, triggers);
     connections_are_cut(&cluster, triggers);
+    the_network_is_cut(&cluster, triggers);
     connections_are_used_up(&cluster, triggers);
     nothing_is_left(&mut cluster, directory.path(), 1_000);
 }
@@ -178,6 +180,16 @@ fn connections_are_cut(cluster: &Cluster<'_>, triggers: usize) {
         pause();
     }
     cluster.all_fire("with connections cut", triggers);
+}
+
+/// Nothing of a node arrives for longer than its lease, and then what it had sent does, late.
+fn the_network_is_cut(cluster: &Cluster<'_>, triggers: usize) {
+    cluster.cut_at_work();
+    cluster.all_fire("beside a node that is cut off", triggers);
+    eventually("the end of its term", || cluster.terms(REMOTE).is_empty().then_some(()));
+    cluster.mend_network();
+    eventually("its new term", || (!cluster.terms(REMOTE).is_empty()).then_some(()));
+    cluster.all_fire("with a node that is back", triggers);
 }
 
 /// Others cut the nodes off and take all the connections that the server has, for some seconds.
