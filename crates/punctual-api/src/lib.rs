@@ -18,6 +18,8 @@ mod guard;
 mod idempotency;
 mod live;
 mod long_history;
+mod long_list;
+mod long_runs;
 mod openapi;
 mod params;
 mod refusal;

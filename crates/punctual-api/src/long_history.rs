@@ -1,27 +1,18 @@
-//! A history of any length, read from the store and written to the client page by page, so that memory stays small however
-//! long it is and however slowly it is read.
+//! A history of any length, page by page.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use axum::response::Response;
 use punctual_core::ranking::Place;
 use punctual_core::{
     FireId, HistoryQuery, HistorySort, JobStore, Paging, StoreError, TaskHistory, TaskStatus,
 };
-use tracing::warn;
 
 use crate::error::ApiError;
+use crate::long_list::{self, LONGEST, PAGE, Rows};
 use crate::types::page::{self, write_rows};
 use crate::types::task::Task;
-
-/// The first page, and the shortest of those that follow.
-const PAGE: u64 = 1_000;
-/// The longest page.
-const LONGEST: u64 = 5_000;
 
 /// The rows of a query, as [`page::respond`] would write them.
 pub(crate) async fn respond(
@@ -52,9 +43,7 @@ pub(crate) async fn respond(
             (rest, false)
         }
     };
-    let state = State::Rows { rest, body, is_first };
-    let body = Body::from_stream(stream::try_unfold(state, State::next));
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    Ok(long_list::respond(rest, body, is_first))
 }
 
 /// Queries in the order of starts that together have the rows of one in the order of tasks or statuses.
@@ -109,7 +98,24 @@ impl Rest {
         }
     }
 
-    /// The rows of the next page; `None` at the end.
+    /// Notes that a page was read; returns what is new of it.
+    fn take(&mut self, mut rows: Vec<TaskHistory>) -> Vec<TaskHistory> {
+        self.left = self.left.saturating_sub(rows.len() as u64);
+        if let (Some(last), Some(piece)) = (rows.last(), self.pieces.front()) {
+            self.after = Some(piece.sort.place(last));
+        }
+        rows.retain(|row| match row.status {
+            TaskStatus::Started => self.open.insert(row.id),
+            _ => !self.open.contains(&row.id),
+        });
+        rows
+    }
+}
+
+impl Rows for Rest {
+    type Row = TaskHistory;
+    type Shown = Task;
+
     async fn next_page(&mut self) -> Result<Option<Vec<TaskHistory>>, StoreError> {
         while let Some(piece) = self.pieces.front().filter(|_| self.left > 0) {
             let limit = self.left.min(self.page);
@@ -128,41 +134,5 @@ impl Rest {
             }
         }
         Ok(None)
-    }
-
-    /// Notes that a page was read; returns what is new of it.
-    fn take(&mut self, mut rows: Vec<TaskHistory>) -> Vec<TaskHistory> {
-        self.left = self.left.saturating_sub(rows.len() as u64);
-        if let (Some(last), Some(piece)) = (rows.last(), self.pieces.front()) {
-            self.after = Some(piece.sort.place(last));
-        }
-        rows.retain(|row| match row.status {
-            TaskStatus::Started => self.open.insert(row.id),
-            _ => !self.open.contains(&row.id),
-        });
-        rows
-    }
-}
-
-/// How far the answer has come.
-enum State {
-    Rows { rest: Rest, body: Vec<u8>, is_first: bool },
-    Ended,
-}
-
-impl State {
-    /// The next part of the body.
-    async fn next(self) -> Result<Option<(Bytes, Self)>, StoreError> {
-        let Self::Rows { mut rest, mut body, is_first } = self else { return Ok(None) };
-        let page = rest.next_page().await.inspect_err(|error| {
-            // The client sees that the answer breaks off.
-            warn!("the history could not be read to its end: {error}");
-        })?;
-        let Some(rows) = page else {
-            body.extend_from_slice(page::END);
-            return Ok(Some((body.into(), Self::Ended)));
-        };
-        write_rows::<_, Task>(&mut body, rows, is_first).await;
-        Ok(Some((body.into(), Self::Rows { rest, body: Vec::new(), is_first: false })))
     }
 }

@@ -144,6 +144,9 @@ pub trait HistoryStore: Send + Sync {
     /// Task runs.
     async fn runs(&self, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError>;
 
+    /// The numbers of the runs that [`Self::runs`] would answer, in that order.
+    async fn run_ids(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunId>, StoreError>;
+
     /// A task run.
     async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError>;
 

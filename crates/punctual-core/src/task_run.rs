@@ -166,6 +166,8 @@ pub enum TaskRunSort {
 /// Which runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskRunQuery {
+    /// Only these.
+    pub ids: Option<Vec<TaskRunId>>,
     /// Only of this kind.
     pub run_type: Option<String>,
     /// Only for this kind of thing.
@@ -189,6 +191,7 @@ pub struct TaskRunQuery {
 impl Default for TaskRunQuery {
     fn default() -> Self {
         Self {
+            ids: None,
             run_type: None,
             entity_type: None,
             entity_id: None,

@@ -184,6 +184,10 @@ impl HistoryStore for MemoryStore {
         Ok(queries::runs(&self.state(), query))
     }
 
+    async fn run_ids(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunId>, StoreError> {
+        Ok(queries::runs(&self.state(), query).rows.into_iter().map(|run| run.id).collect())
+    }
+
     async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError> {
         Ok(self.state().counted_run(id))
     }

@@ -1,6 +1,6 @@
 //! Lists: filter, order, cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use punctual_core::insights::{Collector, Series};
@@ -169,9 +169,19 @@ fn run_fits(run: &TaskRun, query: &TaskRunQuery) -> bool {
         && query.started_before.is_none_or(|before| run.started_at < before)
 }
 
+/// The runs that a query matches, ascending by number.
+fn fitting_runs<'a>(state: &'a State, query: &'a TaskRunQuery) -> impl Iterator<Item = &'a TaskRun> {
+    let all = query.ids.is_none().then(|| state.runs.values());
+    let some: BTreeSet<_> = query.ids.iter().flatten().collect();
+    let some = some.into_iter().filter_map(|id| state.runs.get(id));
+    all.into_iter().flatten().chain(some).filter(|run| run_fits(run, query))
+}
+
 pub(crate) fn runs(state: &State, query: &TaskRunQuery) -> Page<TaskRun> {
-    let found = state.runs.values().filter(|run| run_fits(run, query));
-    let mut runs: Vec<TaskRun> = found.filter_map(|run| state.counted_run(run.id)).collect();
+    let tasks = state.tasks_of_runs();
+    let of = |run: &TaskRun| tasks.get(&run.id).copied().unwrap_or_default();
+    let mut runs: Vec<TaskRun> =
+        fitting_runs(state, query).map(|run| TaskRun { tasks: of(run), ..run.clone() }).collect();
     runs.sort_by_key(|run| {
         let (number, text) = match query.sort {
             TaskRunSort::StartedAt => (to_millis(run.started_at), None),
@@ -191,7 +201,7 @@ pub(crate) fn runs(state: &State, query: &TaskRunQuery) -> Page<TaskRun> {
 
 pub(crate) fn run_entities(state: &State, query: &TaskRunQuery) -> Vec<TaskRunEntity> {
     let mut latest = BTreeMap::new();
-    for run in state.runs.values().filter(|run| run_fits(run, query)) {
+    for run in fitting_runs(state, query) {
         latest.insert((run.entity.entity_type.clone(), run.entity.entity_id), run.entity.clone());
     }
     latest.into_values().collect()

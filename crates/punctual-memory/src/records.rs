@@ -1,6 +1,6 @@
 //! Recorded work, task runs, and the clean-up of both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use punctual_core::time::whole_millis;
@@ -109,6 +109,19 @@ impl State {
         };
         self.runs.insert(id, stored);
         id
+    }
+
+    /// How the tasks of all runs stand that have some.
+    pub(crate) fn tasks_of_runs(&self) -> HashMap<TaskRunId, TaskCounts> {
+        let mut counts: HashMap<TaskRunId, TaskCounts> = HashMap::new();
+        for entry in self.history.values().map(|row| &row.entry) {
+            let Some(run) = entry.run else { continue };
+            let of_run = counts.entry(run).or_default();
+            of_run.all += 1;
+            of_run.success += u64::from(entry.status == TaskStatus::Success);
+            of_run.failed += u64::from(entry.status == TaskStatus::Failed);
+        }
+        counts
     }
 
     fn tasks_of(&self, id: TaskRunId) -> TaskCounts {

@@ -455,6 +455,12 @@ impl HistoryStore for PostgresStore {
         client.after(result)
     }
 
+    async fn run_ids(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunId>, StoreError> {
+        let client = self.client().await?;
+        let result = lists::run_ids(&client, query).await;
+        client.after(result)
+    }
+
     async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError> {
         self.one(sql::RUN_ENTRY, &[&id.0], rows::task_run).await
     }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
     FireId, HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange,
-    StateCounts, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery,
-    TaskRunSort, TriggerQuery, TriggerState,
+    StateCounts, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunId,
+    TaskRunQuery, TaskRunSort, TriggerQuery, TriggerState,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -262,6 +262,8 @@ fn run_columns() -> &'static str {
 
 fn run_filter(query: &TaskRunQuery) -> Filter {
     let mut filter = Filter::default();
+    let ids = query.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect::<Vec<_>>());
+    filter.add("r.id = ANY(?)", ids);
     filter.add("r.run_type = ?", query.run_type.clone());
     filter.add("r.entity_type = ?", query.entity_type.clone());
     filter.add("r.entity_id = ?", query.entity_id);
@@ -271,7 +273,7 @@ fn run_filter(query: &TaskRunQuery) -> Filter {
     filter
 }
 
-pub(crate) async fn runs(client: &Object, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
+fn run_order(query: &TaskRunQuery) -> String {
     let order = match query.sort {
         TaskRunSort::StartedAt => "r.started_at",
         TaskRunSort::EndedAt => "coalesce(r.ended_at, 9223372036854775807)",
@@ -281,8 +283,25 @@ pub(crate) async fn runs(client: &Object, query: &TaskRunQuery) -> Result<Page<T
         TaskRunSort::EntityName => "coalesce(r.entity_name, '')",
         TaskRunSort::TaskCount => "task_count",
     };
-    let order = if query.descending { format!("{order} DESC, r.id DESC") } else { format!("{order}, r.id") };
+    if query.descending { format!("{order} DESC, r.id DESC") } else { format!("{order}, r.id") }
+}
+
+pub(crate) async fn runs(client: &Object, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
+    let order = run_order(query);
     run_filter(query).page(client, (run_columns(), "task_runs r", &order), query.paging, rows::task_run).await
+}
+
+pub(crate) async fn run_ids(client: &Object, query: &TaskRunQuery) -> Result<Vec<TaskRunId>, StoreError> {
+    let columns = match query.sort {
+        TaskRunSort::TaskCount => {
+            "r.id, (SELECT count(*) FROM task_history h WHERE h.run_id = r.id) AS task_count"
+        }
+        _ => "r.id",
+    };
+    let order = run_order(query);
+    let filter = Filter { brief: true, ..run_filter(query) };
+    let list = (columns, "task_runs r", order.as_str());
+    Ok(filter.page(client, list, query.paging, |row| TaskRunId(row.get(0))).await?.rows)
 }
 
 pub(crate) async fn run_entities(

@@ -341,6 +341,11 @@ impl HistoryStore for SqliteStore {
         self.read(move |connection| lists::runs(connection, &query)).await
     }
 
+    async fn run_ids(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunId>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| lists::run_ids(connection, &query)).await
+    }
+
     async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError> {
         self.read(move |connection| {
             connection

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use punctual_core::time::to_millis;
 use punctual_core::{
     FireId, HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange,
-    StateCounts, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunQuery,
-    TaskRunSort, TriggerQuery, TriggerState,
+    StateCounts, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskRun, TaskRunEntity, TaskRunId,
+    TaskRunQuery, TaskRunSort, TriggerQuery, TriggerState,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -242,6 +242,12 @@ fn run_columns() -> &'static str {
 
 fn run_filter(query: &TaskRunQuery) -> Filter {
     let mut filter = Filter::default();
+    // Numbers need no escapes in the array.
+    let ids = query
+        .ids
+        .as_ref()
+        .map(|ids| format!("[{}]", ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",")));
+    filter.add("r.id IN (SELECT value FROM json_each(?))", ids);
     filter.add("r.run_type = ?", query.run_type.clone());
     filter.add("r.entity_type = ?", query.entity_type.clone());
     filter.add("r.entity_id = ?", query.entity_id);
@@ -251,7 +257,7 @@ fn run_filter(query: &TaskRunQuery) -> Filter {
     filter
 }
 
-pub(crate) fn runs(connection: &Connection, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
+fn run_order(query: &TaskRunQuery) -> String {
     let order = match query.sort {
         TaskRunSort::StartedAt => "r.started_at",
         TaskRunSort::EndedAt => "coalesce(r.ended_at, 9223372036854775807)",
@@ -261,8 +267,25 @@ pub(crate) fn runs(connection: &Connection, query: &TaskRunQuery) -> Result<Page
         TaskRunSort::EntityName => "r.entity_name",
         TaskRunSort::TaskCount => "task_count",
     };
-    let order = if query.descending { format!("{order} DESC, r.id DESC") } else { format!("{order}, r.id") };
+    if query.descending { format!("{order} DESC, r.id DESC") } else { format!("{order}, r.id") }
+}
+
+pub(crate) fn runs(connection: &Connection, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
+    let order = run_order(query);
     run_filter(query).page(connection, (run_columns(), "task_runs r", &order), query.paging, rows::task_run)
+}
+
+pub(crate) fn run_ids(connection: &Connection, query: &TaskRunQuery) -> Result<Vec<TaskRunId>, StoreError> {
+    let columns = match query.sort {
+        TaskRunSort::TaskCount => {
+            "r.id, (SELECT count(*) FROM task_history h WHERE h.run_id = r.id) AS task_count"
+        }
+        _ => "r.id",
+    };
+    let order = run_order(query);
+    let list = (columns, "task_runs r", order.as_str());
+    let filter = Filter { brief: true, ..run_filter(query) };
+    Ok(filter.page(connection, list, query.paging, |row| row.get(0).map(TaskRunId))?.rows)
 }
 
 pub(crate) fn run_entities(

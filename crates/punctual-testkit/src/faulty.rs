@@ -285,6 +285,10 @@ impl HistoryStore for FaultyStore {
         self.pass().await?.runs(query).await
     }
 
+    async fn run_ids(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunId>, StoreError> {
+        self.pass().await?.run_ids(query).await
+    }
+
     async fn run(&self, id: TaskRunId) -> Result<Option<TaskRun>, StoreError> {
         self.pass().await?.run(id).await
     }

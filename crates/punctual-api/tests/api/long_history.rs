@@ -1,9 +1,11 @@
-//! `/api/task` where the history is longer than a page of the store.
+//! `/api/task` and `/api/task/runs` where they have more rows than a page of the store.
 
 use axum::body::Body;
 use axum::http::{Request, header};
 use http_body_util::BodyExt;
-use punctual_core::{FireId, HistoryStore, TaskEnd, TaskRecord, TaskStatus, Term};
+use punctual_core::{
+    FireId, HistoryStore, NewTaskRun, TaskEnd, TaskRecord, TaskRunEntity, TaskRunQuery, TaskStatus, Term,
+};
 use punctual_testkit::factory::at;
 use serde_json::Value;
 
@@ -115,6 +117,96 @@ async fn an_answer_that_cannot_go_on_breaks_off() {
     let (first, rest) = first_part(&world, "/api/task").await;
     assert!(first.starts_with(r#"{"total":3210,"limit":null,"offset":null,"data":[{"#));
     assert!(first.matches(r#""id":"#).count() < 3_210, "it has not been read to its end");
+    world.store.set_broken(true);
+    rest.collect().await.unwrap_err();
+}
+
+/// Runs of which many share a start, a type, a name and a number of tasks.
+async fn world_of_runs(runs: u32) -> World {
+    let world = World::new().await;
+    for number in 0..runs {
+        let run = NewTaskRun {
+            run_type: format!("type {}", number * 7 % 5),
+            entity: TaskRunEntity {
+                entity_type: "database".to_owned(),
+                entity_id: i64::from(number % 50) + 1,
+                name: (!number.is_multiple_of(13)).then(|| format!("name {}", number % 50)),
+            },
+            started_at: at(i64::from(number / 3)),
+            node: "north".to_owned(),
+            term: None,
+        };
+        let id = world.store.open_run(&run).await.unwrap();
+        let tasks = (0..number % 3).map(|task| TaskRecord { run: Some(id), ..row(2 + task * 3) });
+        world.store.record(&tasks.collect::<Vec<_>>()).await.unwrap();
+        if number.is_multiple_of(4) {
+            world.store.close_run(at(i64::from(number * 31 % 4_000)), id).await.unwrap();
+        }
+    }
+    world
+}
+
+#[tokio::test]
+async fn all_runs_come_in_the_order_of_the_pages() {
+    let world = world_of_runs(1_345).await;
+    for filter in ["", "&entity-type=database&started-at=2026-01-01~"] {
+        for order in ["started_at", "ended_at", "run_type", "status", "entity_name", "task_count"] {
+            for direction in ["asc", "desc"] {
+                let path = format!("/api/task/runs?sort_column={order}&sort_direction={direction}{filter}");
+                let mut paged: Vec<Value> = Vec::new();
+                loop {
+                    let mut page =
+                        world.json(&format!("{path}&limit=999&offset={}", paged.len())).await["data"].take();
+                    let page = page.as_array_mut().unwrap();
+                    let count = page.len();
+                    paged.append(page);
+                    if count < 999 {
+                        break;
+                    }
+                }
+                let all = world.json(&path).await;
+                assert_eq!(all["total"], paged.len(), "{path}");
+                assert_eq!((&all["limit"], &all["offset"]), (&Value::Null, &Value::Null));
+                assert!(*all["data"].as_array().unwrap() == paged, "{path}");
+                let part = world.json(&format!("{path}&limit=1200&offset=100")).await;
+                let expected: Vec<Value> = paged.into_iter().skip(100).take(1_200).collect();
+                assert_eq!(
+                    (&part["total"], &part["limit"], &part["offset"]),
+                    (&all["total"], &1_200.into(), &100.into())
+                );
+                assert!(*part["data"].as_array().unwrap() == expected, "{path}: a part");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_ends_meanwhile_comes_once_and_one_that_matches_no_more_does_not() {
+    let world = world_of_runs(1_345).await;
+    let (latest, rest) = first_part(&world, "/api/task/runs?sort_column=ended_at").await;
+    let (open, rest_of_open) = first_part(&world, "/api/task/runs?status=started").await;
+    assert!(latest.starts_with(r#"{"total":1345,"limit":null,"offset":null,"data":[{"#), "{latest}");
+    let numbers = world.store.run_ids(&TaskRunQuery::default()).await.unwrap();
+    for id in &numbers {
+        world.store.close_run(at(9_000), *id).await.unwrap();
+    }
+    let whole = async |first: String, rest: Body| {
+        let rest = rest.collect().await.unwrap().to_bytes();
+        let whole: Value = serde_json::from_str(&(first + std::str::from_utf8(&rest).unwrap())).unwrap();
+        whole
+    };
+    let mut shown = ids(&whole(latest, rest).await);
+    shown.sort_unstable_by(|one, other| other.cmp(one));
+    assert_eq!(shown, numbers.iter().map(|id| id.0).collect::<Vec<_>>());
+    let shown = whole(open, rest_of_open).await;
+    assert_eq!((&shown["total"], ids(&shown).len()), (&1_008.into(), 1_000), "those of the first page");
+}
+
+#[tokio::test]
+async fn a_list_of_runs_that_cannot_go_on_breaks_off() {
+    let world = world_of_runs(1_345).await;
+    let (first, rest) = first_part(&world, "/api/task/runs").await;
+    assert!(first.matches(r#""id":"#).count() < 1_345, "it has not been read to its end");
     world.store.set_broken(true);
     rest.collect().await.unwrap_err();
 }

@@ -283,6 +283,8 @@ pub async fn runs_of_lost_nodes_are_abandoned(store: Store) {
 
 async fn ids(store: &Store, query: &TaskRunQuery) -> Vec<i64> {
     let runs: Vec<TaskRun> = store.runs(query).await.unwrap().rows;
+    let numbers: Vec<TaskRunId> = runs.iter().map(|run| run.id).collect();
+    assert_eq!(store.run_ids(query).await.unwrap(), numbers);
     runs.iter().map(|run| run.entity.entity_id).collect()
 }
 
@@ -307,6 +309,14 @@ pub async fn runs_are_filtered_sorted_and_cut(store: Store) {
     assert_eq!(ids(&store, &failed).await, [4]);
     let within = TaskRunQuery { started_from: Some(at(20)), started_before: Some(at(40)), ..all.clone() };
     assert_eq!(ids(&store, &within).await, [3, 2], "the end is not part of it");
+    let numbers = store.run_ids(&all).await.unwrap();
+    let some = vec![numbers[3], numbers[1], TaskRunId(i64::MAX)];
+    let some = TaskRunQuery { ids: Some(some), ..all.clone() };
+    assert_eq!(ids(&store, &some).await, [3, 1]);
+    let some_of_one = TaskRunQuery { entity_id: Some(1), ..some };
+    assert_eq!(ids(&store, &some_of_one).await, [1]);
+    let none = TaskRunQuery { ids: Some(Vec::new()), ..all.clone() };
+    assert_eq!(ids(&store, &none).await, [0; 0]);
     let part = TaskRunQuery { paging: Paging { limit: Some(2), offset: 1 }, ..all.clone() };
     assert_eq!(store.runs(&part).await.unwrap().total, 4);
     assert_eq!(ids(&store, &part).await, [3, 2]);

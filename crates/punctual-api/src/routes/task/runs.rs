@@ -7,8 +7,9 @@ use punctual_core::{TaskRunQuery, TaskRunSort, TaskRunStatus, Timestamp};
 use crate::ApiState;
 use crate::date_filter::DateFilter;
 use crate::error::ApiError;
+use crate::long_runs;
 use crate::params::{Params, page};
-use crate::types::page::{self, Listing};
+use crate::types::page::Listing;
 use crate::types::task_run::TaskRun;
 
 const SORTS: [(&str, TaskRunSort); 6] = [
@@ -48,6 +49,7 @@ pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -
     let (limit, offset) = params.page_or_all();
     let started = started(&mut params, state.scheduler.now()).unwrap_or_default();
     let query = TaskRunQuery {
+        ids: None,
         run_type: params.text("run-type"),
         entity_type: params.text("entity-type"),
         entity_id: params.read("entity-id", |value| {
@@ -62,6 +64,5 @@ pub(crate) async fn handler(State(state): State<ApiState>, mut params: Params) -
         paging: page(limit, offset),
     };
     params.finish()?;
-    let runs = state.scheduler.store().runs(&query).await?;
-    Ok(page::respond::<_, TaskRun>(runs, limit, offset).await)
+    long_runs::respond(state.scheduler.store(), query, limit, offset).await
 }
