@@ -92,6 +92,25 @@ CREATE TABLE history_series (
     UNIQUE (task, job_group)
 );
 
+CREATE TABLE history_trigger_fences (
+    trigger INTEGER NOT NULL,
+    value   INTEGER NOT NULL,
+    id      INTEGER NOT NULL,
+    series  INTEGER NOT NULL,
+    status  INTEGER NOT NULL,
+    rows    INTEGER NOT NULL,
+    PRIMARY KEY (trigger, value, id, series, status)
+) WITHOUT ROWID;
+
+CREATE TABLE history_triggers (
+    id            INTEGER PRIMARY KEY,
+    trigger_group TEXT NOT NULL,
+    trigger_name  TEXT NOT NULL,
+    upto_value    INTEGER NOT NULL,
+    upto_id       INTEGER NOT NULL,
+    UNIQUE (trigger_group, trigger_name)
+);
+
 CREATE TABLE jobs (
     id            INTEGER PRIMARY KEY,
     job_group     TEXT NOT NULL,

@@ -229,6 +229,24 @@ impl HistoryQuery {
             && self.paging.limit.is_some_and(|limit| limit <= Self::LONGEST_PAGE)
     }
 
+    /// The trigger whose rows it asks for, where a store that keeps fences of it ([`crate::ranking::Counting`]) need not count them: task,
+    /// job, status and start are all that it filters by besides.
+    pub fn counted_trigger(&self) -> Option<&TriggerKey> {
+        let plain = Self {
+            task: self.task.clone(),
+            status: self.status,
+            job: self.job.clone(),
+            trigger: self.trigger.clone(),
+            started_from: self.started_from,
+            sort: self.sort,
+            descending: self.descending,
+            after: self.after,
+            paging: self.paging,
+            ..Self::default()
+        };
+        self.trigger.as_ref().filter(|_| *self == plain)
+    }
+
     /// Before the first place that it matches in the order by start.
     pub fn bound(&self) -> Option<Place> {
         self.started_from.map(|from| Place { value: to_millis(from), id: i64::MIN })

@@ -8,21 +8,24 @@
 //!
 //! Everything here is arithmetic on what a store has read.
 
+mod bytes;
 mod page;
 mod pieces;
+mod triggers;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub use page::{Around, Lists, Looked, Stretch, page, ready};
 pub use pieces::Open;
+pub use triggers::{Counting, Deleted, Fences, Run, TriggerFence, arranged, changes, fences_of};
 pub use window::{Search, Way};
 
 use crate::insights::Rollup;
 use crate::{HistorySort, Paging, TaskStatus};
 
 /// How close fences stand: the closer, the fewer places a page reads, and the more fences.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spacing {
     /// A fence with more rows than this is cut up.
     pub full: u64,
@@ -35,6 +38,12 @@ impl Spacing {
     pub const WIDE: Self = Self { full: 4_096, cut: 2_048 };
     /// For stores that remember them.
     pub const CLOSE: Self = Self { full: 1_024, cut: 512 };
+}
+
+impl Default for Spacing {
+    fn default() -> Self {
+        Self::WIDE
+    }
 }
 
 /// Where a row stands in an order: by its value in milliseconds, then by its id.
@@ -51,6 +60,11 @@ impl Place {
     pub const FIRST: Self = Self { value: i64::MIN, id: i64::MIN };
     /// After every row.
     pub const END: Self = Self { value: i64::MAX, id: i64::MAX };
+
+    /// The place right after this one.
+    pub fn next(self) -> Self {
+        Self { id: self.id.saturating_add(1), ..self }
+    }
 }
 
 /// The lists of one order.
@@ -83,8 +97,6 @@ pub struct Noted {
     pub gone: bool,
 }
 
-const WIDTH: usize = 42;
-
 impl Noted {
     /// Its place in an order.
     pub fn place(&self, sort: HistorySort) -> Place {
@@ -97,38 +109,6 @@ impl Noted {
             HistorySort::StartedAt => self.duration_ms.unwrap_or(i64::MAX),
             _ => self.started_at,
         }
-    }
-
-    /// As bytes, for stores that keep what one transaction noted in one value.
-    pub fn write(&self, bytes: &mut Vec<u8>) {
-        let status = u8::try_from(self.status.code()).unwrap_or(u8::MAX);
-        bytes.push(status);
-        bytes.push(u8::from(self.gone));
-        let (ended, duration) = (self.ended_at.unwrap_or(i64::MAX), self.duration_ms.unwrap_or(i64::MAX));
-        for number in [self.id, self.series, self.started_at, ended, duration] {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
-    }
-
-    /// From the bytes of [`Noted::write`].
-    pub fn read_all(bytes: &[u8]) -> impl Iterator<Item = Self> + '_ {
-        bytes.chunks_exact(WIDTH).map(|row| {
-            let number = |at: usize| {
-                let mut eight = [0; 8];
-                eight.copy_from_slice(&row[2 + at * 8..10 + at * 8]);
-                i64::from_le_bytes(eight)
-            };
-            let maybe = |at| Some(number(at)).filter(|number| *number != i64::MAX);
-            Self {
-                id: number(0),
-                series: number(1),
-                status: TaskStatus::from_code(i64::from(row[0])),
-                started_at: number(2),
-                ended_at: maybe(3),
-                duration_ms: maybe(4),
-                gone: row[1] != 0,
-            }
-        })
     }
 }
 
@@ -377,10 +357,7 @@ impl Folding {
     /// Of rows in the order in which they were noted.
     pub fn of(noted: &[Noted]) -> Self {
         let mut folding = Self::default();
-        // A row that ended and was deleted since leaves no trace.
-        let ended: HashSet<i64> = noted.iter().filter(|row| !row.gone).map(|row| row.id).collect();
-        let gone: HashSet<i64> = noted.iter().filter(|row| row.gone).map(|row| row.id).collect();
-        for row in noted.iter().filter(|row| !(ended.contains(&row.id) && gone.contains(&row.id))) {
+        for (row, _) in changes(noted) {
             for sort in HistorySort::LISTED {
                 let list = List { sort: sort.code(), status: status(row), series: row.series };
                 if row.gone {

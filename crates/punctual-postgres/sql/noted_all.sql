@@ -1,1 +1,1 @@
-SELECT gone, ids, series, statuses, started_at, ended_at, durations_ms, id FROM history_noted ORDER BY id
+SELECT gone, ids, series, statuses, started_at, ended_at, durations_ms, id, trigger_groups, trigger_names FROM history_noted ORDER BY id

@@ -5,4 +5,4 @@ DELETE FROM task_history WHERE id IN (
       AND (started_at, id) <= (SELECT started_at, id FROM task_history WHERE status <> 0
                                ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET $1)
     ORDER BY started_at, id LIMIT $2)
-RETURNING id, task, coalesce(job_group, ''), status, started_at, ended_at, duration_ms
+RETURNING id, task, coalesce(job_group, ''), status, started_at, ended_at, duration_ms, trigger_group, trigger_name

@@ -46,6 +46,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use punctual_core::definition::{Expired, Expiry, Repair};
+use punctual_core::ranking::Spacing;
 use punctual_core::time::to_millis;
 use punctual_core::{
     Applied, CarriedOut, CarryOut, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
@@ -86,6 +87,7 @@ pub struct PostgresStore {
     listener: Listener,
     schema: String,
     place: String,
+    trigger_fences: Spacing,
 }
 
 impl PostgresStore {
@@ -139,7 +141,14 @@ impl PostgresStore {
         let place = format!("{} at {}, schema {}", target.database(), target.address(), options.schema);
         let listener = Listener::start(target, &options.schema);
         let schema = options.schema.clone();
-        Self { connections, shared: Arc::default(), listener, schema, place }
+        Self {
+            connections,
+            shared: Arc::default(),
+            listener,
+            schema,
+            place,
+            trigger_fences: options.trigger_fences,
+        }
     }
 
     /// Deletes a schema with everything in it, if it exists: for tests and measurements.
@@ -175,7 +184,7 @@ impl PostgresStore {
     pub async fn settle(&self) -> Result<(), StoreError> {
         let client = self.client().await?;
         let tables = "VACUUM (ANALYZE) jobs, triggers, due, running, task_history, history_places, history_fences, \
-                      history_noted, history_rollups";
+                      history_noted, history_rollups, history_triggers, history_trigger_fences";
         let mut result = client.batch_execute(tables).await.sql();
         if result.is_ok() {
             result = match client.batch_execute("CHECKPOINT").await {
@@ -477,8 +486,8 @@ impl HistoryStore for PostgresStore {
             let result = ranked::read::history(&client, &self.shared, query).await;
             return client.after_transaction(result).await;
         }
-        let result = lists::history(&client, query).await;
-        client.after(result)
+        let result = lists::history(&client, query, self.trigger_fences).await;
+        client.after_transaction(result).await
     }
 
     async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {
@@ -493,7 +502,7 @@ impl HistoryStore for PostgresStore {
 
     async fn arrange(&self, at_most: u64) -> Result<u64, StoreError> {
         let client = self.client().await?;
-        let result = ranked::arrange(&client, at_most).await;
+        let result = ranked::arrange(&client, at_most, self.trigger_fences).await;
         client.after_transaction(result).await
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod instants;
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
+use punctual_core::ranking::Spacing;
 use punctual_core::time::to_millis;
 use punctual_core::{
     FireId, HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange,
@@ -14,8 +15,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::error::Sql;
+use crate::ranked::read::BEGIN;
 use crate::rows::{self, code, count, instant, integer};
-use crate::sql;
+use crate::{ranked, sql};
 
 type Value = Box<dyn ToSql + Sync + Send>;
 
@@ -32,6 +34,8 @@ struct Filter {
     brief: bool,
     /// Whether the rows are those of a trigger.
     of_trigger: bool,
+    /// How many rows match, where that is known.
+    total: Option<u64>,
 }
 
 impl Filter {
@@ -67,9 +71,11 @@ impl Filter {
         paging: Paging,
         read: impl Fn(&Row) -> T,
     ) -> Result<Page<T>, StoreError> {
-        let total = match self.brief {
-            true => None,
-            false => {
+        let total = match (self.brief, self.total) {
+            (true, _) => None,
+            (false, Some(0)) => return Ok(Page { rows: Vec::new(), total: 0 }),
+            (false, Some(total)) => Some(total),
+            (false, None) => {
                 let text = format!("SELECT count(*) FROM {from}{}", self.conditions);
                 Some(total(client, &text, &self.values).await?)
             }
@@ -194,8 +200,40 @@ const BRIEF: &str = "id, task, status, started_at, ended_at, duration_ms, NULL::
                      trigger_group, trigger_name, scheduled_at, node, attempt, origin, cause, term, parent_id, run_id, \
                      NULL::text, NULL::text";
 
-pub(crate) async fn history(client: &Object, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
-    let (filter, order) = history_filter(query)?;
+pub(crate) async fn history(
+    client: &Object,
+    query: &HistoryQuery,
+    triggers: Spacing,
+) -> Result<Page<TaskHistory>, StoreError> {
+    if query.counted_trigger().is_none() {
+        return history_page(client, query, None).await;
+    }
+    client.batch_execute(BEGIN).await.sql()?;
+    let total = ranked::triggers::total(client, query, triggers).await?;
+    if total.is_some() {
+        // A plan for any page of any trigger may sort all rows of one that has many.
+        client.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan").await.sql()?;
+    }
+    let page = match total {
+        Some(_) if !query.is_of_all_series() => {
+            // The runs of a trigger are nearly always all of one task and job. Then the index alone tells the page.
+            let any = HistoryQuery { task: None, job: None, ..query.clone() };
+            let are_all = ranked::triggers::total(client, &any, triggers).await? == total;
+            history_page(client, if are_all { &any } else { query }, total).await?
+        }
+        _ => history_page(client, query, total).await?,
+    };
+    client.batch_execute("COMMIT").await.sql()?;
+    Ok(page)
+}
+
+async fn history_page(
+    client: &Object,
+    query: &HistoryQuery,
+    total: Option<u64>,
+) -> Result<Page<TaskHistory>, StoreError> {
+    let (mut filter, order) = history_filter(query)?;
+    filter.total = total;
     let columns = if query.brief { BRIEF } else { ROW };
     match query.starts_on_time() {
         Some(starts) => instants::page(client, filter, starts, query.paging, (columns, order)).await,

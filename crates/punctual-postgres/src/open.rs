@@ -1,6 +1,7 @@
 //! Opening a database, and deleting a schema.
 
 use punctual_core::StoreError;
+use punctual_core::ranking::Spacing;
 
 use crate::error::{Sql, at};
 use crate::migrate::{check_schema, has_versions, migrate};
@@ -16,11 +17,18 @@ pub struct Options {
     pub max_connections: usize,
     /// How long a call waits for a free connection, and then for a new one, in milliseconds.
     pub wait_ms: u64,
+    /// How close the fences stand that count the rows of triggers with many of them. Anything but the default is for tests.
+    pub trigger_fences: Spacing,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { schema: "punctual".to_owned(), max_connections: 8, wait_ms: 5_000 }
+        Self {
+            schema: "punctual".to_owned(),
+            max_connections: 8,
+            wait_ms: 5_000,
+            trigger_fences: Spacing::default(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod fences;
 pub(crate) mod put;
 pub(crate) mod read;
+pub(crate) mod triggers;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,9 +23,10 @@ use crate::rows::{code, count, integer};
 use crate::shared::{Shared, lock};
 use crate::sql;
 
-/// The snapshot is taken after the lock has come, so that it shows all that was arranged before.
-const BEGIN: &str =
-    "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE history_fences IN SHARE ROW EXCLUSIVE MODE";
+/// The snapshot is taken after the lock has come, so that it shows all that was arranged before. The setting says that the
+/// fences of triggers are kept, see the migration that made them.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL punctual.arranger = 'triggers'; \
+     LOCK TABLE history_fences IN SHARE ROW EXCLUSIVE MODE";
 
 #[derive(Default)]
 pub(crate) struct KnownSeries {
@@ -81,7 +83,8 @@ pub(crate) async fn series_of_jobs(
     Ok(jobs.iter().map(|job| known.by_job.get(job).copied().unwrap_or_default()).collect())
 }
 
-/// Notes rows that a statement ended, or deleted, and returned: id, task, group of the job, status, start, end, duration.
+/// Notes rows that a statement ended, or deleted, and returned: id, task, group of the job, status, start, end, duration, and
+/// group and name of the trigger if they are deleted.
 pub(crate) async fn note_rows(
     client: &impl Statements,
     shared: &Shared,
@@ -99,12 +102,25 @@ pub(crate) async fn note_rows(
         duration_ms: row.get(6),
         gone,
     });
-    note(client, &noted.collect::<Vec<_>>()).await
+    let text = |row: &Row, column| row.get::<_, Option<String>>(column).unwrap_or_default();
+    let triggers: Option<(Vec<String>, Vec<String>)> =
+        gone.then(|| rows.iter().map(|row| (text(row, 7), text(row, 8))).unzip());
+    put_note(client, &noted.collect::<Vec<_>>(), triggers).await
 }
 
-/// Notes rows, all of them ended or all of them deleted.
+/// Notes rows that have ended.
 pub(crate) async fn note(client: &impl Statements, noted: &[Noted]) -> Result<(), StoreError> {
+    put_note(client, noted, None).await
+}
+
+/// Notes rows, all of them ended, or all of them deleted and with the groups and names of their triggers.
+async fn put_note(
+    client: &impl Statements,
+    noted: &[Noted],
+    triggers: Option<(Vec<String>, Vec<String>)>,
+) -> Result<(), StoreError> {
     let Some(first) = noted.first() else { return Ok(()) };
+    let (groups, names) = triggers.unzip();
     let each = |of: fn(&Noted) -> i64| noted.iter().map(of).collect::<Vec<i64>>();
     let statuses: Vec<i16> = noted.iter().map(|row| code(row.status.code())).collect();
     client
@@ -118,6 +134,8 @@ pub(crate) async fn note(client: &impl Statements, noted: &[Noted]) -> Result<()
                 &each(|row| row.started_at),
                 &each(|row| row.ended_at.unwrap_or(i64::MAX)),
                 &each(|row| row.duration_ms.unwrap_or(i64::MAX)),
+                &groups,
+                &names,
             ],
         )
         .await
@@ -143,25 +161,30 @@ fn read_noted(row: &Row, noted: &mut Vec<Noted>) {
     }));
 }
 
-/// Brings about so many of the noted rows into the tables; returns how many are left.
-pub(crate) async fn arrange(client: &Object, at_most: u64) -> Result<u64, StoreError> {
+/// Brings about so many of the noted rows into the tables, and builds a part of the fences of a trigger that lacks some; returns
+/// how many rows are left, and at least so many while there is more to be built.
+pub(crate) async fn arrange(client: &Object, at_most: u64, spacing: Spacing) -> Result<u64, StoreError> {
     client.batch_execute(BEGIN).await.sql()?;
+    let left = arrange_noted(client, at_most, spacing).await?;
+    let more = triggers::build(client, spacing).await?;
+    client.batch_execute("COMMIT").await.sql()?;
+    Ok(if more { left.max(at_most) } else { left })
+}
+
+async fn arrange_noted(client: &Object, at_most: u64, spacing: Spacing) -> Result<u64, StoreError> {
     let rows = client.rows(sql::NOTED_FIRST, &[&integer(at_most.max(1))]).await?;
-    let Some(first) = rows.first() else {
-        client.batch_execute("COMMIT").await.sql()?;
-        return Ok(0);
-    };
+    let Some(first) = rows.first() else { return Ok(0) };
     let all = count(first.get(8));
     let numbers: Vec<i64> = rows.iter().map(|row| row.get(7)).collect();
-    let mut noted = Vec::new();
-    rows.iter().for_each(|row| read_noted(row, &mut noted));
-    let mut folding = Folding::of(&noted);
+    let noted = triggers::AllNoted::read(&rows);
+    let arranged = noted.rows.len() as u64;
+    let mut folding = Folding::of(&noted.rows);
     move_places(client, &folding).await?;
     count_fences(client, &mut folding).await?;
     add_rollups(client, &folding).await?;
     client.run(sql::NOTED_DELETE, &[&numbers]).await?;
-    client.batch_execute("COMMIT").await.sql()?;
-    Ok(all.saturating_sub(noted.len() as u64))
+    triggers::count(client, noted, spacing).await?;
+    Ok(all.saturating_sub(arranged))
 }
 
 async fn move_places(client: &Object, folding: &Folding) -> Result<(), StoreError> {

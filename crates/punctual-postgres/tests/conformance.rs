@@ -5,13 +5,16 @@
 use std::sync::Arc;
 
 use punctual_core::JobStore;
+use punctual_core::ranking::Spacing;
 use punctual_postgres::{Options, PostgresStore};
 
 mod support;
 
 async fn store() -> Arc<dyn JobStore> {
     let (url, schema) = support::schema();
-    let options = Options { schema, max_connections: 3, ..Options::default() };
+    // So close that few rows are enough for a trigger to have fences.
+    let trigger_fences = Spacing { full: 24, cut: 16 };
+    let options = Options { schema, max_connections: 3, trigger_fences, ..Options::default() };
     Arc::new(PostgresStore::open(&url, options).await.unwrap())
 }
 

@@ -9,7 +9,7 @@ use punctual_core::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::open::Synchronous;
+use crate::open::Options;
 use crate::writer::Writer;
 
 type Work<C> = Box<dyn FnOnce(&mut C) + Send>;
@@ -54,10 +54,10 @@ impl<C: 'static> Actor<C> {
 /// Starts the thread that writes.
 pub(crate) fn writer(
     connection: Connection,
-    synchronous: Synchronous,
+    options: Options,
     commits: Arc<AtomicU64>,
 ) -> Result<Actor<Writer>, StoreError> {
-    Actor::start("punctual-sqlite", move || Writer::new(connection, synchronous, commits))
+    Actor::start("punctual-sqlite", move || Writer::new(connection, options, commits))
 }
 
 /// Starts the thread that reads.

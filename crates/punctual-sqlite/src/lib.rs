@@ -38,6 +38,7 @@ use std::sync::atomic::AtomicU64;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use punctual_core::definition::{Expired, Expiry, Repair};
+use punctual_core::ranking::Spacing;
 use punctual_core::time::{plus_millis, to_millis, whole_millis};
 use punctual_core::{
     Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
@@ -62,6 +63,7 @@ pub struct SqliteStore {
     writer: Option<Actor<Writer>>,
     reader: Actor<Connection>,
     commits: Arc<AtomicU64>,
+    trigger_fences: Spacing,
     _lock: Option<File>,
 }
 
@@ -88,9 +90,16 @@ impl SqliteStore {
         connection.execute(sql::NODES_CLEAR, []).sql()?;
         connection.execute(sql::LOCKS_CLEAR, []).sql()?;
         let commits = Arc::new(AtomicU64::new(0));
-        let writer = actor::writer(connection, options.synchronous, Arc::clone(&commits))?;
+        let writer = actor::writer(connection, options, Arc::clone(&commits))?;
         let reader = actor::reader(open::reader(&path)?)?;
-        Ok(Self { path, writer: Some(writer), reader, commits, _lock: Some(lock) })
+        Ok(Self {
+            path,
+            writer: Some(writer),
+            reader,
+            commits,
+            trigger_fences: options.trigger_fences,
+            _lock: Some(lock),
+        })
     }
 
     /// Writes rows that ended elsewhere or earlier, in one transaction: under new ids, and each as the first attempt of a
@@ -110,7 +119,14 @@ impl SqliteStore {
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         let reader = actor::reader(open::looker(&path)?)?;
-        Ok(Self { path, writer: None, reader, commits: Arc::default(), _lock: None })
+        Ok(Self {
+            path,
+            writer: None,
+            reader,
+            commits: Arc::default(),
+            trigger_fences: Spacing::default(),
+            _lock: None,
+        })
     }
 
     /// How many transactions that changed something were committed since the store was opened.
@@ -362,8 +378,8 @@ impl HistoryStore for SqliteStore {
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
-        let query = query.clone();
-        self.read(move |connection| lists::history(connection, &query)).await
+        let (query, triggers) = (query.clone(), self.trigger_fences);
+        self.read(move |connection| lists::history(connection, &query, triggers)).await
     }
 
     async fn history_entry(&self, id: FireId) -> Result<Option<TaskHistory>, StoreError> {

@@ -5,6 +5,7 @@ mod instants;
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use punctual_core::ranking::Spacing;
 use punctual_core::time::to_millis;
 use punctual_core::{
     FireId, HistoryQuery, HistorySort, JobKind, JobQuery, Page, Paging, SkippedQuery, SkippedRange,
@@ -16,9 +17,9 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use crate::error::Sql;
 use crate::rows::{self, count, integer};
-use crate::sql;
 use crate::tx::listed_trigger;
 use crate::writer::read_job;
+use crate::{ranked, sql};
 
 /// Conditions that are joined with AND.
 #[derive(Clone, Default)]
@@ -31,6 +32,8 @@ struct Filter {
     by_id: bool,
     /// Whether the total is that of the page.
     brief: bool,
+    /// How many rows match, where that is known.
+    total: Option<u64>,
 }
 
 impl Filter {
@@ -63,9 +66,11 @@ impl Filter {
         paging: Paging,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Page<T>, StoreError> {
-        let total = match self.brief {
-            true => None,
-            false => {
+        let total = match (self.brief, self.total) {
+            (true, _) => None,
+            (false, Some(0)) => return Ok(Page { rows: Vec::new(), total: 0 }),
+            (false, Some(total)) => Some(total),
+            (false, None) => {
                 Some(total(connection, &format!("SELECT count(*) FROM {from}{}", self.sql()), &self.values)?)
             }
         };
@@ -172,11 +177,14 @@ const BRIEF: &str = "id, task, status, started_at, ended_at, duration_ms, NULL, 
 pub(crate) fn history(
     connection: &Connection,
     query: &HistoryQuery,
+    triggers: Spacing,
 ) -> Result<Page<TaskHistory>, StoreError> {
     if query.is_ranked() {
-        return crate::ranked::read::history(connection, query);
+        return ranked::read::history(connection, query);
     }
-    let (filter, order) = history_filter(query)?;
+    let _one_state = connection.unchecked_transaction().sql()?;
+    let (mut filter, order) = history_filter(query)?;
+    filter.total = ranked::triggers::total(connection, query, triggers)?;
     let columns = if query.brief { BRIEF } else { ROW };
     match query.starts_on_time() {
         Some(starts) => instants::page(connection, filter, starts, query, (columns, order)),

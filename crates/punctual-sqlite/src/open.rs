@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use punctual_core::StoreError;
+use punctual_core::ranking::Spacing;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -26,6 +27,8 @@ pub enum Synchronous {
 pub struct Options {
     /// How sure a commit is.
     pub synchronous: Synchronous,
+    /// How close the fences stand that count the rows of triggers with many of them. Anything but the default is for tests.
+    pub trigger_fences: Spacing,
 }
 
 pub(crate) const MIGRATIONS: &[&str] = &[
@@ -43,6 +46,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0012_history_of_moved_clocks.sql"),
     include_str!("../migrations/0013_history_off_time.sql"),
     include_str!("../migrations/0014_places_of_all_tasks.sql"),
+    include_str!("../migrations/0015_fences_of_triggers.sql"),
 ];
 
 /// The version of the schema that this program writes.

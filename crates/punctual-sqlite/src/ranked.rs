@@ -4,11 +4,12 @@
 //! tables that lists and insights are read from, many rows at a time.
 
 pub(crate) mod read;
+pub(crate) mod triggers;
 
 use std::collections::HashMap;
 
 use punctual_core::insights::Rollup;
-use punctual_core::ranking::{self, Folding, List, Noted, Place, Spacing};
+use punctual_core::ranking::{self, Deleted, Folding, List, Noted, Place, Spacing};
 use punctual_core::time::to_millis;
 use punctual_core::{JobKey, StoreError, TaskHistory, TaskStatus, TriggerKey};
 use rusqlite::{Connection, Row};
@@ -26,6 +27,8 @@ const MOST_NOTED: u64 = 100_000;
 #[derive(Default)]
 pub(crate) struct Notes {
     pub(crate) rows: Vec<Noted>,
+    /// The triggers of those that are deleted.
+    deleted: Deleted,
     by_name: HashMap<(String, String), i64>,
     by_job: HashMap<i64, i64>,
     /// How many are noted in the database; unknown at first.
@@ -93,7 +96,8 @@ pub(crate) fn put(writer: &mut Writer, row: &TaskHistory) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Runs a statement that ends or deletes rows and returns them, and notes them. Answers with their ids and starts.
+/// Runs a statement that ends or deletes rows and returns them (deleted ones with their trigger), and notes them. Answers with
+/// their ids and starts.
 pub(crate) fn noting(
     writer: &mut Writer,
     statement: &str,
@@ -111,30 +115,39 @@ pub(crate) fn noting(
             duration_ms: row.get(6)?,
             gone,
         };
-        Ok((names, noted))
+        let trigger = if gone { read_trigger(row)? } else { None };
+        Ok((names, noted, trigger))
     };
     let found = writer.many(statement, params, read)?;
-    let answer = found.iter().map(|(_, noted)| (noted.id, noted.started_at)).collect();
-    for ((task, group), noted) in found {
+    let answer = found.iter().map(|(_, noted, _)| (noted.id, noted.started_at)).collect();
+    for ((task, group), noted, trigger) in found {
         let series = series(writer, &task, &group)?;
+        writer.notes.deleted.extend(trigger.map(|trigger| (noted.id, trigger)));
         writer.notes.rows.push(Noted { series, ..noted });
     }
     Ok(answer)
 }
 
+/// The trigger of a deleted row.
+fn read_trigger(row: &Row<'_>) -> rusqlite::Result<Option<TriggerKey>> {
+    let (group, name): (Option<String>, Option<String>) = (row.get(7)?, row.get(8)?);
+    Ok(group.zip(name).map(|(group, name)| TriggerKey::stored(group, name)))
+}
+
 /// Writes what the transaction has to note, at its end.
 pub(crate) fn write_notes(writer: &mut Writer) -> Result<(), StoreError> {
     let noted = std::mem::take(&mut writer.notes.rows);
+    let deleted = std::mem::take(&mut writer.notes.deleted);
     if noted.is_empty() {
         return Ok(());
     }
     let before = stored(writer)?;
     let mut bytes = Vec::new();
-    noted.iter().for_each(|row| row.write(&mut bytes));
+    noted.iter().for_each(|row| row.write(deleted.get(&row.id), &mut bytes));
     writer.run(sql::NOTED_INSERT, (integer(noted.len() as u64), bytes))?;
     writer.notes.stored = Some(before + noted.len() as u64);
     if before > MOST_NOTED {
-        arrange(writer, 2 * noted.len() as u64)?;
+        arrange_noted(writer, 2 * noted.len() as u64)?;
     }
     Ok(())
 }
@@ -148,13 +161,20 @@ fn stored(writer: &mut Writer) -> Result<u64, StoreError> {
     Ok(stored)
 }
 
-/// Brings about so many of the noted rows into the tables; returns how many are left.
+/// Brings about so many of the noted rows into the tables, and builds a part of the fences of a trigger that lacks some; returns
+/// how many rows are left, and at least so many while there is more to be built.
 pub(crate) fn arrange(writer: &mut Writer, at_most: u64) -> Result<u64, StoreError> {
+    let left = arrange_noted(writer, at_most)?;
+    let more = triggers::build(&writer.connection, writer.trigger_fences)?;
+    Ok(if more { left.max(at_most) } else { left })
+}
+
+fn arrange_noted(writer: &mut Writer, at_most: u64) -> Result<u64, StoreError> {
     let before = stored(writer)?;
     if before == 0 {
         return Ok(0);
     }
-    let (noted, last, rows) = first_noted(&writer.connection, at_most).sql()?;
+    let (noted, deleted, (last, rows)) = first_noted(&writer.connection, at_most).sql()?;
     let mut folding = Folding::of(&noted);
     move_places(&writer.connection, &folding).sql()?;
     let mut fences = Vec::new();
@@ -180,22 +200,32 @@ pub(crate) fn arrange(writer: &mut Writer, at_most: u64) -> Result<u64, StoreErr
     writer.run(sql::NOTED_DELETE, [last])?;
     let left = before.saturating_sub(rows);
     writer.notes.stored = Some(left);
+    triggers::count(&writer.connection, &noted, deleted, writer.trigger_fences)?;
     Ok(left)
 }
 
 /// The oldest noted rows, the last number that they have, and how many there are.
-fn first_noted(connection: &Connection, at_most: u64) -> rusqlite::Result<(Vec<Noted>, i64, u64)> {
+fn first_noted(connection: &Connection, at_most: u64) -> rusqlite::Result<(Vec<Noted>, Deleted, (i64, u64))> {
     let mut statement = connection.prepare_cached(sql::NOTED_FIRST)?;
     let mut stored = statement.query([])?;
-    let (mut noted, mut last, mut rows) = (Vec::new(), 0, 0);
+    let (mut noted, mut deleted) = (Vec::new(), Deleted::new());
+    let (mut last, mut rows) = (0, 0);
     while rows < at_most.max(1)
         && let Some(row) = stored.next()?
     {
         last = row.get(0)?;
         rows += count(row.get(1)?);
-        noted.extend(Noted::read_all(row.get_ref(2)?.as_blob()?));
+        read_noted(row.get_ref(2)?.as_blob()?, &mut noted, &mut deleted);
     }
-    Ok((noted, last, rows))
+    Ok((noted, deleted, (last, rows)))
+}
+
+/// Reads what one transaction noted.
+fn read_noted(bytes: &[u8], noted: &mut Vec<Noted>, deleted: &mut Deleted) {
+    for (row, trigger) in Noted::read_each(bytes) {
+        deleted.extend(trigger.map(|trigger| (row.id, trigger)));
+        noted.push(row);
+    }
 }
 
 fn move_places(connection: &Connection, folding: &Folding) -> rusqlite::Result<()> {

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
+use punctual_core::ranking::Spacing;
 use punctual_core::{
     FireId, JobDetail, JobKey, JobKind, Overlap, Schedule, StoreError, StoredCalendar, StoredJob,
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::Sql;
-use crate::open::Synchronous;
+use crate::open::{Options, Synchronous};
 use crate::ranked::{self, Notes};
 use crate::rows::{count, instant, integer};
 use crate::sql;
@@ -50,6 +51,8 @@ pub(crate) struct Writer {
     pub(crate) last_end: Timestamp,
     /// What this transaction has to note, see `ranked`.
     pub(crate) notes: Notes,
+    /// How close the fences of triggers stand.
+    pub(crate) trigger_fences: Spacing,
 }
 
 /// What a fire belongs to.
@@ -62,7 +65,8 @@ pub(crate) struct Owner {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Connection, synchronous: Synchronous, commits: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(connection: Connection, options: Options, commits: Arc<AtomicU64>) -> Self {
+        let Options { synchronous, trigger_fences } = options;
         Self {
             connection,
             synchronous,
@@ -77,6 +81,7 @@ impl Writer {
             open_fires: HashMap::new(),
             last_end: Timestamp::MIN,
             notes: Notes::default(),
+            trigger_fences,
         }
     }
 

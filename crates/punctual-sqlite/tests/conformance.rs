@@ -4,13 +4,16 @@
 
 use std::sync::Arc;
 
+use punctual_core::ranking::Spacing;
 use punctual_sqlite::{Options, SqliteStore, Synchronous};
 
 /// A store in a fresh directory. Its name goes at once and its contents when the store closes the files, so that
 /// nothing is left behind however a test ends.
 fn fresh() -> Arc<SqliteStore> {
     let directory = tempfile::tempdir().unwrap();
-    let options = Options { synchronous: Synchronous::Normal };
+    // So close that few rows are enough for a trigger to have fences.
+    let trigger_fences = Spacing { full: 24, cut: 16 };
+    let options = Options { synchronous: Synchronous::Normal, trigger_fences };
     Arc::new(SqliteStore::open(directory.path().join("test.db"), options).unwrap())
 }
 

@@ -9,7 +9,7 @@ use punctual_testkit::simulation;
 fn every_instant_is_accounted_for_whatever_happens() {
     for seed in 0..60 {
         let directory = tempfile::tempdir().unwrap();
-        let options = Options { synchronous: Synchronous::Normal };
+        let options = Options { synchronous: Synchronous::Normal, ..Options::default() };
         let store = SqliteStore::open(directory.path().join("simulation.db"), options).unwrap();
         simulation::run(seed, Arc::new(store));
     }

@@ -16,6 +16,7 @@ pub mod pausing;
 pub mod ranked;
 pub mod records;
 pub mod requests;
+pub mod trigger_totals;
 
 /// Lists the cases; called by [`crate::conformance!`].
 #[doc(hidden)]
@@ -185,6 +186,9 @@ macro_rules! conformance_cases {
         $crate::conformance_cases!(@area $make, ranked:
             lists_and_insights_are_what_the_rows_say,
             a_long_list_stays_in_order,
+        );
+        $crate::conformance_cases!(@area $make, trigger_totals:
+            totals_of_a_trigger_are_the_number_of_its_rows,
         );
         $crate::conformance_cases!(@area $make, cluster:
             a_node_registers_and_renews,

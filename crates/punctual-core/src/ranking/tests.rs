@@ -97,10 +97,17 @@ fn noted_rows_survive_as_bytes() {
         gone: true,
     };
     let mut bytes = Vec::new();
-    row.write(&mut bytes);
-    Noted { id: 8, gone: false, ..row }.write(&mut bytes);
-    let read: Vec<_> = Noted::read_all(&bytes).collect();
-    assert_eq!(read, [row, Noted { id: 8, gone: false, ..row }]);
+    let ended = Noted { id: 8, gone: false, ..row };
+    let trigger = crate::TriggerKey::stored("a group", "ñame");
+    row.write(None, &mut bytes);
+    ended.write(Some(&trigger), &mut bytes);
+    row.write(Some(&trigger), &mut bytes);
+    ended.write(None, &mut bytes);
+    let read: Vec<_> = Noted::read_each(&bytes).collect();
+    assert_eq!(read, [(row, None), (ended, None), (row, Some(trigger)), (ended, None)]);
+    assert_eq!(Noted::read_all(&bytes).collect::<Vec<_>>(), [row, ended, row, ended]);
+    // A value that was cut off ends early.
+    assert_eq!(Noted::read_all(&bytes[..bytes.len() - 43]).collect::<Vec<_>>(), [row, ended]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::rows::{self, count, integer};
 use crate::shared::Shared;
 use crate::sql;
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// The fences of lists, each list's in order.
 pub(super) async fn fences(client: &Object, lists: &[List]) -> Result<Vec<(List, Fence)>, StoreError> {
@@ -87,7 +87,7 @@ fn series(task: String, group: String) -> Series {
 }
 
 /// The series that are asked for, by their numbers.
-async fn series_where(
+pub(super) async fn series_where(
     client: &Object,
     task: Option<&str>,
     wants: impl Fn(&Series) -> bool,

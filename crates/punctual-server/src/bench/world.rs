@@ -39,7 +39,7 @@ impl Place {
             Sync::Full => Synchronous::Full,
             Sync::Normal => Synchronous::Normal,
         };
-        let options = Options { synchronous };
+        let options = Options { synchronous, ..Options::default() };
         match args.database.as_deref() {
             None => {
                 let directory = tempfile::tempdir()?;

@@ -152,7 +152,7 @@ pub(crate) struct Database {
 impl Database {
     /// How a file is written.
     pub(crate) fn options(&self) -> punctual_sqlite::Options {
-        punctual_sqlite::Options { synchronous: self.synchronous.into() }
+        punctual_sqlite::Options { synchronous: self.synchronous.into(), ..Default::default() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
 use punctual_core::ranking::{
-    self, Around, Fence, List, Lists, Looked, Noted, Open, Place, Search, Stretch, Way,
+    self, Around, Deleted, Fence, List, Lists, Looked, Noted, Open, Place, Search, Stretch, Way,
 };
 use punctual_core::time::to_millis;
 use punctual_core::{
@@ -16,7 +16,7 @@ use crate::error::Sql;
 use crate::rows::{self, count, integer};
 use crate::sql;
 
-fn many<T>(
+pub(super) fn many<T>(
     connection: &Connection,
     statement: &str,
     params: impl rusqlite::Params,
@@ -28,7 +28,7 @@ fn many<T>(
         .sql()
 }
 
-fn read_place(row: &Row<'_>) -> rusqlite::Result<Place> {
+pub(super) fn read_place(row: &Row<'_>) -> rusqlite::Result<Place> {
     Ok(Place { value: row.get(0)?, id: row.get(1)? })
 }
 
@@ -89,7 +89,7 @@ fn series(task: String, group: String) -> Series {
 }
 
 /// The series that are asked for, by their numbers.
-fn series_where(
+pub(super) fn series_where(
     connection: &Connection,
     task: Option<&str>,
     wants: impl Fn(&Series) -> bool,
@@ -111,6 +111,21 @@ fn noted(connection: &Connection) -> Result<Vec<Noted>, StoreError> {
         noted.extend(Noted::read_all(row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).sql()?));
     }
     Ok(noted)
+}
+
+/// The same, with the triggers of deleted rows.
+pub(super) fn noted_with_triggers(connection: &Connection) -> Result<(Vec<Noted>, Deleted), StoreError> {
+    let mut statement = connection.prepare_cached(sql::NOTED_ALL).sql()?;
+    let mut rows = statement.query([]).sql()?;
+    let (mut noted, mut deleted) = (Vec::new(), Deleted::new());
+    while let Some(row) = rows.next().sql()? {
+        super::read_noted(
+            row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).sql()?,
+            &mut noted,
+            &mut deleted,
+        );
+    }
+    Ok((noted, deleted))
 }
 
 fn open_rows(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Open>, StoreError> {

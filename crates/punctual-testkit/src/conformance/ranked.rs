@@ -17,15 +17,15 @@ use crate::factory::{Hand, at, every, job, schedule};
 type Store = Arc<dyn JobStore>;
 
 /// Numbers that look random and are the same each time.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 
-    fn of<T: Clone>(&mut self, choices: &[T]) -> T {
+    pub(super) fn of<T: Clone>(&mut self, choices: &[T]) -> T {
         choices[usize::try_from(self.roll(choices.len() as u64)).unwrap()].clone()
     }
 
@@ -54,7 +54,7 @@ impl Dice {
     }
 }
 
-async fn all_rows(store: &Store) -> Vec<TaskHistory> {
+pub(super) async fn all_rows(store: &Store) -> Vec<TaskHistory> {
     let page = store.history(&HistoryQuery::default()).await.unwrap();
     assert_eq!(page.total, page.rows.len() as u64);
     page.rows
@@ -91,7 +91,7 @@ fn expected(rows: &[TaskHistory], query: &HistoryQuery) -> (Vec<i64>, u64) {
     (ids, total)
 }
 
-async fn check_page(store: &Store, rows: &[TaskHistory], query: &HistoryQuery) {
+pub(super) async fn check_page(store: &Store, rows: &[TaskHistory], query: &HistoryQuery) {
     let (ids, total) = expected(rows, query);
     let page = store.history(query).await.unwrap();
     let found: Vec<i64> = page.rows.iter().map(|row| row.id.0).collect();
