@@ -9,6 +9,7 @@ use punctual_core::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::error::Sql;
 use crate::open::Options;
 use crate::writer::Writer;
 
@@ -51,6 +52,33 @@ impl<C: 'static> Actor<C> {
     }
 }
 
+/// So many steps of a statement lie between two looks whether somebody still waits for it: about 0.1 ms.
+const STEPS: i32 = 10_000;
+
+impl Actor<Connection> {
+    /// Reads on the thread. What nobody waits for any more is not begun, and breaks off where it has begun: a client that went
+    /// away must not keep the others waiting.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let waits = Arc::new(());
+        let waiting = Arc::downgrade(&waits);
+        let answer = self.call(move |connection| {
+            if waiting.strong_count() == 0 {
+                return Err(StoreError::Other("nobody waits for the answer".to_owned()));
+            }
+            connection.progress_handler(STEPS, Some(move || waiting.strong_count() == 0)).sql()?;
+            let answer = work(connection);
+            connection.progress_handler(0, None::<fn() -> bool>).sql()?;
+            answer
+        });
+        let answer = answer.await;
+        drop(waits);
+        answer
+    }
+}
+
 /// Starts the thread that writes.
 pub(crate) fn writer(
     connection: Connection,
@@ -68,4 +96,54 @@ pub(crate) fn reader(connection: Connection) -> Result<Actor<Connection>, StoreE
 /// Reads a counter that another thread moves.
 pub(crate) fn value(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    const ENDLESS: &str =
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT count(*) FROM n";
+
+    fn count(connection: &mut Connection, text: &str) -> Result<i64, StoreError> {
+        connection.query_row(text, [], |row| row.get(0)).sql()
+    }
+
+    #[tokio::test]
+    async fn a_read_that_nobody_waits_for_keeps_nobody_waiting() {
+        let actor = Arc::new(reader(Connection::open_in_memory().unwrap()).unwrap());
+        let (begins, begun) = oneshot::channel();
+        let of_actor = Arc::clone(&actor);
+        let endless = tokio::spawn(async move {
+            let work = |connection: &mut Connection| {
+                begins.send(()).unwrap();
+                count(connection, ENDLESS)
+            };
+            of_actor.read(work).await
+        });
+        begun.await.unwrap();
+        // One that waits behind it, and is given up before its turn.
+        let has_run = Arc::new(AtomicBool::new(false));
+        let (of_actor, runs) = (Arc::clone(&actor), Arc::clone(&has_run));
+        let mut behind = Box::pin(async move {
+            let work = move |_: &mut Connection| {
+                runs.store(true, Ordering::Relaxed);
+                Ok(())
+            };
+            of_actor.read(work).await
+        });
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(behind.as_mut().poll(&mut context).is_pending());
+        drop(behind);
+        endless.abort();
+        assert!(endless.await.unwrap_err().is_cancelled());
+        assert_eq!(actor.read(|connection| count(connection, "SELECT 7")).await.unwrap(), 7);
+        assert!(!has_run.load(Ordering::Relaxed), "nobody waited for it");
+        // Reads that are waited for are not broken off.
+        let long = ENDLESS.replace("FROM n)", "FROM n LIMIT 300000)");
+        assert_eq!(actor.read(move |connection| count(connection, &long)).await.unwrap(), 300_000);
+    }
 }
