@@ -9,6 +9,7 @@
 //! Everything here is arithmetic on what a store has read.
 
 mod bytes;
+mod of_trigger;
 mod page;
 mod pieces;
 mod triggers;
@@ -16,9 +17,10 @@ mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+pub use of_trigger::{OfTrigger, may_be_walked, page_of_trigger};
 pub use page::{Around, Lists, Looked, Stretch, page, ready};
 pub use pieces::Open;
-pub use triggers::{Counting, Deleted, Fences, Run, TriggerFence, arranged, changes, fences_of};
+pub use triggers::{Counting, Deleted, Fences, Run, TriggerFence, arranged, changes, fences_of, fitting};
 pub use window::{Search, Way};
 
 use crate::insights::Rollup;

@@ -486,7 +486,7 @@ impl HistoryStore for PostgresStore {
             let result = ranked::read::history(&client, &self.shared, query).await;
             return client.after_transaction(result).await;
         }
-        let result = lists::history(&client, query, self.trigger_fences).await;
+        let result = lists::history(&client, &self.shared, query, self.trigger_fences).await;
         client.after_transaction(result).await
     }
 

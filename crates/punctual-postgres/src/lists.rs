@@ -17,6 +17,7 @@ use tokio_postgres::types::ToSql;
 use crate::error::Sql;
 use crate::ranked::read::BEGIN;
 use crate::rows::{self, code, count, instant, integer};
+use crate::shared::Shared;
 use crate::{ranked, sql};
 
 type Value = Box<dyn ToSql + Sync + Send>;
@@ -202,6 +203,7 @@ const BRIEF: &str = "id, task, status, started_at, ended_at, duration_ms, NULL::
 
 pub(crate) async fn history(
     client: &Object,
+    shared: &Shared,
     query: &HistoryQuery,
     triggers: Spacing,
 ) -> Result<Page<TaskHistory>, StoreError> {
@@ -209,19 +211,26 @@ pub(crate) async fn history(
         return history_page(client, query, None).await;
     }
     client.batch_execute(BEGIN).await.sql()?;
-    let total = ranked::triggers::total(client, query, triggers).await?;
+    let known = ranked::triggers::known(client, query, triggers).await?;
+    let walked = match &known {
+        Some(known) => ranked::read::page_of_trigger(client, shared, query, known).await?,
+        None => None,
+    };
+    let total = known.map(|known| known.total);
     if total.is_some() {
         // A plan for any page of any trigger may sort all rows of one that has many.
         client.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan").await.sql()?;
     }
-    let page = match total {
-        Some(_) if !query.is_of_all_series() => {
+    let page = match (walked, total) {
+        (Some(page), _) => page,
+        (None, Some(_)) if !query.is_of_all_series() => {
             // The runs of a trigger are nearly always all of one task and job. Then the index alone tells the page.
             let any = HistoryQuery { task: None, job: None, ..query.clone() };
-            let are_all = ranked::triggers::total(client, &any, triggers).await? == total;
+            let all = ranked::triggers::known(client, &any, triggers).await?;
+            let are_all = all.map(|known| known.total) == total;
             history_page(client, if are_all { &any } else { query }, total).await?
         }
-        _ => history_page(client, query, total).await?,
+        (None, total) => history_page(client, query, total).await?,
     };
     client.batch_execute("COMMIT").await.sql()?;
     Ok(page)

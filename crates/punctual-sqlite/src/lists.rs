@@ -183,8 +183,13 @@ pub(crate) fn history(
         return ranked::read::history(connection, query);
     }
     let _one_state = connection.unchecked_transaction().sql()?;
+    let known = ranked::triggers::known(connection, query, triggers)?;
+    let walked = known.as_ref().map(|known| ranked::read::page_of_trigger(connection, query, known));
+    if let Some(page) = walked.transpose()?.flatten() {
+        return Ok(page);
+    }
     let (mut filter, order) = history_filter(query)?;
-    filter.total = ranked::triggers::total(connection, query, triggers)?;
+    filter.total = known.map(|known| known.total);
     let columns = if query.brief { BRIEF } else { ROW };
     match query.starts_on_time() {
         Some(starts) => instants::page(connection, filter, starts, query, (columns, order)),

@@ -192,6 +192,8 @@ statements! {
     TRIGGER_RUNS = "trigger_runs",
     TRIGGER_UNDER_WAY = "trigger_under_way",
     TRIGGER_UPDATE = "trigger_update",
+    TRIGGER_WALK_DOWN = "trigger_walk_down",
+    TRIGGER_WALK_UP = "trigger_walk_up",
     USERS = "users",
     USERS_COUNT = "users_count",
     USER_DELETE = "user_delete",

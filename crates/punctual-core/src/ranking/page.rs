@@ -6,7 +6,9 @@ use super::pieces::{Cutter, Open, Piece, part_from, pieces};
 use super::window::{Search, Window};
 use super::{Fence, List, Noted, Part, Place};
 use crate::insights::Series;
-use crate::{HistoryQuery, HistorySort, Page, Paging, StoreError, TaskHistory, TaskStatus, Timestamp};
+use crate::{
+    HistoryQuery, HistorySort, Page, Paging, StoreError, TaskHistory, TaskStatus, Timestamp, TriggerKey,
+};
 
 /// With so many rows in a window, those of each task are not looked for one after the other.
 const FEW: u64 = 4_000;
@@ -46,6 +48,16 @@ pub trait Lists {
 
     /// The places that a search finds.
     fn search(&self, search: &Search) -> impl Future<Output = Result<Vec<Place>>>;
+
+    /// Of the places that a walk passes by, those of rows of a trigger.
+    fn search_of_trigger(
+        &self,
+        search: &Search,
+        trigger: &TriggerKey,
+    ) -> impl Future<Output = Result<Vec<Place>>>;
+
+    /// Those of some rows that are a trigger's.
+    fn of_trigger(&self, ids: &[i64], trigger: &TriggerKey) -> impl Future<Output = Result<Vec<i64>>>;
 
     /// Looks at rows, also open ones, in any order.
     fn look(&self, sort: HistorySort, ids: &[i64]) -> impl Future<Output = Result<Vec<Looked>>>;
@@ -115,11 +127,20 @@ pub async fn page<L: Lists>(lists: &L, query: &HistoryQuery, around: Around) -> 
             reader.pieces(pieces(query, &series, open, &noted)).await?
         }
     };
-    let found = lists.rows(&ids).await?;
+    Ok(Page { rows: in_order(lists, query, &ids).await?, total })
+}
+
+/// The rows of a page, given their ids in its order.
+pub(super) async fn in_order<L: Lists>(
+    lists: &L,
+    query: &HistoryQuery,
+    ids: &[i64],
+) -> Result<Vec<TaskHistory>> {
+    let found = lists.rows(ids).await?;
     let mut found: HashMap<i64, TaskHistory> = found.into_iter().map(|row| (row.id.0, row)).collect();
     let mut rows: Vec<TaskHistory> = ids.iter().filter_map(|id| found.remove(id)).collect();
     rows.retain(|row| query.started_from.is_none_or(|from| row.started_at >= from));
-    Ok(Page { rows, total })
+    Ok(rows)
 }
 
 struct Reader<'a, L> {

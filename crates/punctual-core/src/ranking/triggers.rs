@@ -7,9 +7,9 @@
 //! The fences of a trigger are built from the index a part at a time: they count what lies before a place, see
 //! [`Fences::upto`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Noted, Place, Spacing, status};
+use super::{List, Noted, Place, Spacing, status};
 use crate::{HistoryQuery, HistorySort, TaskStatus, TriggerKey};
 
 /// The triggers of deleted rows, by the rows.
@@ -46,6 +46,36 @@ pub struct Fences {
     pub upto: Place,
     /// In the order of their places.
     pub fences: Vec<TriggerFence>,
+}
+
+impl Fences {
+    /// How many rows they count.
+    pub fn rows(&self) -> u64 {
+        self.fences.iter().map(|fence| fence.rows).sum()
+    }
+
+    /// The lists by start in which the rows lie that the fences count, as far as a query matches their status and, as is told, their
+    /// series; `None` while the fences are being built.
+    pub fn lists(&self, query: &HistoryQuery, wants: impl Fn(i64) -> bool) -> Option<Vec<List>> {
+        let sort = HistorySort::StartedAt.code();
+        let fits = |list: &List| wants_status(query, list.status) && wants(list.series);
+        let lists = self.fences.iter().filter(|fence| fence.rows > 0);
+        let lists: BTreeSet<List> = lists
+            .map(|fence| List { sort, status: fence.status, series: fence.series })
+            .filter(fits)
+            .collect();
+        (self.upto == Place::END).then(|| lists.into_iter().collect())
+    }
+}
+
+fn wants_status(query: &HistoryQuery, code: i16) -> bool {
+    query.status.is_none_or(|status| status.code() == i64::from(code))
+}
+
+/// Of what is noted the rows whose status a query matches and, as is told, their series.
+pub fn fitting(query: &HistoryQuery, mut noted: Vec<Noted>, wants: impl Fn(i64) -> bool) -> Vec<Noted> {
+    noted.retain(|row| wants_status(query, status(row)) && wants(row.series));
+    noted
 }
 
 impl Spacing {
@@ -164,8 +194,7 @@ impl Counting {
         if query.status == Some(TaskStatus::Started) {
             return counting;
         }
-        let wanted = query.status.and_then(|status| i16::try_from(status.code()).ok());
-        let fits = |series, status| wanted.is_none_or(|wanted| wanted == status) && wants(series);
+        let fits = |series, status| wants_status(query, status) && wants(series);
         let (ended, gone) = by_kind(noted);
         let fits = &fits;
         let not_folded = |lost: bool| {

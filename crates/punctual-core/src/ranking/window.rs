@@ -39,6 +39,16 @@ pub struct Search {
     pub limit: u64,
 }
 
+impl Search {
+    /// How many places it passes by at most, if it walks.
+    pub fn walks(&self) -> u64 {
+        match self.way {
+            Way::Sort => 0,
+            Way::Walk(most) => most,
+        }
+    }
+}
+
 /// A page of a window as far as it is found.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -66,12 +76,27 @@ impl Window {
     pub(super) fn search(&self, of_start: List, rows: u64) -> Search {
         let way = self.way(rows);
         let list = if way == Way::Sort { of_start } else { List { sort: self.sort.code(), ..of_start } };
-        let Part { descending, after, .. } = self.part;
         // Apart from clocks that were set back, all of the window ends after its beginning.
         let begin = match self.sort {
             HistorySort::EndedAt => Place { value: self.from, id: i64::MIN },
             _ => Place::FIRST,
         };
+        self.beyond(begin, way, list)
+    }
+
+    /// The walk of a list in its order, which passes by so many places at most.
+    pub(super) fn walk(&self, list: List, most: u64) -> Search {
+        if self.sort == HistorySort::StartedAt {
+            // The places say the starts themselves.
+            let begin = Place { value: self.from, id: i64::MIN };
+            return Search { started_from: i64::MIN, ..self.beyond(begin, Way::Walk(most), list) };
+        }
+        self.beyond(Place::FIRST, Way::Walk(most), list)
+    }
+
+    /// What of a list may be on the page.
+    fn beyond(&self, begin: Place, way: Way, list: List) -> Search {
+        let Part { descending, after, .. } = self.part;
         let (above, below) = match (descending, self.worst()) {
             (false, worst) => (begin.max(after.unwrap_or(begin)), worst.unwrap_or(Place::END)),
             (true, worst) => (begin.max(worst.unwrap_or(begin)), after.unwrap_or(Place::END)),
@@ -119,7 +144,7 @@ impl Window {
     }
 
     /// Whether no more is needed than what is found, unless it comes before that.
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.found.len() as u64 >= self.need()
     }
 

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use deadpool_postgres::Object;
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
-use punctual_core::ranking::{self, Around, Fence, List, Lists, Looked, Open, Place, Search, Stretch, Way};
+use punctual_core::ranking::{
+    self, Around, Fence, List, Lists, Looked, OfTrigger, Open, Place, Search, Stretch, Way,
+};
 use punctual_core::time::to_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory, TaskStatus, Timestamp,
+    HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory, TaskStatus, Timestamp, TriggerKey,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -140,6 +142,20 @@ pub(crate) async fn history(
     Ok(page)
 }
 
+/// A page of a query by a trigger of which this is known, where it is found by the lists; inside the caller's transaction.
+pub(crate) async fn page_of_trigger(
+    client: &Object,
+    shared: &Shared,
+    query: &HistoryQuery,
+    known: &OfTrigger,
+) -> Result<Option<Page<TaskHistory>>, StoreError> {
+    if !ranking::may_be_walked(query) {
+        return Ok(None);
+    }
+    let version = remembered::version(client).await?;
+    ranking::page_of_trigger(&Snapshot { client, shared, version }, query, known).await
+}
+
 /// The lists as the open transaction sees them.
 struct Snapshot<'a> {
     client: &'a Object,
@@ -187,6 +203,39 @@ impl Lists for Snapshot<'_> {
         params.push(&limit);
         let rows = self.client.rows(files[usize::from(*series == 0)], &params).await?;
         Ok(rows.iter().map(|row| Place { value: row.get(0), id: row.get(1) }).collect())
+    }
+
+    async fn search_of_trigger(
+        &self,
+        search: &Search,
+        trigger: &TriggerKey,
+    ) -> Result<Vec<Place>, StoreError> {
+        let List { sort, status, series } = &search.list;
+        let Search { started_from: from, above, below, .. } = search;
+        let most = integer(search.walks());
+        let file = if search.descending { sql::TRIGGER_WALK_DOWN } else { sql::TRIGGER_WALK_UP };
+        let (limit, group, name) = (integer(search.limit), trigger.group(), trigger.name());
+        let (from_place, to_place) = ((above.value, above.id), (below.value, below.id));
+        let params: [&(dyn ToSql + Sync); 12] = [
+            sort,
+            status,
+            series,
+            from,
+            &from_place.0,
+            &from_place.1,
+            &to_place.0,
+            &to_place.1,
+            &most,
+            &limit,
+            &group,
+            &name,
+        ];
+        let rows = self.client.rows(file, &params).await?;
+        Ok(rows.iter().map(|row| Place { value: row.get(0), id: row.get(1) }).collect())
+    }
+
+    async fn of_trigger(&self, ids: &[i64], trigger: &TriggerKey) -> Result<Vec<i64>, StoreError> {
+        super::triggers::has_rows(self.client, trigger, ids).await
     }
 
     async fn look(&self, sort: HistorySort, ids: &[i64]) -> Result<Vec<Looked>, StoreError> {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use deadpool_postgres::Object;
-use punctual_core::ranking::{self, Counting, Deleted, Fences, Noted, Place, Run, Spacing, TriggerFence};
+use punctual_core::ranking::{
+    self, Counting, Deleted, Fences, Noted, OfTrigger, Place, Run, Spacing, TriggerFence,
+};
 use punctual_core::{HistoryQuery, JobKey, StoreError, TriggerKey};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -248,12 +250,12 @@ async fn runs(
     Ok(found.iter().map(read).collect())
 }
 
-/// How many rows match a query, if its trigger has fences. In a transaction with one snapshot.
-pub(crate) async fn total(
+/// What is known of the rows that match a query, if its trigger has fences. In a transaction with one snapshot.
+pub(crate) async fn known(
     client: &Object,
     query: &HistoryQuery,
     spacing: Spacing,
-) -> Result<Option<u64>, StoreError> {
+) -> Result<Option<OfTrigger>, StoreError> {
     let Some(trigger) = query.counted_trigger() else { return Ok(None) };
     let Some(Fenced { id, upto, .. }) = fenced(client, &[trigger]).await?.remove(trigger) else {
         return Ok(None);
@@ -274,16 +276,29 @@ pub(crate) async fn total(
     let fences = Fences { upto, fences: fences.iter().map(fence).collect() };
     let wants = |series| wanted.contains_key(&series);
     let counting = Counting::new(query, wants, &fences, (&noted.rows, &noted.deleted), spacing);
-    let looked = match &counting.looked[..] {
-        [] => 0,
-        ids => only(&client.rows(sql::TRIGGER_HAS_ROWS, &[&ids, &trigger.group(), &trigger.name()]).await?),
-    };
+    let looked = has_rows(client, trigger, &counting.looked).await?.len() as u64;
     let mut spans = 0;
     for span in &counting.spans {
         spans += count_index(client, query, trigger, *span).await?;
     }
     let open = if query.wants_open() { open(client, query, trigger).await? } else { Vec::new() };
-    Ok(Some(counting.total(looked, spans, counting.open(&open, false))))
+    let total = counting.total(looked, spans, counting.open(&open, false));
+    let noted = ranking::fitting(query, noted.rows, wants);
+    let (rows, lists) = (fences.rows(), fences.lists(query, wants));
+    Ok(Some(OfTrigger { total, rows, lists, noted, open }))
+}
+
+/// Those of some rows that a trigger has.
+pub(super) async fn has_rows(
+    client: &Object,
+    trigger: &TriggerKey,
+    ids: &[i64],
+) -> Result<Vec<i64>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = client.rows(sql::TRIGGER_HAS_ROWS, &[&ids, &trigger.group(), &trigger.name()]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 fn only(rows: &[Row]) -> u64 {

@@ -274,6 +274,33 @@ const KINDS: &[Kind] = &[
         paging: Paging::first(50),
         ..HistoryQuery::default()
     }),
+    ("first page of a trigger by end or duration", |dice, _| {
+        let sort = [HistorySort::EndedAt, HistorySort::Duration][usize::from(dice.below(2) == 0)];
+        let (trigger, descending) = (some_trigger(dice), dice.below(2) == 0);
+        HistoryQuery { trigger, sort, descending, paging: Paging::first(50), ..HistoryQuery::default() }
+    }),
+    ("first page of a trigger and status by duration", |dice, _| HistoryQuery {
+        trigger: some_trigger(dice),
+        status: Some(TaskStatus::Failed),
+        sort: HistorySort::Duration,
+        descending: dice.below(2) == 0,
+        paging: Paging::first(50),
+        ..HistoryQuery::default()
+    }),
+    ("first page of a trigger and job in a window", |dice, _| {
+        let (task, started_from) = (some_task(dice), window(dice).0);
+        let trigger = task.as_deref().map(|task| trigger(task, dice.below(TRIGGERS)));
+        let job = task.map(|task| JobKey::stored("bench", task));
+        let descending = dice.below(2) == 0;
+        HistoryQuery {
+            trigger,
+            job,
+            started_from,
+            descending,
+            paging: Paging::first(50),
+            ..HistoryQuery::default()
+        }
+    }),
     ("one instant of a trigger", |dice, rows| {
         let at = Some(from_millis(END_MS - DAYS * DAY_MS + dice.below(rows) as i64));
         let trigger = some_trigger(dice);

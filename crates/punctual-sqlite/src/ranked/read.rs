@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use punctual_core::insights::{Collector, Insight, InsightsQuery, Rollup, Series};
 use punctual_core::ranking::{
-    self, Around, Deleted, Fence, List, Lists, Looked, Noted, Open, Place, Search, Stretch, Way,
+    self, Around, Deleted, Fence, List, Lists, Looked, Noted, OfTrigger, Open, Place, Search, Stretch, Way,
 };
 use punctual_core::time::to_millis;
 use punctual_core::{
-    HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory, TaskStatus, Timestamp,
+    HistoryQuery, HistorySort, JobKey, Page, StoreError, TaskHistory, TaskStatus, Timestamp, TriggerKey,
 };
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
@@ -156,6 +156,18 @@ pub(crate) fn history(
     ranking::ready(ranking::page(&Snapshot(connection), query, around))
 }
 
+/// A page of a query by a trigger of which this is known, where it is found by the lists; inside the caller's transaction.
+pub(crate) fn page_of_trigger(
+    connection: &Connection,
+    query: &HistoryQuery,
+    known: &OfTrigger,
+) -> Result<Option<Page<TaskHistory>>, StoreError> {
+    if !ranking::may_be_walked(query) {
+        return Ok(None);
+    }
+    ranking::ready(ranking::page_of_trigger(&Snapshot(connection), query, known))
+}
+
 /// The lists as the open transaction sees them.
 struct Snapshot<'a>(&'a Connection);
 
@@ -205,6 +217,37 @@ impl Lists for Snapshot<'_> {
         params.push(if search.way == Way::Sort { descending } else { &most });
         params.push(&limit);
         many(self.0, files[usize::from(*series == 0)], &*params, read_place)
+    }
+
+    async fn search_of_trigger(
+        &self,
+        search: &Search,
+        trigger: &TriggerKey,
+    ) -> Result<Vec<Place>, StoreError> {
+        let List { sort, status, series } = &search.list;
+        let Search { started_from: from, above, below, .. } = search;
+        let (most, limit) = (integer(search.walks()), integer(search.limit));
+        let file = if search.descending { sql::TRIGGER_WALK_DOWN } else { sql::TRIGGER_WALK_UP };
+        let (group, name) = (trigger.group(), trigger.name());
+        let params: [&dyn ToSql; 12] = [
+            sort,
+            status,
+            series,
+            from,
+            &above.value,
+            &above.id,
+            &below.value,
+            &below.id,
+            &most,
+            &limit,
+            &group,
+            &name,
+        ];
+        many(self.0, file, &params[..], read_place)
+    }
+
+    async fn of_trigger(&self, ids: &[i64], trigger: &TriggerKey) -> Result<Vec<i64>, StoreError> {
+        super::triggers::has_rows(self.0, trigger, ids)
     }
 
     async fn look(&self, sort: HistorySort, ids: &[i64]) -> Result<Vec<Looked>, StoreError> {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use punctual_core::ranking::{self, Counting, Deleted, Fences, Noted, Place, Run, Spacing, TriggerFence};
+use punctual_core::ranking::{
+    self, Counting, Deleted, Fences, Noted, OfTrigger, Place, Run, Spacing, TriggerFence,
+};
 use punctual_core::{HistoryQuery, JobKey, StoreError, TaskStatus, TriggerKey};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -247,12 +249,12 @@ fn runs(
     })
 }
 
-/// How many rows match a query, if its trigger has fences. All is to be read from one state of the database.
-pub(crate) fn total(
+/// What is known of the rows that match a query, if its trigger has fences. All is to be read from one state of the database.
+pub(crate) fn known(
     connection: &Connection,
     query: &HistoryQuery,
     spacing: Spacing,
-) -> Result<Option<u64>, StoreError> {
+) -> Result<Option<OfTrigger>, StoreError> {
     let Some(trigger) = query.counted_trigger() else { return Ok(None) };
     let Some(Fenced { id, upto, .. }) = fenced(connection, trigger)? else { return Ok(None) };
     let fences = read::many(connection, sql::TRIGGER_FENCES, [id], |row| {
@@ -262,18 +264,32 @@ pub(crate) fn total(
     let wanted = read::series_where(connection, query.task.as_deref(), |series| query.wants(series))?;
     let (noted, deleted) = read::noted_with_triggers(connection)?;
     let wants = |series| wanted.contains_key(&series);
-    let counting = Counting::new(query, wants, &Fences { upto, fences }, (&noted, &deleted), spacing);
-    let mut looked = 0;
-    for id in &counting.looked {
-        let row = (id, trigger.group(), trigger.name());
-        looked += u64::from(one(connection, sql::TRIGGER_HAS_ROW, row, |_| Ok(()))?.is_some());
-    }
+    let fences = Fences { upto, fences };
+    let counting = Counting::new(query, wants, &fences, (&noted, &deleted), spacing);
+    let looked = has_rows(connection, trigger, &counting.looked)?.len() as u64;
     let mut spans = 0;
     for span in &counting.spans {
         spans += count_index(connection, query, trigger, *span)?;
     }
     let open = if query.wants_open() { open(connection, query, trigger)? } else { Vec::new() };
-    Ok(Some(counting.total(looked, spans, counting.open(&open, true))))
+    let total = counting.total(looked, spans, counting.open(&open, true));
+    let noted = ranking::fitting(query, noted, wants);
+    let (rows, lists) = (fences.rows(), fences.lists(query, wants));
+    Ok(Some(OfTrigger { total, rows, lists, noted, open }))
+}
+
+/// Those of some rows that a trigger has.
+pub(super) fn has_rows(
+    connection: &Connection,
+    trigger: &TriggerKey,
+    ids: &[i64],
+) -> Result<Vec<i64>, StoreError> {
+    let mut found = Vec::new();
+    for id in ids {
+        let row = (id, trigger.group(), trigger.name());
+        found.extend(one(connection, sql::TRIGGER_HAS_ROW, row, |_| Ok(*id))?);
+    }
+    Ok(found)
 }
 
 /// The rows of a trigger from one place up to another that match a query, open ones included.

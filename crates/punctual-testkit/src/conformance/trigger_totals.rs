@@ -41,15 +41,24 @@ fn query(dice: &mut Dice, rows: &[TaskHistory]) -> HistoryQuery {
     let statuses = TaskStatus::ALL.map(Some);
     let some_start = (!rows.is_empty() && dice.roll(2) == 0).then(|| dice.of(rows).started_at);
     let job = dice.of(&[None, None, None, Some("job"), Some("other")]);
+    let sort = dice.of(&HistorySort::ALL);
+    // A page near the front is looked for in other ways than one far from it.
+    let paging = match dice.roll(3) {
+        0 => Paging { limit: Some(dice.roll(30)), offset: dice.roll(rows.len() as u64 + 5) },
+        _ => Paging { limit: Some(1 + dice.roll(4)), offset: dice.roll(2) },
+    };
+    let after =
+        (!rows.is_empty() && sort == sort.listed() && dice.roll(2) == 0).then(|| sort.place(&dice.of(rows)));
     HistoryQuery {
         trigger: Some(TriggerKey::new(dice.of(&["t0", "t0", "t1", "t2", "seldom", "nothing"]))),
         task: dice.of(&[None, None, Some("job"), Some("other")]).map(str::to_owned),
         job: job.map(JobKey::new),
         status: dice.of(&[&[None, None, None], &statuses[..]].concat()),
         started_from: some_start,
-        sort: dice.of(&HistorySort::ALL),
+        sort,
         descending: dice.roll(2) == 0,
-        paging: Paging { limit: Some(dice.roll(30)), offset: dice.roll(rows.len() as u64 + 5) },
+        after,
+        paging,
         ..HistoryQuery::default()
     }
 }

@@ -1,0 +1,131 @@
+//! Pages of the rows of a trigger in the orders by end and duration, or of one status: the lists of its job are walked, and the trigger of each row
+//! is looked at, where that takes less than to sort all rows of the trigger.
+
+use super::page::{Lists, in_order};
+use super::pieces::Piece;
+use super::triggers::changes;
+use super::window::Window;
+use super::{List, Noted, Place};
+use crate::{HistoryQuery, HistorySort, Page, StoreError, TaskHistory, Timestamp};
+
+/// With more rows that are noted and not arranged than this, their triggers are not looked at.
+const MOST_FRESH: usize = 4_096;
+/// How many rows of the index of a trigger are read in the time in which one of a list is looked at.
+const IN_INDEX: u128 = 8;
+
+/// What is known of the rows of a trigger that has fences.
+#[derive(Debug)]
+pub struct OfTrigger {
+    /// How many match the query.
+    pub total: u64,
+    /// How many there are, whether they match or not.
+    pub rows: u64,
+    /// The lists by start in which those that are arranged lie, see [`super::Fences::lists`].
+    pub lists: Option<Vec<List>>,
+    /// What is noted of the series and statuses that the query matches.
+    pub noted: Vec<Noted>,
+    /// The places by start of the open ones that match.
+    pub open: Vec<Place>,
+}
+
+/// A page of a query by a trigger ([`HistoryQuery::counted_trigger`]); `None` where all rows of the trigger are better sorted.
+///
+/// # Errors
+/// Those of the reads.
+pub async fn page_of_trigger<L: Lists>(
+    lists: &L,
+    query: &HistoryQuery,
+    known: &OfTrigger,
+) -> Result<Option<Page<TaskHistory>>, StoreError> {
+    let (Some(trigger), Some(of_trigger)) = (query.counted_trigger(), &known.lists) else { return Ok(None) };
+    let mut fresh: Vec<&Noted> =
+        changes(&known.noted).filter(|(row, _)| !row.gone).map(|(row, _)| row).collect();
+    fresh.retain(|row| query.starts_within(row.started_at));
+    if !may_be_walked(query) || fresh.len() > MOST_FRESH {
+        return Ok(None);
+    }
+    let mut counted: Vec<(u64, List)> =
+        lists.counted(of_trigger).await?.into_iter().zip(of_trigger.iter().copied()).collect();
+    counted.sort_unstable_by(|one, other| other.cmp(one));
+    let all = counted.iter().map(|(rows, _)| rows).sum();
+    if !is_shorter(query, known, all) {
+        return Ok(None);
+    }
+    let ids: Vec<i64> = fresh.iter().map(|row| row.id).collect();
+    let own = if ids.is_empty() { Vec::new() } else { lists.of_trigger(&ids, trigger).await? };
+    let ended = fresh.iter().filter(|row| own.contains(&row.id)).map(|row| row.place(query.sort));
+    let open = known.open.iter().filter(|place| query.starts_within(place.value));
+    let value = |place: &Place| if query.sort == HistorySort::StartedAt { place.value } else { i64::MAX };
+    let open = open.map(|place| Place { value: value(place), id: place.id });
+    let piece = Piece { fresh: ended.chain(open).collect(), ..Piece::default() };
+    let from = query.started_from.unwrap_or(Timestamp::MIN);
+    let mut window = Window::new(query, from, piece, (known.total, all));
+    for (rows, list) in counted.into_iter().filter(|(rows, _)| *rows > 0) {
+        // As many as sorting would look at.
+        let search = window.walk(List { sort: query.sort.code(), ..list }, known.rows);
+        let found = lists.search_of_trigger(&search, trigger).await?;
+        if (found.len() as u64) < search.limit && known.rows < rows {
+            let stretch = (search.list, search.above, Some(search.below));
+            if !window.is_full() || lists.count_places(&[stretch]).await? > known.rows {
+                return Ok(None);
+            }
+        }
+        window.take(found);
+    }
+    let rows = in_order(lists, query, &window.ids()).await?;
+    Ok(Some(Page { rows, total: known.total }))
+}
+
+/// Whether a page of a query by a trigger may be found in the lists: those of its order have it, or those of its status where the
+/// order is that of the index of the trigger's rows; and it is so short that it is worth looking for its place.
+pub fn may_be_walked(query: &HistoryQuery) -> bool {
+    query.paging.limit.is_some_and(|limit| limit <= HistoryQuery::LONGEST_PAGE)
+        && match query.sort {
+            HistorySort::EndedAt | HistorySort::Duration => true,
+            HistorySort::StartedAt => query.status.is_some(),
+            HistorySort::Task | HistorySort::Status => false,
+        }
+}
+
+/// Whether a walk of lists with so many rows passes by fewer of them than are read otherwise: all rows of the trigger in another
+/// order than that of its index, and in that order those up to the end of the page, which costs less for each.
+fn is_shorter(query: &HistoryQuery, known: &OfTrigger, all: u64) -> bool {
+    let need = query.paging.limit.unwrap_or(u64::MAX).saturating_add(query.paging.offset);
+    let (need, total) = (u128::from(need.min(known.total)), u128::from(known.total));
+    let (all, rows) = (u128::from(all), u128::from(known.rows));
+    match query.sort {
+        HistorySort::StartedAt => all * IN_INDEX < rows,
+        _ => need * all < total * rows,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Paging, TaskStatus};
+
+    #[test]
+    fn a_walk_is_shorter_where_the_trigger_has_many_rows() {
+        let by_end =
+            HistoryQuery { sort: HistorySort::EndedAt, paging: Paging::first(50), ..HistoryQuery::default() };
+        let known = |total, rows| OfTrigger { total, rows, lists: None, noted: Vec::new(), open: Vec::new() };
+        assert!(is_shorter(&by_end, &known(55_000, 55_000), 2_200_000));
+        assert!(!is_shorter(&by_end, &known(5_000, 5_000), 2_200_000));
+        let far = HistoryQuery { paging: Paging { limit: Some(50), offset: 40_000 }, ..by_end.clone() };
+        assert!(!is_shorter(&far, &known(55_000, 55_000), 2_200_000));
+        // Three failures of many rows.
+        assert!(is_shorter(&by_end, &known(3, 55_000), 44_000));
+        assert!(!is_shorter(&by_end, &known(3, 55_000), 60_000));
+        let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..by_end };
+        assert!(is_shorter(&by_start, &known(3, 55_000), 100));
+        assert!(!is_shorter(&by_start, &known(1_100, 55_000), 44_000));
+    }
+
+    #[test]
+    fn the_index_of_a_trigger_has_the_order_of_start() {
+        let first = HistoryQuery { paging: Paging::first(50), ..HistoryQuery::default() };
+        assert!(!may_be_walked(&first));
+        assert!(may_be_walked(&HistoryQuery { status: Some(TaskStatus::Failed), ..first.clone() }));
+        assert!(may_be_walked(&HistoryQuery { sort: HistorySort::Duration, ..first }));
+    }
+}
