@@ -33,13 +33,15 @@ pub struct Spacing {
     pub full: u64,
     /// How many rows lie between the fences of one that is cut up.
     pub cut: usize,
+    /// What it costs to look at the row of a place, where reading an entry of the index of a trigger costs 1.
+    pub look: u64,
 }
 
 impl Spacing {
     /// For stores that read the fences anew for each page.
-    pub const WIDE: Self = Self { full: 4_096, cut: 2_048 };
+    pub const WIDE: Self = Self { full: 4_096, cut: 2_048, look: 2 };
     /// For stores that remember them.
-    pub const CLOSE: Self = Self { full: 1_024, cut: 512 };
+    pub const CLOSE: Self = Self { full: 1_024, cut: 512, look: 50 };
 }
 
 impl Default for Spacing {

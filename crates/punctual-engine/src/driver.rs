@@ -347,7 +347,9 @@ pub(crate) async fn arrange_loop(inner: Arc<Inner>) {
         }
         beats += 1;
         let executed = inner.node.executed();
-        if executed < arranged + ARRANGE_AFTER && !beats.is_multiple_of(ARRANGE_ANYWAY) {
+        // At first what an earlier process has left, or a change of the database.
+        let due = beats == 1 || beats.is_multiple_of(ARRANGE_ANYWAY);
+        if executed < arranged + ARRANGE_AFTER && !due {
             continue;
         }
         arranged = executed;

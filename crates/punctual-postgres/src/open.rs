@@ -27,7 +27,8 @@ impl Default for Options {
             schema: "punctual".to_owned(),
             max_connections: 8,
             wait_ms: 5_000,
-            trigger_fences: Spacing::default(),
+            // The index of a trigger says all that rows are sorted by; looking at a row is a descent and a page elsewhere.
+            trigger_fences: Spacing { look: 50, ..Spacing::default() },
         }
     }
 }

@@ -13,7 +13,7 @@ mod support;
 async fn store() -> Arc<dyn JobStore> {
     let (url, schema) = support::schema();
     // So close that few rows are enough for a trigger to have fences.
-    let trigger_fences = Spacing { full: 24, cut: 16 };
+    let trigger_fences = Spacing { full: 24, cut: 16, look: 1 };
     let options = Options { schema, max_connections: 3, trigger_fences, ..Options::default() };
     Arc::new(PostgresStore::open(&url, options).await.unwrap())
 }

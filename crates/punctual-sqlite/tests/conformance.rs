@@ -12,7 +12,7 @@ use punctual_sqlite::{Options, SqliteStore, Synchronous};
 fn fresh() -> Arc<SqliteStore> {
     let directory = tempfile::tempdir().unwrap();
     // So close that few rows are enough for a trigger to have fences.
-    let trigger_fences = Spacing { full: 24, cut: 16 };
+    let trigger_fences = Spacing { full: 24, cut: 16, look: 1 };
     let options = Options { synchronous: Synchronous::Normal, trigger_fences };
     Arc::new(SqliteStore::open(directory.path().join("test.db"), options).unwrap())
 }

@@ -10,8 +10,6 @@ use crate::{HistoryQuery, HistorySort, Page, StoreError, TaskHistory, Timestamp}
 
 /// With more rows that are noted and not arranged than this, their triggers are not looked at.
 const MOST_FRESH: usize = 4_096;
-/// How many rows of the index of a trigger are read in the time in which one of a list is looked at.
-const IN_INDEX: u128 = 8;
 
 /// What is known of the rows of a trigger that has fences.
 #[derive(Debug)]
@@ -20,6 +18,8 @@ pub struct OfTrigger {
     pub total: u64,
     /// How many there are, whether they match or not.
     pub rows: u64,
+    /// See [`super::Spacing::look`].
+    pub look: u64,
     /// The lists by start in which those that are arranged lie, see [`super::Fences::lists`].
     pub lists: Option<Vec<List>>,
     /// What is noted of the series and statuses that the query matches.
@@ -61,12 +61,13 @@ pub async fn page_of_trigger<L: Lists>(
     let from = query.started_from.unwrap_or(Timestamp::MIN);
     let mut window = Window::new(query, from, piece, (known.total, all));
     for (rows, list) in counted.into_iter().filter(|(rows, _)| *rows > 0) {
-        // As many as sorting would look at.
-        let search = window.walk(List { sort: query.sort.code(), ..list }, known.rows);
+        // As many as may be looked at in the time in which all of the trigger are read.
+        let most = known.rows / known.look.max(1);
+        let search = window.walk(List { sort: query.sort.code(), ..list }, most);
         let found = lists.search_of_trigger(&search, trigger).await?;
-        if (found.len() as u64) < search.limit && known.rows < rows {
+        if (found.len() as u64) < search.limit && most < rows {
             let stretch = (search.list, search.above, Some(search.below));
-            if !window.is_full() || lists.count_places(&[stretch]).await? > known.rows {
+            if !window.is_full() || lists.count_places(&[stretch]).await? > most {
                 return Ok(None);
             }
         }
@@ -92,9 +93,9 @@ pub fn may_be_walked(query: &HistoryQuery) -> bool {
 fn is_shorter(query: &HistoryQuery, known: &OfTrigger, all: u64) -> bool {
     let need = query.paging.limit.unwrap_or(u64::MAX).saturating_add(query.paging.offset);
     let (need, total) = (u128::from(need.min(known.total)), u128::from(known.total));
-    let (all, rows) = (u128::from(all), u128::from(known.rows));
+    let (all, rows) = (u128::from(all) * u128::from(known.look), u128::from(known.rows));
     match query.sort {
-        HistorySort::StartedAt => all * IN_INDEX < rows,
+        HistorySort::StartedAt => all < rows,
         _ => need * all < total * rows,
     }
 }
@@ -108,14 +109,17 @@ mod tests {
     fn a_walk_is_shorter_where_the_trigger_has_many_rows() {
         let by_end =
             HistoryQuery { sort: HistorySort::EndedAt, paging: Paging::first(50), ..HistoryQuery::default() };
-        let known = |total, rows| OfTrigger { total, rows, lists: None, noted: Vec::new(), open: Vec::new() };
+        let known = |total, rows| {
+            let (noted, open) = (Vec::new(), Vec::new());
+            OfTrigger { total, rows, look: 2, lists: None, noted, open }
+        };
         assert!(is_shorter(&by_end, &known(55_000, 55_000), 2_200_000));
-        assert!(!is_shorter(&by_end, &known(5_000, 5_000), 2_200_000));
+        assert!(!is_shorter(&by_end, &known(10_000, 10_000), 2_200_000));
         let far = HistoryQuery { paging: Paging { limit: Some(50), offset: 40_000 }, ..by_end.clone() };
         assert!(!is_shorter(&far, &known(55_000, 55_000), 2_200_000));
         // Three failures of many rows.
-        assert!(is_shorter(&by_end, &known(3, 55_000), 44_000));
-        assert!(!is_shorter(&by_end, &known(3, 55_000), 60_000));
+        assert!(is_shorter(&by_end, &known(3, 55_000), 22_000));
+        assert!(!is_shorter(&by_end, &known(3, 55_000), 30_000));
         let by_start = HistoryQuery { sort: HistorySort::StartedAt, ..by_end };
         assert!(is_shorter(&by_start, &known(3, 55_000), 100));
         assert!(!is_shorter(&by_start, &known(1_100, 55_000), 44_000));

@@ -285,7 +285,7 @@ pub(crate) async fn known(
     let total = counting.total(looked, spans, counting.open(&open, false));
     let noted = ranking::fitting(query, noted.rows, wants);
     let (rows, lists) = (fences.rows(), fences.lists(query, wants));
-    Ok(Some(OfTrigger { total, rows, lists, noted, open }))
+    Ok(Some(OfTrigger { total, rows, look: spacing.look, lists, noted, open }))
 }
 
 /// Those of some rows that a trigger has.

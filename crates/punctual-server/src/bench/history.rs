@@ -130,8 +130,6 @@ async fn fill(filled: &Opened, rows: u64, end: Timestamp) -> anyhow::Result<()> 
             eprintln!("{written} rows written");
         }
     }
-    while filled.store().arrange(CHUNK).await? > 0 {}
-    filled.settle().await?;
     Ok(())
 }
 
@@ -353,6 +351,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         fill(&filled, args.rows, end).await?;
         eprintln!("filled in {:.0} s", (clock.monotonic() - started).as_secs_f64());
     }
+    while filled.store().arrange(CHUNK).await? > 0 {}
+    filled.settle().await?;
     let store = filled.store();
     let all = HistoryQuery { paging: Paging::first(1), ..HistoryQuery::default() };
     let found = store.history(&all).await?.total;

@@ -275,7 +275,7 @@ pub(crate) fn known(
     let total = counting.total(looked, spans, counting.open(&open, true));
     let noted = ranking::fitting(query, noted, wants);
     let (rows, lists) = (fences.rows(), fences.lists(query, wants));
-    Ok(Some(OfTrigger { total, rows, lists, noted, open }))
+    Ok(Some(OfTrigger { total, rows, look: spacing.look, lists, noted, open }))
 }
 
 /// Those of some rows that a trigger has.

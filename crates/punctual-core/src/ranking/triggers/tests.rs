@@ -7,7 +7,7 @@ use super::*;
 use crate::JobKey;
 use crate::insights::Series;
 
-const SPACING: Spacing = Spacing { full: 12, cut: 6 };
+const SPACING: Spacing = Spacing { full: 12, cut: 6, look: 1 };
 
 /// A history of two triggers and three series as a store keeps it, with the fences of the first trigger.
 struct Model {
