@@ -169,6 +169,12 @@ impl Fenced {
     }
 }
 
+/// At most so many rows lie between two places, given the fences of a list.
+fn most_between(fences: &[Fence], above: Place, below: Place) -> u64 {
+    let fenced = Fenced::new(fences);
+    fenced.most_before(below).saturating_sub(fenced.least_before(above))
+}
+
 /// A part of a list that has to be read: from one place up to, and without, another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {

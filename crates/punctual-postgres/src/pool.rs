@@ -15,12 +15,13 @@ use crate::url::Target;
 ///
 /// The statements are made for their indexes and bind arrays, whose length the planner cannot know: on young tables
 /// (without statistics) it would choose to read whole tables, and keep that plan. So the alternatives are switched off, and
-/// a plan is made once a connection.
+/// a plan is made once a connection. None of them lasts so long that starting workers would be worth while.
 ///
 /// A transaction goes from one statement to the next within milliseconds. One that does not belongs to a node that is
 /// frozen or cut off, and its locks would keep the others from the lanes that it touched: the server ends it.
 const SETTINGS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-                        SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_min_messages = warning; \
+                        SET plan_cache_mode = force_generic_plan; SET jit = off; \
+                        SET max_parallel_workers_per_gather = 0; SET client_min_messages = warning; \
                         SET idle_in_transaction_session_timeout = '3s';";
 
 /// The connections of a store.

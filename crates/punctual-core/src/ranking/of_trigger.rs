@@ -1,7 +1,7 @@
 //! Pages of the rows of a trigger in the orders by end and duration, or of one status: the lists of its job are walked, and the trigger of each row
 //! is looked at, where that takes less than to sort all rows of the trigger.
 
-use super::page::{Lists, in_order};
+use super::page::{Lists, gave_up, in_order};
 use super::pieces::Piece;
 use super::triggers::changes;
 use super::window::Window;
@@ -60,16 +60,13 @@ pub async fn page_of_trigger<L: Lists>(
     let piece = Piece { fresh: ended.chain(open).collect(), ..Piece::default() };
     let from = query.started_from.unwrap_or(Timestamp::MIN);
     let mut window = Window::new(query, from, piece, (known.total, all));
-    for (rows, list) in counted.into_iter().filter(|(rows, _)| *rows > 0) {
+    for (_, list) in counted.into_iter().filter(|(rows, _)| *rows > 0) {
         // As many as may be looked at in the time in which all of the trigger are read.
         let most = known.rows / known.look.max(1);
         let search = window.walk(List { sort: query.sort.code(), ..list }, most);
         let found = lists.search_of_trigger(&search, trigger).await?;
-        if (found.len() as u64) < search.limit && most < rows {
-            let stretch = (search.list, search.above, Some(search.below));
-            if !window.is_full() || lists.count_places(&[stretch]).await? > most {
-                return Ok(None);
-            }
+        if (found.len() as u64) < search.limit && gave_up(lists, &search).await? {
+            return Ok(None);
         }
         window.take(found);
     }

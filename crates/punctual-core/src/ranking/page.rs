@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::pieces::{Cutter, Open, Piece, part_from, pieces};
 use super::window::{Search, Window};
-use super::{Fence, List, Noted, Part, Place};
+use super::{Fence, List, Noted, Part, Place, most_between};
 use crate::insights::Series;
 use crate::{
     HistoryQuery, HistorySort, Page, Paging, StoreError, TaskHistory, TaskStatus, Timestamp, TriggerKey,
@@ -130,6 +130,13 @@ pub async fn page<L: Lists>(lists: &L, query: &HistoryQuery, around: Around) -> 
     Ok(Page { rows: in_order(lists, query, &ids).await?, total })
 }
 
+/// Whether a walk that has found less than it should had more before it than it may pass by.
+pub(super) async fn gave_up<L: Lists>(lists: &L, search: &Search) -> Result<bool> {
+    let fences = lists.fences(&[search.list]).await?;
+    let between = |fences: &Vec<Fence>| most_between(fences, search.above, search.below);
+    Ok(fences.iter().map(between).sum::<u64>() > search.walks())
+}
+
 /// The rows of a page, given their ids in its order.
 pub(super) async fn in_order<L: Lists>(
     lists: &L,
@@ -172,7 +179,9 @@ impl<L: Lists> Reader<'_, L> {
         for (rows, list) in lists.into_iter().filter(|(rows, _)| *rows > 0) {
             let search = window.search(list, rows);
             let mut places = self.lists.search(&search).await?;
-            if let Some(instead) = window.instead(&search, places.len(), list, rows) {
+            if let Some(instead) = window.instead(&search, places.len(), list)
+                && gave_up(self.lists, &search).await?
+            {
                 places = self.lists.search(&instead).await?;
             }
             window.take(places);

@@ -118,3 +118,14 @@ fn a_full_fence_is_cut_and_keeps_its_beginning() {
     assert_eq!(fences[0].first, Place::FIRST);
     assert_eq!(fences[1].first, place(1, 2_048));
 }
+
+#[test]
+fn fences_say_how_many_rows_lie_between_two_places_at_most() {
+    let at = |value| Place { value, id: 0 };
+    let fences = [Place::FIRST, at(10), at(20)].map(|first| Fence { first, rows: 5 });
+    assert_eq!(most_between(&fences, Place::FIRST, Place::END), 15);
+    assert_eq!(most_between(&fences, at(12), at(18)), 5);
+    assert_eq!(most_between(&fences, at(12), at(21)), 10);
+    assert_eq!(most_between(&fences, at(21), Place::END), 5);
+    assert_eq!(most_between(&[], Place::FIRST, Place::END), 0);
+}

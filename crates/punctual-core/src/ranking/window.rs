@@ -105,11 +105,10 @@ impl Window {
         Search { way, list, started_from: self.from, above, below, descending, limit }
     }
 
-    /// The search to do instead of one that gave up before it found enough.
-    pub(super) fn instead(&self, search: &Search, found: usize, of_start: List, rows: u64) -> Option<Search> {
-        let Way::Walk(most) = search.way else { return None };
-        let gave_up = (found as u64) < search.limit && most < rows;
-        gave_up.then_some(Search { way: Way::Sort, list: of_start, ..*search })
+    /// The search to do instead of a walk that found less than it should, if it gave up.
+    pub(super) fn instead(&self, search: &Search, found: usize, of_start: List) -> Option<Search> {
+        let too_few = (found as u64) < search.limit && search.way != Way::Sort;
+        too_few.then_some(Search { way: Way::Sort, list: of_start, ..*search })
     }
 
     /// The way that is probably the shortest.
@@ -126,7 +125,8 @@ impl Window {
         let walk = share(self.need(), all, within);
         // As far as to the last place that is still of use.
         let walk = if self.is_full() { share(walk, rows, all) } else { walk }.min(rows);
-        if walk < sort { Way::Walk(sort) } else { Way::Sort }
+        // Half of what sorting costs, lest both together take too long.
+        if walk < sort / 2 { Way::Walk(sort / 2) } else { Way::Sort }
     }
 
     fn need(&self) -> u64 {
@@ -202,7 +202,7 @@ mod tests {
     fn the_way_is_the_one_that_passes_fewer_places() {
         let way = |within, rows| window(HistorySort::Duration, within).way(rows);
         assert_eq!(way(1_000, ROWS), Way::Sort);
-        assert_eq!(way(100_000, ROWS), Way::Walk(200_000));
+        assert_eq!(way(100_000, ROWS), Way::Walk(100_000));
         // A list with few rows of the window.
         assert_eq!(way(100_000, 200_000), Way::Sort);
         assert_eq!(window(HistorySort::EndedAt, 20).way(ROWS), Way::Walk(u64::MAX));
@@ -225,9 +225,7 @@ mod tests {
         let window = window(HistorySort::Duration, 100_000);
         let walk = window.search(list, ROWS);
         assert_eq!(walk.list.sort, HistorySort::Duration.code());
-        assert!(window.instead(&walk, 50, list, ROWS).is_none());
-        assert_eq!(window.instead(&walk, 49, list, ROWS).map(|search| search.list), Some(list));
-        // It has seen all that there is.
-        assert!(window.instead(&walk, 49, list, 150_000).is_none());
+        assert!(window.instead(&walk, 50, list).is_none());
+        assert_eq!(window.instead(&walk, 49, list).map(|search| search.list), Some(list));
     }
 }
