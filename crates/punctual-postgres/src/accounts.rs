@@ -332,12 +332,13 @@ impl AccountStore for PostgresStore {
 
     async fn users(&self, paging: Paging) -> Result<Page<User>> {
         let total = self.one(sql::USERS_COUNT, &[], |row| row.get(0)).await?;
-        let rows = self.all(sql::USERS, &[&paging.limit.map(integer), &integer(paging.offset)], user).await?;
+        let rows =
+            self.read_all(sql::USERS, &[&paging.limit.map(integer), &integer(paging.offset)], user).await?;
         Ok(Page { rows, total: count(total.unwrap_or_default()) })
     }
 
     async fn groups(&self) -> Result<Vec<Group>> {
-        self.all(sql::GROUPS, &[&None::<i64>], group).await.map(joined)
+        self.read_all(sql::GROUPS, &[&None::<i64>], group).await.map(joined)
     }
 
     async fn session(&self, hash: &SecretHash) -> Result<Option<(Session, Account)>> {
@@ -346,7 +347,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn sessions(&self, user: i64) -> Result<Vec<Session>> {
-        self.all(sql::SESSIONS_OF, &[&user], |row| session(row, 0)).await
+        self.read_all(sql::SESSIONS_OF, &[&user], |row| session(row, 0)).await
     }
 
     async fn login_failures(&self, keys: &[String]) -> Result<BTreeMap<String, Failures>> {
@@ -359,7 +360,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn tokens(&self, user: Option<i64>) -> Result<Vec<ApiToken>> {
-        self.all(sql::TOKENS, &[&user], |row| token(row, 0)).await
+        self.read_all(sql::TOKENS, &[&user], |row| token(row, 0)).await
     }
 
     async fn audit_log(&self, query: &AuditQuery) -> Result<Vec<AuditRow>> {
@@ -373,7 +374,7 @@ impl AccountStore for PostgresStore {
             &query.before_id,
             &integer(query.limit),
         ];
-        self.all(sql::AUDIT_LIST, params, audit).await
+        self.read_all(sql::AUDIT_LIST, params, audit).await
     }
 
     async fn prune_accounts(&self, retention: &AccountRetention) -> Result<PrunedAccounts> {

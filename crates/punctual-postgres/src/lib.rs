@@ -199,6 +199,11 @@ impl PostgresStore {
         self.connections.lend().await
     }
 
+    /// For lists, which must leave the node connections for its own work.
+    async fn reader(&self) -> Result<Loan, StoreError> {
+        self.connections.lend_to_read().await
+    }
+
     /// Deletes jobs of which nothing is left. Where that fails, it is tried again after the next claim: the fires of this one
     /// are open and must reach their node.
     async fn collect_ended_jobs(&self) {
@@ -263,10 +268,28 @@ impl PostgresStore {
         params: &[&(dyn ToSql + Sync)],
         read: impl FnMut(&tokio_postgres::Row) -> T,
     ) -> Result<Vec<T>, StoreError> {
-        let client = self.client().await?;
-        let result = async { client.query(&client.prepare_cached(text).await?, params).await }.await;
-        Ok(client.after(result).sql()?.iter().map(read).collect())
+        query_all(self.client().await?, text, params, read).await
     }
+
+    /// The same for lists that people make long.
+    async fn read_all<T>(
+        &self,
+        text: &str,
+        params: &[&(dyn ToSql + Sync)],
+        read: impl FnMut(&tokio_postgres::Row) -> T,
+    ) -> Result<Vec<T>, StoreError> {
+        query_all(self.reader().await?, text, params, read).await
+    }
+}
+
+async fn query_all<T>(
+    client: Loan,
+    text: &str,
+    params: &[&(dyn ToSql + Sync)],
+    read: impl FnMut(&tokio_postgres::Row) -> T,
+) -> Result<Vec<T>, StoreError> {
+    let result = async { client.query(&client.prepare_cached(text).await?, params).await }.await;
+    Ok(client.after(result).sql()?.iter().map(read).collect())
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -287,7 +310,7 @@ impl DefinitionStore for PostgresStore {
     }
 
     async fn jobs(&self, query: &JobQuery) -> Result<Page<StoredJob>, StoreError> {
-        let client = self.client().await?;
+        let client = self.reader().await?;
         let result = lists::jobs(&client, query).await;
         client.after(result)
     }
@@ -297,7 +320,7 @@ impl DefinitionStore for PostgresStore {
     }
 
     async fn triggers(&self, query: &TriggerQuery) -> Result<Page<StoredTrigger>, StoreError> {
-        let client = self.client().await?;
+        let client = self.reader().await?;
         let result = lists::triggers(&client, query).await;
         client.after(result)
     }
@@ -323,7 +346,7 @@ impl DefinitionStore for PostgresStore {
     }
 
     async fn state_counts(&self, now: Timestamp) -> Result<StateCounts, StoreError> {
-        let client = self.client().await?;
+        let client = self.reader().await?;
         let result = lists::state_counts(&client, now).await;
         client.after(result)
     }
@@ -459,13 +482,13 @@ impl HistoryStore for PostgresStore {
     }
 
     async fn runs(&self, query: &TaskRunQuery) -> Result<Page<TaskRun>, StoreError> {
-        let client = self.client().await?;
+        let client = self.reader().await?;
         let result = lists::runs(&client, query).await;
         client.after(result)
     }
 
     async fn run_ids(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunId>, StoreError> {
-        let client = self.client().await?;
+        let client = self.reader().await?;
         let result = lists::run_ids(&client, query).await;
         client.after(result)
     }
@@ -475,13 +498,13 @@ impl HistoryStore for PostgresStore {
     }
 
     async fn run_entities(&self, query: &TaskRunQuery) -> Result<Vec<TaskRunEntity>, StoreError> {
-        let client = self.client().await?;
+        let client = self.reader().await?;
         let result = lists::run_entities(&client, query).await;
         client.after(result)
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<TaskHistory>, StoreError> {
-        let client = self.client().await?;
+        let client = self.reader().await?;
         if query.is_ranked() {
             let result = ranked::read::history(&client, &self.shared, query).await;
             return client.after_transaction(result).await;
@@ -495,7 +518,7 @@ impl HistoryStore for PostgresStore {
     }
 
     async fn insights(&self, query: &InsightsQuery) -> Result<Vec<Insight>, StoreError> {
-        let client = self.client().await?;
+        let client = self.reader().await?;
         let result = ranked::read::insights(&client, query).await;
         client.after_transaction(result).await
     }
@@ -507,11 +530,11 @@ impl HistoryStore for PostgresStore {
     }
 
     async fn unique_tasks(&self) -> Result<Vec<String>, StoreError> {
-        self.all(sql::TASK_NAMES, &[], |row| row.get(0)).await
+        self.read_all(sql::TASK_NAMES, &[], |row| row.get(0)).await
     }
 
     async fn skipped(&self, query: &SkippedQuery) -> Result<Page<SkippedRange>, StoreError> {
-        let client = self.client().await?;
+        let client = self.reader().await?;
         let result = lists::skipped(&client, query).await;
         client.after(result)
     }

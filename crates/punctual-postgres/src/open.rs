@@ -13,9 +13,11 @@ use crate::url::Target;
 pub struct Options {
     /// The schema that holds the tables; made if it does not exist.
     pub schema: String,
-    /// Connections at most, 2 at least; one more listens for what other nodes change.
+    /// Connections at most, 2 at least; one more listens for what other nodes change. Lists hold all but two of them at
+    /// most, and one at least: the others are for the node's own work.
     pub max_connections: usize,
-    /// How long a call waits for a free connection, and then for a new one, in milliseconds.
+    /// How long a call waits for a free connection, and then for a new one, in milliseconds. A list waits for its turn among
+    /// the lists first, as long at most.
     pub wait_ms: u64,
     /// How close the fences stand that count the rows of triggers with many of them. Anything but the default is for tests.
     pub trigger_fences: Spacing,
