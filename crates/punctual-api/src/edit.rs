@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use punctual_core::accounts::AuditEntry;
-use punctual_core::{Applied, Change, ChangeError, Fingerprint, JobKey, JobKind, StoreError, TriggerKey};
+use punctual_core::{Applied, Change, ChangeError, Expected, Fingerprint, JobKey, JobKind, StoreError, TriggerKey};
 use punctual_engine::SchedulerError;
 use serde::Serialize;
 use serde_json::json;
@@ -141,11 +141,37 @@ pub(crate) async fn apply(
 ) -> Result<Applied, SchedulerError> {
     let mut changes: Vec<Change> = changes.into_iter().collect();
     changes.push(Change::Audit(entry));
+    apply_all(state, &changes).await
+}
+
+async fn apply_all(state: &ApiState, changes: &[Change]) -> Result<Applied, SchedulerError> {
     let mut applied = Applied::default();
-    for one in &state.scheduler.apply(&changes).await? {
+    for one in &state.scheduler.apply(changes).await? {
         applied.merge(one);
     }
     Ok(applied)
+}
+
+/// Stores a definition that is to be what `seen` says by now. One that is the same as what is stored changes nothing, which is
+/// no entry in the log of changes: `same` is what has to be stored for that.
+pub(crate) async fn put(
+    state: &ApiState,
+    seen: Option<Expected>,
+    same: Option<Expected>,
+    change: Change,
+    entry: AuditEntry,
+) -> Result<Applied, SchedulerError> {
+    let seen = seen.map(Change::Expect);
+    if let Some(same) = same {
+        let changes: Vec<Change> =
+            seen.iter().cloned().chain([Change::Expect(same), change.clone()]).collect();
+        match apply_all(state, &changes).await {
+            // Somebody has changed it meanwhile, so that it is not the same any more.
+            Err(error) if is_stale(&error) => {}
+            result => return result,
+        }
+    }
+    apply(state, seen.into_iter().chain([change]), entry).await
 }
 
 /// Applies a change, and says what became of it.

@@ -42,6 +42,9 @@ pub(crate) struct Job {
     /// Which runs stay in the history after they end: `true` (all), `false` (none), `"failures"`, or an object of `keep`
     /// (`all`, `failures`, `none`), `rows` (at most so many) and `days` (at most so long).
     history: Value,
+    /// What becomes of due instants that no live node can run: `wait` or `skip`; `null`: as the nodes are set.
+    #[schema(value_type = Option<String>)]
+    unknown_kind: Option<Value>,
     created_at: Instant,
     updated_at: Instant,
 }
@@ -64,6 +67,7 @@ impl From<StoredJob> for Job {
             retry: super::json(&detail.retry),
             timeout_ms: detail.timeout_ms,
             history: super::json(&detail.history),
+            unknown_kind: detail.unknown_kind.as_ref().map(super::json),
             created_at: stored.created_at.into(),
             updated_at: stored.updated_at.into(),
         }

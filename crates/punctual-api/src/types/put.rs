@@ -1,5 +1,6 @@
 //! Definitions as they are sent.
 
+use punctual_core::trigger::DEFAULT_MISFIRE_THRESHOLD_MS;
 use punctual_core::{JobDetail, JobKey, Timestamp, Trigger, TriggerKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -50,6 +51,10 @@ pub(crate) struct JobBody {
     /// of `keep` (`all`, `failures`, `none`), `rows` (at most so many) and `days` (at most so long).
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Value>,
+    /// What becomes of due instants that no live node can run: `wait` or `skip`; as the nodes are set unless given.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown_kind: Option<Value>,
     /// All its triggers: those that are missing here are deleted. Left out, the triggers stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) triggers: Option<Vec<TriggerBody>>,
@@ -85,6 +90,8 @@ impl JobBody {
         if let Some(retry) = &self.retry {
             detail.retry = definition::member("retry", retry)?;
         }
+        detail.unknown_kind =
+            self.unknown_kind.as_ref().map(|value| definition::member("unknown_kind", value)).transpose()?;
         Ok(detail)
     }
 }
@@ -173,9 +180,19 @@ impl TriggerBody {
         if let Some(misfire) = &self.misfire {
             trigger.misfire = definition::member("misfire", misfire)?;
         }
-        trigger.misfire_threshold_ms = self.misfire_threshold_ms;
+        trigger.misfire_threshold_ms =
+            self.misfire_threshold_ms.filter(|threshold| *threshold != DEFAULT_MISFIRE_THRESHOLD_MS);
         trigger.data = definition::data(self.data.as_ref());
         Ok(trigger)
+    }
+}
+
+/// Answers show the misfire threshold in force, whether or not it was given: to send back what is shown is no change of it.
+pub(crate) fn keep_threshold<'a>(new: &mut Trigger, old: impl IntoIterator<Item = &'a Trigger>) {
+    let in_force = |one: &Trigger| one.misfire_threshold_ms.unwrap_or(DEFAULT_MISFIRE_THRESHOLD_MS);
+    let same = old.into_iter().find(|old| old.key == new.key && in_force(old) == in_force(new));
+    if let Some(old) = same {
+        new.misfire_threshold_ms = old.misfire_threshold_ms;
     }
 }
 

@@ -19,6 +19,7 @@ mod openapi;
 mod operation;
 mod permissions;
 mod preview;
+mod round_trip;
 mod runs;
 mod security;
 mod support;

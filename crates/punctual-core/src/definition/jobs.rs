@@ -103,7 +103,8 @@ pub(super) fn put_job<T: DefinitionTx>(
         }
         Some(old) if *old.detail == *job => Ok(Applied { unchanged: 1, ..Applied::default() }),
         Some(old) if old.detail.as_given() == job.as_given() => {
-            tx.update_job(&old, job, now)?;
+            // What is remembered beside the definition is no edit of it.
+            tx.update_job(&old, job, old.updated_at)?;
             Ok(Applied { unchanged: 1, ..Applied::default() })
         }
         Some(old) => {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use punctual_core::{Change, Expected};
+use punctual_core::{Change, Expected, Fingerprint};
 use serde_json::json;
 
 use crate::edit::{self, Author, Put};
@@ -48,9 +48,12 @@ pub(crate) async fn handler(
     if let Some(old) = &old {
         entry = entry.before(json!(old.calendar));
     }
-    let expect = seen.map(|seen| Change::Expect(Expected::Calendar(name.clone(), seen)));
+    let expected = |version| Expected::Calendar(name.clone(), version);
+    let version = Fingerprint::of_calendar(&calendar);
+    let same = old.as_ref().is_some_and(|old| Fingerprint::of_calendar(&old.calendar) == version);
+    let same = same.then(|| expected(Some(version)));
     let change = Change::PutCalendar { name: name.clone(), calendar };
-    let result = edit::apply(&state, expect.into_iter().chain([change]), entry).await;
+    let result = edit::put(&state, seen.map(expected), same, change, entry).await;
     let now = state.scheduler.store().calendar(&name).await?.map(Calendar::from);
     let now = now.map(|now| (now.version.clone(), now));
     let put = Put { now, sent: &body, new: old.is_none() };

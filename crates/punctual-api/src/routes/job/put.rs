@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use punctual_core::{Change, Expected, JobKind, Trigger};
+use punctual_core::{Change, Expected, Fingerprint, JobDetail, JobKind, Trigger, TriggerState};
+use punctual_engine::JobInfo;
 use serde_json::json;
 
 use crate::ApiState;
@@ -11,7 +12,7 @@ use crate::error::ApiError;
 use crate::extract::{Body, JobPath};
 use crate::params::Params;
 use crate::types::job::{JobWithTriggers, StoredJobWithTriggers};
-use crate::types::put::JobBody;
+use crate::types::put::{JobBody, keep_threshold};
 
 /// Create or replace a job
 ///
@@ -44,11 +45,16 @@ pub(crate) async fn handler(
 ) -> Result<Response, ApiError> {
     params.finish()?;
     let job = body.detail(key.clone())?;
-    let triggers: Option<Vec<Trigger>> = match &body.triggers {
+    let mut triggers: Option<Vec<Trigger>> = match &body.triggers {
         None => None,
         Some(triggers) => Some(triggers.iter().map(|one| one.of_job(&key)).collect::<Result<_, _>>()?),
     };
     let old = state.scheduler.job_info(&key).await?;
+    let stored = old.iter().flat_map(|old| &old.triggers).filter(|info| info.trigger.pending.is_none());
+    let stored: Vec<&Trigger> = stored.map(|info| &info.trigger.definition).collect();
+    for trigger in triggers.iter_mut().flatten() {
+        keep_threshold(trigger, stored.iter().copied());
+    }
     state.options.check_commands(&job.kind)?;
     if let Some(old) = &old {
         state.options.check_commands(&old.job.detail.kind)?;
@@ -58,16 +64,17 @@ pub(crate) async fn handler(
     let mut entry = author.entry("job.put", &key, body.note.clone());
     entry = entry.after(json!({ "job": job, "triggers": triggers }));
     if let Some(old) = &old {
-        let definitions: Vec<&Trigger> = old.triggers.iter().map(|info| &info.trigger.definition).collect();
-        entry = entry.before(json!({ "job": old.job.detail.as_given(), "triggers": definitions }));
+        entry = entry.before(json!({ "job": old.job.detail.as_given(), "triggers": stored }));
     }
-    let expect = seen.map(|seen| Change::Expect(Expected::Job(key.clone(), seen)));
+    let expected = |version| Expected::Job(key.clone(), version);
+    let same = same_version(&job, triggers.as_deref(), old.as_ref(), &stored);
     let kind = job.kind.clone();
     let change = match triggers {
         Some(triggers) => Change::Schedule { job, triggers },
         None => Change::PutJob(job),
     };
-    let result = edit::apply(&state, expect.into_iter().chain([change]), entry).await;
+    let result =
+        edit::put(&state, seen.map(expected), same.map(|version| expected(Some(version))), change, entry).await;
     // What is there beside a refused change is a definition alone.
     let warnings = match &result {
         Ok(_) => Some(warnings(&state, &kind).await?),
@@ -77,6 +84,26 @@ pub(crate) async fn handler(
     let now = now.map(|job| (job.version.clone(), StoredJobWithTriggers { job, warnings }));
     let put = Put { now, sent: &body, new: old.is_none() };
     put.answer(result, || ApiError::no_such("job", &key))
+}
+
+/// The version of what is stored, where the job with its triggers is just that. To put a trigger that is in the error state again
+/// lets it try again.
+fn same_version(
+    job: &JobDetail,
+    triggers: Option<&[Trigger]>,
+    old: Option<&JobInfo>,
+    stored: &[&Trigger],
+) -> Option<Fingerprint> {
+    let old = old?;
+    if triggers.is_some() && old.triggers.iter().any(|info| info.trigger.state == TriggerState::Error) {
+        return None;
+    }
+    let now = Fingerprint::of_job(&old.job.detail, stored.iter().copied());
+    let then = match triggers {
+        Some(triggers) => Fingerprint::of_job(job, triggers),
+        None => Fingerprint::of_job(job, stored.iter().copied()),
+    };
+    (now == then).then_some(now)
 }
 
 async fn warnings(state: &ApiState, kind: &JobKind) -> Result<Vec<String>, ApiError> {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use punctual_core::{Change, Data, Expected, TriggerKey};
+use punctual_core::{Change, Data, Expected, Fingerprint, TriggerKey, TriggerState};
 use serde_json::json;
 
 use crate::ApiState;
@@ -10,7 +10,7 @@ use crate::edit::{self, Author, Put};
 use crate::error::ApiError;
 use crate::extract::{Body, TriggerPath};
 use crate::params::Params;
-use crate::types::put::TriggerBody;
+use crate::types::put::{TriggerBody, keep_threshold};
 use crate::types::trigger::Trigger;
 
 /// Create or replace a trigger
@@ -40,10 +40,11 @@ pub(crate) async fn handler(
     Body(body): Body<TriggerBody>,
 ) -> Result<Response, ApiError> {
     params.finish()?;
-    let trigger = body.alone(key.clone())?;
+    let mut trigger = body.alone(key.clone())?;
     let job = state.scheduler.store().job(&trigger.job).await?;
     let job = job.ok_or_else(|| ApiError::no_such("job", &trigger.job))?;
     let old = state.scheduler.store().trigger(&key).await?;
+    keep_threshold(&mut trigger, old.iter().map(|old| &old.definition));
     let old_data = old.as_ref().map_or_else(Data::empty, |old| old.definition.data.clone());
     if trigger.data != old_data {
         state.options.check_commands(&job.detail.kind)?;
@@ -54,8 +55,14 @@ pub(crate) async fn handler(
     if let Some(old) = &old {
         entry = entry.before(json!(old.definition));
     }
-    let expect = seen.map(|seen| Change::Expect(Expected::Trigger(key.clone(), seen)));
-    let result = edit::apply(&state, expect.into_iter().chain([Change::PutTrigger(trigger)]), entry).await;
+    let expected = |version| Expected::Trigger(key.clone(), version);
+    let version = Fingerprint::of_trigger(&trigger);
+    // To put one that is in the error state again lets it try again.
+    let same = old.as_ref().is_some_and(|old| {
+        Fingerprint::of_trigger(&old.definition) == version && old.state != TriggerState::Error
+    });
+    let same = same.then(|| expected(Some(version)));
+    let result = edit::put(&state, seen.map(expected), same, Change::PutTrigger(trigger), entry).await;
     let now = read(&state, &key).await?;
     let now = now.map(|now| (now.version.clone(), now));
     let put = Put { now, sent: &body, new: old.is_none() };
