@@ -28,9 +28,29 @@ pub trait Job: Send + Sync + 'static {
     /// The arguments; `()` or `serde_json::Value` where there are none or any.
     type Data: DeserializeOwned + Send + 'static;
 
+    /// What is wrong with arguments whose type is right. It is asked before a definition with them is stored, so that none is
+    /// that can only fail, where the node that stores it knows the kind; a run looks at what it gets itself.
+    ///
+    /// # Errors
+    /// Names the member and what would be right.
+    fn check(_data: &Self::Data) -> Result<(), DataProblem> {
+        Ok(())
+    }
+
     /// Runs once. Dropping the future is the last resort of a time-out or a shutdown: see
     /// [`JobContext::cancelled`].
     fn run(&self, ctx: JobContext<Self::Data>) -> impl Future<Output = JobResult> + Send;
+}
+
+/// Why arguments do not fit a job.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DataProblem {
+    /// Something is missing, which a trigger's or a run's own arguments may still bring.
+    #[error("{0}")]
+    Missing(String),
+    /// Something is wrong, whatever comes beside it.
+    #[error("{0}")]
+    Wrong(String),
 }
 
 /// What a run knows about itself.

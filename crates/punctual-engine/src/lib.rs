@@ -44,7 +44,7 @@ pub use capture::{CaptureLayer, capture_layer};
 pub use clock::{ClockQuality, ManualClock, StoreClock, SystemClock};
 pub use execute::Ended;
 pub use info::{JobInfo, SchedulerInfo, ShownState, TriggerInfo};
-pub use job::{Job, JobContext, JobError, JobResult};
+pub use job::{DataProblem, Job, JobContext, JobError, JobResult};
 pub use listen::{Listener, LogListener};
 pub use lock::{ClusterLock, LockError, LockLease, LockOptions, Locks};
 pub use manual::{ManualError, ManualRun, ManualScheduler};

@@ -53,10 +53,16 @@ impl Scheduler {
         Ok(applied.into_iter().next().unwrap_or_default())
     }
 
-    /// Whether the data that the triggers give a job fits the job's kind, where this node knows the kind.
+    /// Whether the data that the triggers give a job fits the job's kind, where this node knows the kind. Without triggers
+    /// the job's own has to be right as far as it goes: a trigger may bring what is missing.
     pub fn fits(&self, job: &JobDetail, triggers: &[Trigger]) -> Result<()> {
         self.check_data(job, triggers)
             .map_err(|problem| SchedulerError::Data { job: job.key.clone(), problem })
+    }
+
+    /// Whether the data of a single run, laid over the job's own, fits the job's kind, where this node knows the kind.
+    pub fn fits_run(&self, job: &JobDetail, data: &Data) -> Result<()> {
+        self.check_run(job, data).map_err(|problem| SchedulerError::Data { job: job.key.clone(), problem })
     }
 
     async fn fits_stored(&self, trigger: &Trigger) -> Result<()> {
@@ -95,8 +101,7 @@ impl Scheduler {
         let Some(stored) = self.stored_job(job).await? else {
             return Err(StoreError::from(ChangeError::NoSuchJob(job.clone())).into());
         };
-        let probe = Trigger::once("probe", job.clone(), self.now()).data(data.clone());
-        self.fits(&stored.detail, std::slice::from_ref(&probe))?;
+        self.fits_run(&stored.detail, &data)?;
         let applied = self.apply_one(Change::TriggerNow { job: job.clone(), data }).await?;
         applied.pending.ok_or_else(|| {
             StoreError::Other("the store named no pending run for a job triggered by hand".to_owned()).into()

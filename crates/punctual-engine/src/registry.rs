@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use punctual_core::{Data, JobKind, KindSlots};
 
-use crate::job::{Job, JobContext, JobError, JobResult, Run};
+use crate::job::{DataProblem, Job, JobContext, JobError, JobResult, Run};
 
 pub(crate) type RunFuture = Pin<Box<dyn Future<Output = JobResult> + Send>>;
 
 /// A job without the type of its data.
 trait ErasedJob: Send + Sync {
     fn start(self: Arc<Self>, data: Data, run: Arc<Run>) -> RunFuture;
-    fn check(&self, data: &Data) -> Result<(), String>;
+    fn check(&self, data: &Data) -> Result<(), DataProblem>;
 }
 
 struct Typed<J>(J);
@@ -32,9 +32,37 @@ impl<J: Job> ErasedJob for Typed<J> {
         })
     }
 
-    fn check(&self, data: &Data) -> Result<(), String> {
-        data.parse::<J::Data>().map(drop).map_err(|error| error.to_string())
+    fn check(&self, data: &Data) -> Result<(), DataProblem> {
+        J::check(&typed::<J>(data)?)
     }
+}
+
+/// The arguments in their type; what does not fit is told with its member.
+fn typed<J: Job>(data: &Data) -> Result<J::Data, DataProblem> {
+    let read = |data: &Data| data.parse::<J::Data>().map_err(|error| without_place(&error.to_string()));
+    let problem = match read(data) {
+        Ok(data) => return Ok(data),
+        Err(problem) => problem,
+    };
+    if data.is_empty() || problem.starts_with("missing field") {
+        return Err(DataProblem::Missing(problem));
+    }
+    let Ok(members) = data.to_map() else { return Err(DataProblem::Wrong(problem)) };
+    // The one without which there is another problem, or none.
+    let culprit = members.keys().find(|name| {
+        let mut rest = members.clone();
+        rest.remove(*name);
+        read(&Data::from_map(&rest)).err().as_ref() != Some(&problem)
+    });
+    Err(DataProblem::Wrong(match culprit {
+        Some(name) if !problem.contains(&format!("`{name}`")) => format!("{name}: {problem}"),
+        _ => problem,
+    }))
+}
+
+/// A message without its place in a text that nobody wrote.
+fn without_place(message: &str) -> String {
+    message.split_once(" at line ").map_or(message, |(message, _)| message).to_owned()
 }
 
 /// One registered kind.
@@ -114,8 +142,8 @@ impl JobRegistry {
         self.entries.contains_key(kind)
     }
 
-    /// Whether `data` fits the type of a kind; unknown kinds accept anything, since another node may know them.
-    pub fn check_data(&self, kind: &JobKind, data: &Data) -> Result<(), String> {
+    /// Whether `data` fits a kind; unknown kinds accept anything, since another node may know them.
+    pub fn check_data(&self, kind: &JobKind, data: &Data) -> Result<(), DataProblem> {
         self.entries.get(kind).map_or(Ok(()), |entry| entry.job.check(data))
     }
 

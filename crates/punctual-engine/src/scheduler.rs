@@ -19,6 +19,7 @@ use crate::asked;
 use crate::builder::{Contents, Entry, SchedulerBuilder};
 use crate::driver;
 use crate::execute::{Ended, Requests};
+use crate::job::DataProblem;
 use crate::kinds::{self, Kinds};
 use crate::node::{Node, Status};
 use crate::recorder;
@@ -308,21 +309,23 @@ impl Scheduler {
         self.check_data(&entry.job, &entry.triggers)
     }
 
-    /// Whether the data that the triggers give a job fits the job's kind, where this node knows the kind.
+    /// Whether the data that the triggers give a job fits the job's kind, where this node knows the kind. Without triggers
+    /// the job's own has to be right as far as it goes: a trigger may bring what is missing.
     pub(crate) fn check_data(
         &self,
         job: &punctual_core::JobDetail,
         triggers: &[Trigger],
     ) -> Result<(), String> {
+        let registry = &self.inner.node.registry;
+        let misfit = |of: &str, problem: DataProblem| format!("the data of {of} does not fit kind {}: {problem}", job.kind);
         let check = |data: &punctual_core::Data, of: &str| {
-            self.inner
-                .node
-                .registry
-                .check_data(&job.kind, data)
-                .map_err(|error| format!("the data of {of} does not fit kind {}: {error}", job.kind))
+            registry.check_data(&job.kind, data).map_err(|problem| misfit(of, problem))
         };
         if triggers.is_empty() {
-            return Ok(());
+            return match registry.check_data(&job.kind, &job.data) {
+                Err(problem @ DataProblem::Wrong(_)) => Err(misfit("the job", problem)),
+                Err(DataProblem::Missing(_)) | Ok(()) => Ok(()),
+            };
         }
         // What an event brings is not known yet; a run whose data does not fit fails and says so.
         for trigger in triggers.iter().filter(|trigger| trigger.schedule.event().is_none()) {
@@ -330,6 +333,17 @@ impl Scheduler {
             check(&merged, &format!("trigger {}", trigger.key))?;
         }
         Ok(())
+    }
+
+    /// Whether the job's data with `data` laid over it fits the job's kind, where this node knows the kind.
+    pub(crate) fn check_run(
+        &self,
+        job: &punctual_core::JobDetail,
+        data: &punctual_core::Data,
+    ) -> Result<(), String> {
+        let merged = job.data.merged(data).map_err(|error| error.to_string())?;
+        let checked = self.inner.node.registry.check_data(&job.kind, &merged);
+        checked.map_err(|problem| format!("the data of the run does not fit kind {}: {problem}", job.kind))
     }
 
     pub(crate) async fn stored_job(

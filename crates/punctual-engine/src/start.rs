@@ -158,8 +158,7 @@ fn machine_id() -> Option<String> {
 impl Scheduler {
     /// Stores the run of a start-up task, if it is due by this start; whether it is.
     pub(crate) async fn run_start_task(&self, task: &StartTask) -> Result<bool, Refused> {
-        let probe = Trigger::once("probe", task.job.key.clone(), self.now());
-        self.check_data(&task.job, &[probe]).map_err(Refused::Task)?;
+        self.check_run(&task.job, &Data::empty()).map_err(Refused::Task)?;
         let changes = task.changes(&self.node().name, self.now()).map_err(Refused::Task)?;
         match self.store().apply(self.now(), &changes).await {
             Ok(_) => {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
 use punctual_core::time::plus_millis;
-use punctual_engine::{Job, JobContext, JobError, JobResult};
+use punctual_engine::{DataProblem, Job, JobContext, JobError, JobResult};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -146,6 +146,11 @@ impl Command {
 impl Job for Command {
     const KIND: &'static str = "command";
     type Data = CommandData;
+
+    fn check(data: &CommandData) -> Result<(), DataProblem> {
+        let is_missing = data.command.is_none() && data.program.is_none();
+        data.check().map_err(if is_missing { DataProblem::Missing } else { DataProblem::Wrong })
+    }
 
     async fn run(&self, ctx: JobContext<CommandData>) -> JobResult {
         let (data, keeper) = (ctx.data(), self.keeper.as_ref());

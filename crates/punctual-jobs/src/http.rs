@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use punctual_core::time::plus_millis;
-use punctual_engine::{Job, JobContext, JobError, JobResult};
+use punctual_engine::{DataProblem, Job, JobContext, JobError, JobResult};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
@@ -217,6 +217,10 @@ impl Job for Http {
     const KIND: &'static str = "http";
     type Data = HttpData;
 
+    fn check(data: &HttpData) -> Result<(), DataProblem> {
+        data.check().map_err(DataProblem::Wrong)
+    }
+
     async fn run(&self, ctx: JobContext<HttpData>) -> JobResult {
         let data = ctx.data();
         let (method, url) =
@@ -306,6 +310,13 @@ mod tests {
             let error = wrong.check().unwrap_err();
             assert!(error.contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn what_cannot_run_is_refused_before_it_is_stored() {
+        <Http as Job>::check(&data("https://example.org/x")).unwrap();
+        let refused = <Http as Job>::check(&data("ftp://x")).unwrap_err();
+        assert!(matches!(&refused, DataProblem::Wrong(text) if text.contains("scheme")), "{refused}");
     }
 
     #[test]

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use punctual_core::{HistoryQuery, JobDetail, JobStore, TaskHistory, TaskStatus, Trigger};
-use punctual_engine::{Entry, ManualScheduler};
+use punctual_core::{Change, HistoryQuery, JobDetail, JobStore, TaskHistory, TaskStatus, Trigger};
+use punctual_engine::{DataProblem, Job, ManualScheduler};
 use punctual_jobs::command::Command;
 use punctual_memory::MemoryStore;
 use serde_json::json;
@@ -15,14 +15,29 @@ async fn run(data: serde_json::Value) -> TaskHistory {
     let store: Arc<dyn JobStore> = Arc::new(MemoryStore::new());
     let start = "2026-01-01T00:00:00Z".parse().unwrap();
     let job = JobDetail::new("job", "command").data(punctual_core::Data::from_serialize(&data).unwrap());
-    let entry = Entry::new(job, vec![Trigger::once("t", "job", start)]);
-    let manual = ManualScheduler::new(Arc::clone(&store), start, |builder| {
-        builder.job(Command::default()).entry(entry)
-    })
-    .await
-    .unwrap();
+    // Stored past the check of definitions, as by a node that does not know the kind.
+    let triggers = vec![Trigger::once("t", "job", start)];
+    store.apply(start, &[Change::Schedule { job, triggers }]).await.unwrap();
+    let manual = ManualScheduler::new(Arc::clone(&store), start, |builder| builder.job(Command::default()));
+    let manual = manual.await.unwrap();
     manual.run_due().await.unwrap();
     store.history(&HistoryQuery::default()).await.unwrap().rows.remove(0)
+}
+
+#[test]
+fn what_a_trigger_may_bring_is_missing_and_the_rest_is_wrong() {
+    let check = |data| <Command as Job>::check(&serde_json::from_value(data).unwrap());
+    assert_eq!(check(json!({"command": "true"})), Ok(()));
+    for data in [json!({}), json!({"args": ["x"]})] {
+        assert!(matches!(check(data.clone()), Err(DataProblem::Missing(_))), "{data}");
+    }
+    for data in [
+        json!({"command": " "}),
+        json!({"command": "x", "program": "y"}),
+        json!({"command": "x", "args": ["y"]}),
+    ] {
+        assert!(matches!(check(data.clone()), Err(DataProblem::Wrong(_))), "{data}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use punctual_core::{Change, Trigger};
+use punctual_core::Change;
 use serde_json::json;
 
 use crate::ApiState;
@@ -43,8 +43,7 @@ pub(crate) async fn handler(
     if !data.is_empty() {
         state.options.check_commands(&job.detail.kind)?;
     }
-    let probe = Trigger::once("probe", key.clone(), state.scheduler.clock().now()).data(data.clone());
-    state.scheduler.fits(&job.detail, &[probe])?;
+    state.scheduler.fits_run(&job.detail, &data)?;
     let entry = author.entry("job.run", &key, body.note).after(json!({ "data": data }));
     let applied = edit::apply(&state, [Change::TriggerNow { job: key, data }], entry).await?;
     Ok((StatusCode::ACCEPTED, Json(Stored::from(applied)?)))

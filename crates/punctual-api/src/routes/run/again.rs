@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use punctual_core::{Change, Trigger};
+use punctual_core::Change;
 use serde_json::json;
 
 use crate::ApiState;
@@ -50,13 +50,13 @@ pub(crate) async fn handler(
     }
     let now = state.scheduler.clock().now();
     let trigger = row.trigger.filter(|trigger| !edit::is_reserved(trigger.group()));
-    let mut probe = Trigger::once("probe", key.clone(), now).data(data.clone());
+    let mut with = data.clone();
     if let Some(trigger) = &trigger
         && let Some(stored) = store.trigger(trigger).await?
     {
-        probe.data = stored.definition.data.merged(&data).unwrap_or(data.clone());
+        with = stored.definition.data.merged(&data).unwrap_or(with);
     }
-    state.scheduler.fits(&job.detail, &[probe])?;
+    state.scheduler.fits_run(&job.detail, &with)?;
     let entry =
         author.entry("run.again", id, body.note).after(json!({ "job": key.to_string(), "data": data }));
     let scheduled_at = row.scheduled_at.unwrap_or(now);

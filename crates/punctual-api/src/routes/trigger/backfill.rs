@@ -67,9 +67,8 @@ pub(crate) async fn handler(
     if body.dry_run {
         return Ok((StatusCode::OK, Json(answer)));
     }
-    let mut probe = stored.definition.clone();
-    probe.data = probe.data.merged(&data).unwrap_or(data.clone());
-    state.scheduler.fits(&job.detail, &[probe])?;
+    let with = stored.definition.data.merged(&data).unwrap_or(data.clone());
+    state.scheduler.fits_run(&job.detail, &with)?;
     if !author.has_note(body.note.as_ref()) {
         return Err(ApiError::parameter("note", "is required: say why these instants are run again"));
     }
