@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Problem};
+use crate::wording::{Said, said};
 
 /// Reads a schedule.
 ///
@@ -46,7 +47,7 @@ fn read<T: DeserializeOwned>(
         return Err(ApiError::parameter(member, "must be an object with a \"type\""));
     }
     T::deserialize(value).map_err(|error| {
-        let message = error.to_string();
+        let message = message_of(member, &error.to_string());
         let Some(error) = explain(value) else {
             let message = if value.get("type").is_none() { format!("{message}: {types}") } else { message };
             return semantic(code, message).with("field", json!(member)).into();
@@ -57,6 +58,16 @@ fn read<T: DeserializeOwned>(
         }
         problem.into()
     })
+}
+
+/// What serde says about an object as a whole, whose members' paths it does not know.
+fn message_of(object: &str, message: &str) -> String {
+    let Said { member, text } = said(message);
+    match member {
+        Some(member) => format!("{object}.{member} {text}"),
+        None if text == message => text,
+        None => format!("a member of the {object} {text}"),
+    }
 }
 
 /// 422: what was sent can be read, and means nothing that could be stored.
@@ -74,7 +85,7 @@ pub(crate) fn member<T: DeserializeOwned>(name: &str, value: &Value) -> Result<T
             path if path == "." => name.to_owned(),
             path => format!("{name}.{path}"),
         };
-        ApiError::parameter(path, error.into_inner().to_string())
+        ApiError::misfit(&path, &error.into_inner().to_string())
     })
 }
 

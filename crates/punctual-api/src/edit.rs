@@ -7,7 +7,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use punctual_core::accounts::AuditEntry;
-use punctual_core::{Applied, Change, ChangeError, Expected, Fingerprint, JobKey, JobKind, StoreError, TriggerKey};
+use punctual_core::{
+    Applied, Change, ChangeError, Expected, Fingerprint, JobKey, JobKind, StoreError, TriggerKey,
+};
 use punctual_engine::SchedulerError;
 use serde::Serialize;
 use serde_json::json;
@@ -120,12 +122,6 @@ impl Seen {
             Self::This(version) => Some(Some(version)),
         }
     }
-}
-
-/// Whether a group is one of the scheduler's own.
-pub(crate) fn is_reserved(group: &str) -> bool {
-    const OWN: &str = "PUNCTUAL";
-    group == OWN || group.strip_prefix(OWN).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// The version as a header.
@@ -259,6 +255,24 @@ pub(crate) fn is_stale(error: &SchedulerError) -> bool {
 }
 
 impl ApiOptions {
+    /// Whether a job belongs to the configuration file.
+    pub(crate) fn is_of_file(&self, job: &JobKey) -> bool {
+        self.file_group.as_deref() == Some(job.group())
+    }
+
+    /// Refuses a new job that the next start would delete.
+    pub(crate) fn check_new(&self, job: &JobKey) -> Result<(), ApiError> {
+        if !self.is_of_file(job) {
+            return Ok(());
+        }
+        let detail = format!(
+            "the group {} belongs to the configuration file of the server, which deletes at each start what the file does \
+             not name: use another group, or put the job into the file",
+            job.group()
+        );
+        Err(Problem::new(StatusCode::CONFLICT, "group-of-the-file", detail).into())
+    }
+
     /// Whether a kind runs what its data says.
     pub(crate) fn runs_commands(&self, kind: &JobKind) -> bool {
         self.command_kinds.iter().any(|dangerous| dangerous == kind.as_str())

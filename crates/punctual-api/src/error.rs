@@ -17,6 +17,8 @@ use punctual_core::accounts::AccountError;
 use serde_json::{Map, Value, json};
 use tracing::error;
 
+use crate::wording;
+
 /// Messages by parameter.
 pub(crate) type Errors = BTreeMap<String, String>;
 
@@ -111,7 +113,25 @@ impl ApiError {
 
     /// 400: one parameter or member that cannot be used.
     pub(crate) fn parameter(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Parameters(Errors::from([(name.into(), message.into())]))
+        let name = name.into();
+        let message = wording::without_name(&name, message.into());
+        Self::Parameters(Errors::from([(name, message)]))
+    }
+
+    /// 400: what serde says about the value at a path of a body.
+    pub(crate) fn misfit(path: &str, message: &str) -> Self {
+        let wording::Said { member, text } = wording::said(message);
+        let at_top = matches!(path, "" | ".");
+        let name = match member {
+            None if at_top => "body".to_owned(),
+            Some(member) if at_top => member,
+            // The path of an unknown member ends with it.
+            Some(member) if path != member && !path.ends_with(&format!(".{member}")) => {
+                format!("{path}.{member}")
+            }
+            _ => path.to_owned(),
+        };
+        Self::parameter(name, text)
     }
 
     fn into_problem(self) -> Problem {

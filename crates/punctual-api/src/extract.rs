@@ -157,10 +157,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let json = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
-            let media = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
-            media.trim().eq_ignore_ascii_case("application/json")
-        });
+        let json = is_json(&request);
         let bytes = bytes(request, state).await?;
         if !json {
             let detail = "send JSON with `Content-Type: application/json`";
@@ -185,15 +182,25 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if request.headers().contains_key(header::CONTENT_TYPE) {
-            return Body::from_request(request, state).await.map(|Body(value)| Self(value));
-        }
-        if bytes(request, state).await?.is_empty() {
+        let json = is_json(&request);
+        let bytes = bytes(request, state).await?;
+        // Clients send the type of the bodies that they know, whether or not there is one.
+        if bytes.trim_ascii().is_empty() {
             return Ok(Self(T::default()));
+        }
+        if json {
+            return parse(&bytes).map(Self);
         }
         let detail = "send JSON with `Content-Type: application/json`, or no body";
         Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail).into())
     }
+}
+
+fn is_json(request: &Request) -> bool {
+    request.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
+        let media = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+        media.trim().eq_ignore_ascii_case("application/json")
+    })
 }
 
 async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
@@ -245,14 +252,14 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             "the body holds a NUL character (\\u0000), which not every database can keep: leave it out";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-body", detail).into());
     }
+    // An array would be taken for the members of a type in their order.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::parameter("body", "must be an object, not an array"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         if error.inner().is_data() {
-            let path = match error.path().to_string() {
-                path if path == "." => "body".to_owned(),
-                path => path,
-            };
-            return ApiError::parameter(path, error.inner().to_string());
+            return ApiError::misfit(&error.path().to_string(), &error.inner().to_string());
         }
         let detail = format!("the body is no JSON: {}", error.inner());
         Problem::new(StatusCode::BAD_REQUEST, "invalid-body", detail).into()

@@ -26,6 +26,7 @@ mod refusal;
 mod routes;
 mod security;
 mod types;
+mod wording;
 
 use std::sync::Arc;
 
@@ -63,6 +64,8 @@ pub struct ApiOptions {
     pub allow_commands: bool,
     /// The kinds of jobs that run what their data says.
     pub command_kinds: Vec<String>,
+    /// The key group of the jobs of a configuration file, which replaces and deletes what else is there at each start.
+    pub file_group: Option<String>,
 }
 
 impl std::fmt::Debug for ApiState {

@@ -24,6 +24,11 @@ pub const CATCH_UP_GROUP: &str = "PUNCTUAL.CATCH_UP";
 pub const GROUPS: [&str; 6] =
     [MANUAL_GROUP, EVENT_GROUP, RETRY_GROUP, RECOVERY_GROUP, RELEASED_GROUP, CATCH_UP_GROUP];
 
+/// Whether a group is one of the scheduler's own, for jobs and triggers: `PUNCTUAL`, and all that begin with `PUNCTUAL.`.
+pub fn is_own_group(group: &str) -> bool {
+    group.strip_prefix("PUNCTUAL").is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// What the pending run of a fire needs to know of the fire's row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenFire {

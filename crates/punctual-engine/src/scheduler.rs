@@ -317,7 +317,9 @@ impl Scheduler {
         triggers: &[Trigger],
     ) -> Result<(), String> {
         let registry = &self.inner.node.registry;
-        let misfit = |of: &str, problem: DataProblem| format!("the data of {of} does not fit kind {}: {problem}", job.kind);
+        let misfit = |of: &str, problem: DataProblem| {
+            format!("the data of {of} does not fit kind {}: {problem}", job.kind)
+        };
         let check = |data: &punctual_core::Data, of: &str| {
             registry.check_data(&job.kind, data).map_err(|problem| misfit(of, problem))
         };

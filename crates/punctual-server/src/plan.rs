@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use punctual_core::pending::is_own_group;
 use punctual_core::schedule::{Occurrences, Schedule, Window};
 use punctual_core::{
     Calendar, Change, JobDetail, JobKey, StoredCalendar, StoredJob, StoredTrigger, Timestamp, Trigger,
@@ -440,7 +441,7 @@ impl<'a> Planner<'a> {
 
 /// Whether a job is one of the server's own, which no file declares.
 fn is_own(job: &StoredJob) -> bool {
-    job.detail.key.group().starts_with("PUNCTUAL") || job.detail.key.name().starts_with("punctual.")
+    is_own_group(job.detail.key.group()) || job.detail.key.name().starts_with("punctual.")
 }
 
 /// Whether the definition in the file leaves a stored trigger where it is (the rule of `definition::apply`).

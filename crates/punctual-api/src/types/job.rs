@@ -90,7 +90,7 @@ pub(crate) struct JobWithTriggers {
 pub(crate) struct StoredJobWithTriggers {
     #[serde(flatten)]
     pub(crate) job: JobWithTriggers,
-    /// What may not be meant, in words: no live node can run the kind. Empty where nothing is to be said.
+    /// What may not be meant, in words: no live node can run the kind, or the job belongs to the configuration file. Empty where nothing is to be said.
     #[schema(required = true, value_type = Vec<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warnings: Option<Vec<String>>,

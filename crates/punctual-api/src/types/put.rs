@@ -1,5 +1,6 @@
 //! Definitions as they are sent.
 
+use punctual_core::pending::is_own_group;
 use punctual_core::trigger::DEFAULT_MISFIRE_THRESHOLD_MS;
 use punctual_core::{JobDetail, JobKey, Timestamp, Trigger, TriggerKey};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,6 @@ use utoipa::ToSchema;
 use super::Instant;
 use super::preview::KeyBody;
 use crate::definition;
-use crate::edit::is_reserved;
 use crate::error::ApiError;
 
 /// A job, perhaps with the whole set of its triggers.
@@ -198,7 +198,7 @@ pub(crate) fn keep_threshold<'a>(new: &mut Trigger, old: impl IntoIterator<Item 
 
 /// Refuses the groups of the scheduler's own definitions.
 fn check_group(group: &str) -> Result<(), ApiError> {
-    if is_reserved(group) {
+    if is_own_group(group) {
         return Err(ApiError::parameter(
             "group",
             format!("{group} belongs to the scheduler: use another one"),

@@ -346,7 +346,10 @@ async fn a_token_is_shown_once_and_works_until_it_is_revoked() {
     assert_eq!(make(json!({ "name": "ci", "scopes": ["superuser"] })).await.code(), "no-permission");
     let said = make(json!({ "name": "ci", "scopes": ["superuser"] })).await.json()["detail"].to_string();
     assert!(said.contains("which is: monitoring") && !said.contains('['), "{said}");
-    let late = json!({ "name": "ci", "scopes": [], "expires_at": "2000-01-01T00:00:00Z" });
+    let none = make(json!({ "name": "ci", "scopes": [] })).await;
+    assert_eq!((none.status, none.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "no-scopes"));
+    assert!(none.text.contains("monitoring, operate, edit, superuser"), "{}", none.text);
+    let late = json!({ "name": "ci", "scopes": ["operate"], "expires_at": "2000-01-01T00:00:00Z" });
     assert_eq!(make(late).await.code(), "invalid-parameters");
     let made = make(json!({ "name": "ci", "scopes": ["operate"] })).await.json();
     let (id, token) = (made["id"].as_i64().unwrap(), made["token"].as_str().unwrap().to_owned());

@@ -19,6 +19,7 @@ mod openapi;
 mod operation;
 mod permissions;
 mod preview;
+mod refusals;
 mod round_trip;
 mod runs;
 mod security;

@@ -81,7 +81,7 @@ async fn a_schedule_that_means_nothing_is_told_precisely() {
     assert_eq!(problem["input"], "FREQ=SOMETIMES");
     for (schedule, right) in [
         (json!({"type": "cron", "expression": "0 0 12 * * ?"}), "`expr`"),
-        (json!({"type": "cron"}), "`expr`"),
+        (json!({"type": "cron"}), "schedule.expr is required"),
         (json!({"type": "rrule", "rule": "FREQ=DAILY"}), "`rrule`"),
         (json!({"type": "sundial"}), "`daily_time_interval`"),
         (json!({"cron": "0 0 12 * * ?"}), "calendar_interval"),
@@ -115,7 +115,7 @@ async fn bodies_that_cannot_be_read_are_problems() {
     assert_eq!(send(json, &big).await.0, 413);
     for (text, member) in [
         ("[]", "body"),
-        ("{}", "body"),
+        ("{}", "schedule"),
         (r#"{"schedule": 1}"#, "schedule"),
         (r#"{"schedule": {}, "count": "ten"}"#, "count"),
         (r#"{"schedule": {}, "start": "today"}"#, "start"),

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use punctual_api::{ApiOptions, ApiState, Live, LiveSettings};
 use punctual_core::accounts::{AuditQuery, AuditRow};
 use punctual_core::{AccountStore, JobDetail, Trigger};
-use punctual_engine::{Job, JobContext, JobError, JobResult, ManualScheduler};
+use punctual_engine::{DataProblem, Job, JobContext, JobError, JobResult, ManualScheduler};
 use punctual_memory::MemoryStore;
 use punctual_metrics::Metrics;
 use punctual_testkit::factory::{at, every};
@@ -34,11 +34,42 @@ impl Job for ByName {
     }
 }
 
+/// Takes arguments of a type, and looks at them.
+struct Typed;
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Target {
+    url: String,
+    #[serde(default)]
+    times: Option<u32>,
+}
+
+impl Job for Typed {
+    const KIND: &'static str = "typed";
+    type Data = Target;
+
+    fn check(data: &Target) -> Result<(), DataProblem> {
+        if data.times == Some(0) {
+            return Err(DataProblem::Missing("times is 0".to_owned()));
+        }
+        match data.url.starts_with("http://") {
+            true => Ok(()),
+            false => Err(DataProblem::Wrong(format!("url {:?} must begin with http://", data.url))),
+        }
+    }
+
+    async fn run(&self, _: JobContext<Target>) -> JobResult {
+        Ok(())
+    }
+}
+
 fn options(allow_commands: bool) -> ApiOptions {
     ApiOptions {
         settings: json!({"scheduler": {"slots": 10}}),
         allow_commands,
         command_kinds: vec!["command".to_owned()],
+        file_group: Some("config".to_owned()),
     }
 }
 
@@ -91,6 +122,7 @@ impl World {
         let manual = ManualScheduler::new(store.clone(), at(0), |builder| {
             builder
                 .job(ByName)
+                .job(Typed)
                 .listener(listener)
                 .listener(told)
                 .without_log()

@@ -123,6 +123,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
         settings: shown(&config, &place, &settings),
         allow_commands: config.api.allow_commands,
         command_kinds: COMMAND_KINDS.map(str::to_owned).to_vec(),
+        file_group: Some(FILE_GROUP.to_owned()),
     };
     let builder = Scheduler::builder(store)
         .clock(clock)

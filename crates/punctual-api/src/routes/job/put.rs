@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use punctual_core::{Change, Expected, Fingerprint, JobDetail, JobKind, Trigger, TriggerState};
+use punctual_core::{Change, Expected, Fingerprint, JobDetail, JobKey, JobKind, Trigger, TriggerState};
 use punctual_engine::JobInfo;
 use serde_json::json;
 
@@ -50,6 +50,9 @@ pub(crate) async fn handler(
         Some(triggers) => Some(triggers.iter().map(|one| one.of_job(&key)).collect::<Result<_, _>>()?),
     };
     let old = state.scheduler.job_info(&key).await?;
+    if old.is_none() {
+        state.options.check_new(&key)?;
+    }
     let stored = old.iter().flat_map(|old| &old.triggers).filter(|info| info.trigger.pending.is_none());
     let stored: Vec<&Trigger> = stored.map(|info| &info.trigger.definition).collect();
     for trigger in triggers.iter_mut().flatten() {
@@ -74,10 +77,11 @@ pub(crate) async fn handler(
         None => Change::PutJob(job),
     };
     let result =
-        edit::put(&state, seen.map(expected), same.map(|version| expected(Some(version))), change, entry).await;
+        edit::put(&state, seen.map(expected), same.map(|version| expected(Some(version))), change, entry)
+            .await;
     // What is there beside a refused change is a definition alone.
     let warnings = match &result {
-        Ok(_) => Some(warnings(&state, &kind).await?),
+        Ok(_) => Some(warnings(&state, &key, &kind).await?),
         Err(_) => None,
     };
     let now = state.scheduler.job_info(&key).await?.map(JobWithTriggers::from);
@@ -106,9 +110,16 @@ fn same_version(
     (now == then).then_some(now)
 }
 
-async fn warnings(state: &ApiState, kind: &JobKind) -> Result<Vec<String>, ApiError> {
-    if state.scheduler.is_served(kind).await? {
-        return Ok(Vec::new());
+async fn warnings(state: &ApiState, key: &JobKey, kind: &JobKind) -> Result<Vec<String>, ApiError> {
+    let mut warnings = Vec::new();
+    if !state.scheduler.is_served(kind).await? {
+        warnings.push(format!("no live node knows the kind {kind}: the job runs as soon as one does"));
     }
-    Ok(vec![format!("no live node knows the kind {kind}: the job runs as soon as one does")])
+    if state.options.is_of_file(key) {
+        warnings.push(
+            "the job belongs to the configuration file of the server, which replaces it at each start: change it there, too"
+                .to_owned(),
+        );
+    }
+    Ok(warnings)
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use punctual_core::Change;
+use punctual_core::pending::is_own_group;
 use serde_json::json;
 
 use crate::ApiState;
@@ -49,7 +50,7 @@ pub(crate) async fn handler(
         state.options.check_commands(&job.detail.kind)?;
     }
     let now = state.scheduler.clock().now();
-    let trigger = row.trigger.filter(|trigger| !edit::is_reserved(trigger.group()));
+    let trigger = row.trigger.filter(|trigger| !is_own_group(trigger.group()));
     let mut with = data.clone();
     if let Some(trigger) = &trigger
         && let Some(stored) = store.trigger(trigger).await?

@@ -31,6 +31,14 @@ pub(crate) async fn handler(
     let accounts = state.accounts()?;
     let (user, _) = identity.own_session("make tokens")?;
     let scopes = permissions(&body.scopes);
+    if body.scopes.is_empty() {
+        let all: Vec<&str> = Permission::ALL.iter().map(|permission| permission.name()).collect();
+        let detail = format!(
+            "scopes are empty, and a token without a scope can do nothing: give some of {}",
+            all.join(", ")
+        );
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no-scopes", detail).into());
+    }
     if !scopes.is_within(identity.permissions) {
         let may: Vec<&str> = identity.permissions.iter().map(Permission::name).collect();
         let may = if may.is_empty() { "nothing".to_owned() } else { may.join(", ") };
