@@ -160,7 +160,8 @@ async fn a_server_that_crashes_and_comes_back() {
         assert!(error.is_transient(), "{error}");
     }
     server.start_again().unwrap();
-    for which in 0..10 {
+    // Calls that change nothing that others are told of.
+    for which in [0, 4, 0, 4] {
         call(&store, term, which).await.unwrap();
     }
 
@@ -171,6 +172,9 @@ async fn a_server_that_crashes_and_comes_back() {
     assert!(store.changed().now_or_never().is_none());
     server.psql("NOTIFY punctual, 'punctual'").unwrap();
     store.changed().await;
+    for which in 0..10 {
+        call(&store, term, which).await.unwrap();
+    }
 }
 
 #[tokio::test]
