@@ -1,7 +1,5 @@
 //! Lists that take long, and the node's own work beside them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod support;
 
 use std::future::Future;
