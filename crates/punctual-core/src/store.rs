@@ -250,6 +250,12 @@ pub trait ClusterStore: Send + Sync {
 
     /// The locks that are held at `now`, ordered by name (byte by byte) and token.
     async fn locks(&self, now: Timestamp) -> Result<Vec<HeldLock>, StoreError>;
+
+    /// Closes the store for good, after everything else: later calls may fail. By default there is nothing to do. A store
+    /// in a file brings all that it holds into that file; where this is not called, or fails, nothing is lost by it.
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A whole store.

@@ -132,6 +132,31 @@ fn a_terminated_server_lets_its_job_end() {
 }
 
 #[test]
+#[test]
+fn the_file_of_a_stopped_server_is_complete() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join("data").join(name);
+    let server = Server::start_in(
+        directory.path(),
+        "[jobs.kept]\nkind = 'command'\ncommand = 'true'\nat = '2099-01-01T00:00:00Z'\n",
+    );
+    assert!(file("punctual.db-wal").exists());
+    assert_eq!(server.terminate(), Some(0));
+    assert!(
+        !file("punctual.db-wal").exists(),
+        "{:?}",
+        std::fs::read_dir(file("")).unwrap().collect::<Vec<_>>()
+    );
+    let copy = directory.path().join("copy.db");
+    std::fs::copy(file("punctual.db"), &copy).unwrap();
+    let place = format!("sqlite://{}", copy.display());
+    let none = directory.path().join("punctual.toml");
+    let (code, plan) = output(&["plan", none.to_str().unwrap(), "--database", &place]);
+    assert_eq!(code, Some(0), "{plan}");
+    assert!(!plan.contains("create") && !plan.contains("+ "), "{plan}");
+}
+
+#[test]
 fn what_stops_the_start_is_said_clearly() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start_in(directory.path(), "");

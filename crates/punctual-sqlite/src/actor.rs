@@ -13,7 +13,11 @@ use crate::error::Sql;
 use crate::open::Options;
 use crate::writer::Writer;
 
-type Work<C> = Box<dyn FnOnce(&mut C) + Send>;
+enum Work<C> {
+    Do(Box<dyn FnOnce(&mut C) + Send>),
+    /// Drop what the thread owns, say so, and end.
+    End(oneshot::Sender<()>),
+}
 
 /// Sends work to a thread.
 pub(crate) struct Actor<C> {
@@ -28,7 +32,14 @@ impl<C: 'static> Actor<C> {
             .spawn(move || {
                 let mut owned = make();
                 while let Ok(work) = receiver.recv() {
-                    work(&mut owned);
+                    match work {
+                        Work::Do(work) => work(&mut owned),
+                        Work::End(ended) => {
+                            drop(owned);
+                            let _ = ended.send(());
+                            return;
+                        }
+                    }
                 }
             })
             .map_err(|error| StoreError::Unavailable(format!("cannot start the thread {name}: {error}")))?;
@@ -43,12 +54,21 @@ impl<C: 'static> Actor<C> {
         let (reply, answer) = oneshot::channel();
         let gone = || StoreError::Unavailable("the store's thread has ended".to_owned());
         self.sender
-            .send(Box::new(move |owned| {
+            .send(Work::Do(Box::new(move |owned| {
                 // The caller may have been dropped meanwhile; then nobody waits for the answer.
                 let _ = reply.send(work(owned));
-            }))
+            })))
             .map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    /// Ends the thread after the work that was sent before, and waits until what it owned is closed.
+    pub(crate) async fn end(&self) {
+        let (ended, waits) = oneshot::channel();
+        if self.sender.send(Work::End(ended)).is_ok() {
+            // A thread that has ended already has closed it, too.
+            let _ = waits.await;
+        }
     }
 }
 

@@ -477,6 +477,16 @@ impl ClusterStore for SqliteStore {
     async fn locks(&self, now: Timestamp) -> Result<Vec<HeldLock>, StoreError> {
         self.read(move |connection| locks::held(connection, now)).await
     }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        // First, since a reader would keep the log from being emptied.
+        self.reader.end().await;
+        let Some(writer) = &self.writer else { return Ok(()) };
+        let emptied = writer.call(|writer| open::empty_log(&writer.connection)).await;
+        // The last connection that is closed removes the log.
+        writer.end().await;
+        emptied
+    }
 }
 
 fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, StoreError> {

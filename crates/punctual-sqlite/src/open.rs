@@ -181,6 +181,19 @@ fn configure(connection: &Connection, options: &Options) -> Result<(), StoreErro
     Ok(())
 }
 
+/// How long other programs that read the file may hold up its close.
+const LAST_READERS: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Brings what is in the write-ahead log into the file, and leaves the log empty.
+pub(crate) fn empty_log(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(LAST_READERS).sql()?;
+    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).sql()?;
+    if busy {
+        return Err(StoreError::Unavailable("another program reads the database".to_owned()));
+    }
+    Ok(())
+}
+
 /// SQLite's word.
 pub(crate) fn synchronous_word(synchronous: Synchronous) -> &'static str {
     match synchronous {

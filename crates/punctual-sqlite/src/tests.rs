@@ -97,6 +97,52 @@ fn a_file_is_used_by_one_store_at_a_time() {
     SqliteStore::open(&path, Options::default()).unwrap();
 }
 
+/// A job that is stored, and whether it is there.
+async fn put(store: &SqliteStore, name: &str) {
+    use punctual_core::{Change, DefinitionStore, JobDetail};
+    let changes = [Change::PutJob(JobDetail::new(name, "test").durable())];
+    store.apply("2026-01-01T00:00:00Z".parse().unwrap(), &changes).await.unwrap();
+}
+
+async fn has(store: &SqliteStore, name: &str) -> bool {
+    use punctual_core::{DefinitionStore, JobKey};
+    store.job(&JobKey::new(name)).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn a_closed_file_is_complete_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let beside = |end: &str| folder.path().join(format!("jobs.db-{end}"));
+    let store = SqliteStore::open(&path, Options::default()).unwrap();
+    put(&store, "job").await;
+    assert!(std::fs::metadata(beside("wal")).unwrap().len() > 0);
+    store.close().await.unwrap();
+    assert!(!beside("wal").exists() && !beside("shm").exists());
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    assert!(has(&SqliteStore::open(&copy, Options::default()).unwrap(), "job").await);
+    // It is over, and says so rather than to wait for ever.
+    assert!(matches!(store.nodes().await, Err(punctual_core::StoreError::Unavailable(_))));
+    store.close().await.unwrap_err();
+    // A store that only looked has nothing to bring in.
+    SqliteStore::open_read_only(&path).unwrap().close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reader_does_not_keep_a_file_from_being_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = SqliteStore::open(&path, Options::default()).unwrap();
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM jobs").unwrap();
+    put(&store, "job").await;
+    let said = store.close().await.unwrap_err().to_string();
+    assert!(said.contains("another program reads"), "{said}");
+    drop((reader, store));
+    assert!(has(&SqliteStore::open(&path, Options::default()).unwrap(), "job").await);
+}
+
 #[tokio::test]
 async fn locks_of_an_earlier_process_are_free_and_its_tokens_stay_used() {
     let folder = tempfile::tempdir().unwrap();

@@ -391,6 +391,10 @@ impl ClusterStore for FaultyStore {
     async fn locks(&self, now: Timestamp) -> Result<Vec<HeldLock>, StoreError> {
         self.pass().await?.locks(now).await
     }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
 }
 
 #[async_trait]

@@ -55,5 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for row in scheduler.store().history(&newest).await?.rows {
         println!("{} {} {} late by {:?} ms", row.id, row.task, row.status, row.lateness_ms());
     }
+    // So that the file is complete without those beside it.
+    scheduler.store().close().await?;
     Ok(())
 }

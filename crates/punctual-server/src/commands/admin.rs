@@ -42,8 +42,10 @@ async fn reset(config: &Config, user: &str) -> anyhow::Result<()> {
     let store = place(config)?.open().await.context(
         "with a database in a file, stop the server first; a signed-in superuser can reset passwords while it runs",
     )?;
-    let accounts = Accounts::new(store, Arc::new(SystemClock::new()), Settings::default())?;
-    match accounts.recover(user).await {
+    let accounts = Accounts::new(Arc::clone(&store), Arc::new(SystemClock::new()), Settings::default())?;
+    let recovered = accounts.recover(user).await;
+    super::plan::close(&*store).await;
+    match recovered {
         Ok(password) => {
             println!("{user} signs in with the one-time password {password}");
             Ok(())

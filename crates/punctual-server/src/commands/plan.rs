@@ -64,6 +64,7 @@ pub(crate) fn run_apply(args: &Args) -> anyhow::Result<()> {
             let refused = |error| anyhow!("nothing was applied: {error}");
             store.apply(now, &plan.changes).await.map_err(refused)?;
         }
+        close(&*store).await;
         anyhow::Ok(plan)
     })?;
     args.print(&plan)?;
@@ -139,6 +140,13 @@ pub(crate) async fn open(place: &Place, command: &str) -> anyhow::Result<Arc<dyn
         }
     }
     place.open().await
+}
+
+/// Closes a database after writing. What was stored is, whether or not that succeeds.
+pub(crate) async fn close(store: &dyn JobStore) {
+    if let Err(error) = store.close().await {
+        eprintln!("note: the database was not closed as it should be: {error}; copy it with its -wal file");
+    }
 }
 
 /// Everything that is stored, and the time by the store's clock.

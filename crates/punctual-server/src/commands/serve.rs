@@ -60,6 +60,10 @@ pub(crate) struct Args {
 /// How long the commands of a server that was killed have to end before another one starts over the same file.
 const LAST_COMMANDS: Duration = Duration::from_secs(5);
 
+/// How long the database has to be closed when the server stops. The most is the write-ahead log of a database file, some
+/// 16 MiB.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
 /// How long requests that are under way have to be answered when the server stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
@@ -196,13 +200,28 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     stop.cancel();
     // A connection whose other end does not read must not hold the stop up.
     let abort = server.abort_handle();
-    tokio::select! {
+    let ended = tokio::select! {
         ended = server => ended.context("the API ended badly"),
         () = scheduler.clock().sleep_for(LAST_ANSWERS) => {
             abort.abort();
             info!("some clients had not read their answers");
             Ok(())
         }
+    };
+    close(&scheduler).await;
+    ended
+}
+
+/// Closes the store, so that the file of a database is complete. What fails here costs nothing but that.
+async fn close(scheduler: &Scheduler) {
+    let closed = tokio::select! {
+        closed = scheduler.store().close() => closed.map_err(|error| error.to_string()),
+        () = scheduler.clock().sleep_for(LAST_WRITES) => Err("it took too long".to_owned()),
+    };
+    if let Err(problem) = closed {
+        warn!(
+            "the database could not be closed: {problem}; copy it with its -wal file, or start the server again first"
+        );
     }
 }
 

@@ -12,7 +12,7 @@ use punctual_import::crontab::{self, Crontab, Options, When};
 
 use super::{machine_zone, report};
 use crate::commands::check;
-use crate::commands::plan::{open, runtime};
+use crate::commands::plan::{close, open, runtime};
 use crate::config::Config;
 use crate::database::Place;
 
@@ -167,6 +167,7 @@ fn apply(url: &str, config: &Config, entries: &[Entry]) -> anyhow::Result<()> {
         let store = open(&place, "import").await?;
         let now = store.store_now().await?.unwrap_or_else(|| SystemClock::new().now());
         store.apply(now, &changes).await.context("nothing was stored")?;
+        close(&*store).await;
         anyhow::Ok(())
     })
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{machine_zone, report};
-use crate::commands::plan::{open, runtime};
+use crate::commands::plan::{close, open, runtime};
 use crate::database::Place;
 
 #[derive(Debug, clap::Args)]
@@ -100,6 +100,7 @@ async fn apply(url: &str, import: &Import) -> anyhow::Result<()> {
     }
     let now = store.store_now().await?.unwrap_or_else(|| SystemClock::new().now());
     store.apply(now, &import.changes()).await.context("nothing was stored")?;
+    close(&*store).await;
     Ok(())
 }
 
