@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::Value;
-use support::{Server, eventually, get, pause, punctual};
+use support::{Server, ask, eventually, get, pause, punctual, signal};
 
 fn output(args: &[&str]) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = punctual(args).output().unwrap();
@@ -132,6 +132,43 @@ fn a_terminated_server_lets_its_job_end() {
 }
 
 #[test]
+fn a_closed_terminal_stops_the_server_as_it_should_be_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let config =
+        "[jobs.nap]\nkind = 'command'\ncommand = 'sleep 1; echo rested'\nat = '2026-01-01T00:00:00Z'\n";
+    let server = Server::start_in(directory.path(), config);
+    let id = eventually("the nap", || server.rows("status=started").first().map(|row| row["id"].clone()));
+    // Shells and the system may each send one: the second does not hurry it.
+    signal(&server.child, "HUP");
+    eventually("the first", || server.log().contains("stopping").then_some(()));
+    assert_eq!(server.stop_by("HUP"), Some(0));
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(log.contains("SIGHUP is a stop like SIGTERM"), "{log}");
+    let server = Server::start_in(directory.path(), "");
+    assert_eq!(server.json(&format!("/api/task/{id}"))["status"], "success");
+}
+
+#[test]
+fn a_server_that_was_told_to_outlive_its_terminal_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start_as(directory.path(), EVERY_SECOND, |command| {
+        // As nohup does.
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+            .arg(command.get_program())
+            .args(command.get_args());
+        shell.env("PUNCTUAL__AUTH__MODE", "off").stdin(std::process::Stdio::null());
+        shell.stderr(std::fs::File::create(directory.path().join("log")).unwrap());
+        *command = shell;
+    });
+    signal(&server.child, "HUP");
+    assert_eq!(server.json("/health")["status"], "ok");
+    assert_eq!(server.terminate(), Some(0));
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(log.contains("SIGTERM") && !log.contains("SIGHUP"), "{log}");
+}
+
 #[test]
 fn the_file_of_a_stopped_server_is_complete() {
     let directory = tempfile::tempdir().unwrap();

@@ -85,7 +85,7 @@ async fn watch(args: &Args, plans: &[Plan], url: &str) -> anyhow::Result<()> {
     println!("Ctrl-C ends all of it");
     loop {
         tokio::select! {
-            () = signals.next() => break,
+            _ = signals.next() => break,
             name = nodes.next_end() => {
                 if nodes.is_empty() {
                     bail!("{name} was the last node");
@@ -98,7 +98,7 @@ async fn watch(args: &Args, plans: &[Plan], url: &str) -> anyhow::Result<()> {
     nodes.stop();
     while !nodes.is_empty() {
         tokio::select! {
-            () = signals.next() => nodes.kill().await,
+            () = signals.again() => nodes.kill().await,
             _ = nodes.next_end() => {}
         }
     }

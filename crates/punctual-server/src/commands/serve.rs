@@ -86,8 +86,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn start_log(format: LogFormat, filter: tracing_subscriber::EnvFilter) {
-    // The filter is the output's own: the task history keeps what runs log whatever is printed.
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // The filter is the output's own: the task history keeps what runs log whatever is printed. A line that cannot be
+    // written, since the terminal was closed, must not end the server.
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(punctual_engine::capture_layer());
     match format {
         LogFormat::Json => registry.with(lines.json().flatten_event(true).with_filter(filter)).init(),
@@ -184,14 +185,14 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     let input_ended = if args.until_stdin_ends { end_of_input()? } else { CancellationToken::new() };
     let mut signals = Signals::listen()?;
     tokio::select! {
-        () = signals.next() => {}
+        name = signals.next() => info!(signal = name, "{name}{}", about(name)),
         () = input_ended.cancelled() => info!("standard input has ended"),
     }
     let limit = config.server.shutdown_limit.duration();
     info!("stopping: running jobs have {} s to end; signal again to stop at once", limit.as_secs());
     tokio::select! {
         _ = scheduler.shutdown(limit) => {}
-        () = signals.next() => {
+        () = signals.again() => {
             bail!("stopped at once; what was running is recovered at the next start");
         }
     }
@@ -261,23 +262,64 @@ pub(crate) fn end_of_input() -> anyhow::Result<CancellationToken> {
     Ok(ended)
 }
 
-/// SIGTERM and SIGINT, from when this is made: none is missed between two waits.
-pub(crate) struct Signals(Signal, Signal);
+const HANGUP: &str = "SIGHUP";
+
+/// What the log says of a signal beside its name.
+fn about(signal: &str) -> &'static str {
+    if signal == HANGUP {
+        " is a stop like SIGTERM: there is no reload (apply a changed file, or restart the server)"
+    } else {
+        ""
+    }
+}
+
+/// What asks a server to stop, from when this is made: none is missed between two waits.
+///
+/// SIGHUP is one of them: a terminal that is closed sends it, and there is nothing that could be loaded anew. It is left
+/// alone where whoever started this process had it ignored, as `nohup` does.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Option<Signal>,
+}
 
 impl Signals {
     pub(crate) fn listen() -> anyhow::Result<Self> {
-        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        Ok(Self(terminate, interrupt))
+        let listen = |name: &str, kind| signal(kind).with_context(|| format!("cannot listen for {name}"));
+        Ok(Self {
+            terminate: listen("SIGTERM", SignalKind::terminate())?,
+            interrupt: listen("SIGINT", SignalKind::interrupt())?,
+            hangup: if hangup_is_ignored() { None } else { Some(listen(HANGUP, SignalKind::hangup())?) },
+        })
     }
 
-    /// Completes at the next one.
-    pub(crate) async fn next(&mut self) {
+    /// Completes at the next one of those that are meant to hurry a stop. A closed terminal may send SIGHUP more than once.
+    pub(crate) async fn again(&mut self) {
+        while self.next().await == HANGUP {}
+    }
+
+    /// Completes at the next one, with its name.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.0.recv() => {}
-            _ = self.1.recv() => {}
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = hangup => HANGUP,
         }
     }
+}
+
+/// Whether SIGHUP does nothing to this process, as the system tells; false where it does not.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // One bit for each signal, from 1 on.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
 }
 
 /// The database that the configuration names, with its directory made.

@@ -58,12 +58,18 @@ pub(crate) fn signal(child: &Child, name: &str) {
 
 /// The answer of a node to a GET, if it is a good one.
 pub(crate) fn get(port: u16, path: &str) -> Option<String> {
+    ask(port, path).and_then(|(status, body)| (status == 200).then_some(body))
+}
+
+/// The answer of a node to a GET, whatever it is.
+pub(crate) fn ask(port: u16, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
-    answer.starts_with("HTTP/1.1 200").then(|| answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    let status = answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
 }
 
 /// Whether there is a PostgreSQL to test with. Fails where it is required, and otherwise says what is passed over.
@@ -140,8 +146,13 @@ impl Server {
     }
 
     /// Asks it to end; its exit code.
-    pub(crate) fn terminate(mut self) -> Option<i32> {
-        signal(&self.child, "TERM");
+    pub(crate) fn terminate(self) -> Option<i32> {
+        self.stop_by("TERM")
+    }
+
+    /// Sends it a signal that ends it; its exit code.
+    pub(crate) fn stop_by(mut self, name: &str) -> Option<i32> {
+        signal(&self.child, name);
         self.child.wait().unwrap().code()
     }
 }
