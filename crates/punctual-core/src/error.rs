@@ -24,6 +24,10 @@ pub enum StoreError {
     /// The database holds something that this version cannot read.
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),
+    /// What is written is lost from now on, and nothing but a restart mends that: the database that is open is not the one
+    /// that others would find. A node runs nothing more then.
+    #[error("the store is gone: {0}")]
+    Gone(String),
     /// Anything else, as the database says it.
     #[error("the store failed: {0}")]
     Other(String),

@@ -159,6 +159,11 @@ pub enum Event {
         /// When it tries again, in milliseconds from now.
         retry_in_ms: u64,
     },
+    /// The store is gone ([`crate::StoreError::Gone`]): the node runs nothing more. Told once.
+    StoreGone {
+        /// What the store said.
+        error: String,
+    },
     /// Something that an application had asked for inside its transaction could not be carried out after the commit.
     RequestRefused(crate::RefusedRequest),
     /// Old history rows were deleted.

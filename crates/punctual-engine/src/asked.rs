@@ -27,12 +27,7 @@ pub(crate) async fn asked_loop(inner: Arc<Inner>) {
         }
         while let Err(error) = carry_out_all(&inner).await {
             let pause = backoff.fail();
-            let error = error.to_string();
-            inner.node.listeners.emit(&Event::StoreFailed {
-                operation: OPERATION,
-                error,
-                retry_in_ms: pause,
-            });
+            inner.node.tell_failure(OPERATION, &error, pause);
             tokio::select! {
                 biased;
                 () = inner.stop.cancelled() => return,

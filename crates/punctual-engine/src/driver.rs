@@ -66,11 +66,7 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
             }
             Err(error) => {
                 let pause = backoff.fail();
-                inner.node.listeners.emit(&Event::StoreFailed {
-                    operation: "claim due fires",
-                    error: error.to_string(),
-                    retry_in_ms: pause,
-                });
+                inner.node.tell_failure("claim due fires", &error, pause);
                 inner.node.clock.sleep_for(Duration::from_millis(pause)).await;
             }
         }
@@ -217,13 +213,11 @@ pub(crate) async fn completion_loop(inner: Arc<Inner>) {
                     inner.wake.notify_one();
                 }
             }
+            // Nobody would ever read it.
+            Err(StoreError::Gone(_)) => backoff.reset(),
             Err(error) => {
                 let pause = backoff.fail();
-                inner.node.listeners.emit(&Event::StoreFailed {
-                    operation: "store how runs ended",
-                    error: error.to_string(),
-                    retry_in_ms: pause,
-                });
+                inner.node.tell_failure("store how runs ended", &error, pause);
                 put_back(&inner, batch);
                 if inner.stop.is_cancelled() {
                     tries_left_after_stop -= 1;
@@ -310,15 +304,9 @@ pub(crate) async fn heartbeat_loop(inner: Arc<Inner>) {
             }
             Err(error) => {
                 let pause = backoff.fail().min(settings.heartbeat_ms);
-                inner.node.listeners.emit(&Event::StoreFailed {
-                    operation: if is_beat {
-                        "renew the node's lease"
-                    } else {
-                        "take up the work of a lost node"
-                    },
-                    error: error.to_string(),
-                    retry_in_ms: pause,
-                });
+                let operation =
+                    if is_beat { "renew the node's lease" } else { "take up the work of a lost node" };
+                inner.node.tell_failure(operation, &error, pause);
                 let retry_at = later(now, pause);
                 pulse.next_beat = if is_beat { retry_at } else { pulse.next_beat.min(retry_at) };
             }
@@ -365,7 +353,13 @@ pub(crate) async fn arrange_loop(inner: Arc<Inner>) {
 async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, StoreError> {
     let trusted = inner.node.trusts_lease(now);
     let old = inner.node.term();
-    let beat = inner.node.heartbeat(now).await?;
+    let known_gone = inner.node.is_store_gone();
+    let beat = inner.node.heartbeat(now).await.inspect_err(|_| {
+        // As with a lost lease, though there will be no other one.
+        if let (false, true, Some(old)) = (known_gone, inner.node.is_store_gone(), old) {
+            inner.cancel_lost(old);
+        }
+    })?;
     pulse.leases = beat.leases;
     pulse.beats += 1;
     if let (true, Some(old)) = (beat.lost_lease, old) {

@@ -148,6 +148,10 @@ impl Listener for LogListener {
                 operation, error = %error, retry_in_ms,
                 "the store failed to {operation}: {error}; next try in {retry_in_ms} ms"
             ),
+            Event::StoreGone { error } => error!(
+                error = %error,
+                "{error}; this node runs nothing more, and its runs were cancelled"
+            ),
             Event::RequestRefused(refused) => warn!(
                 fire.id = refused.row.0, error = %refused.error,
                 "{} was asked for within a transaction and cannot be carried out: {}; row {} of the history says so",

@@ -62,6 +62,8 @@ struct Standing {
     started_at: Option<Timestamp>,
     requests_since: Option<Timestamp>,
     clock_uncertain: bool,
+    /// Why the store is gone.
+    gone: Option<String>,
 }
 
 /// From this correction on, people are told; smaller ones are in the nature of measurements.
@@ -126,6 +128,8 @@ pub struct Status {
     pub requests_since: Option<Timestamp>,
     /// Whether that is too long ([`punctual_core::is_late_request`]).
     pub requests_late: bool,
+    /// Why what it writes is lost, so that it runs nothing more ([`StoreError::Gone`]).
+    pub store_gone: Option<String>,
 }
 
 impl Node {
@@ -148,6 +152,7 @@ impl Node {
             started_at: None,
             requests_since: None,
             clock_uncertain: false,
+            gone: None,
         };
         let store_clock = StoreClock::new(clock);
         Self {
@@ -245,6 +250,7 @@ impl Node {
             lease_valid: standing.trusted_until.is_some_and(|until| now < until),
             last_heartbeat: standing.last_heartbeat,
             last_store_error: standing.last_error,
+            store_gone: standing.gone,
             clock: self.clock_quality(),
             clock_certain: self.clock_certain(),
             requests_since: standing.requests_since,
@@ -262,6 +268,29 @@ impl Node {
         }
         drop(standing);
         result
+    }
+
+    /// Trusts the lease no more when the store is gone, and says so once.
+    fn note_gone(&self, error: &StoreError) {
+        let StoreError::Gone(text) = error else { return };
+        let mut standing = self.standing();
+        standing.trusted_until = None;
+        let first = standing.gone.replace(text.clone()).is_none();
+        drop(standing);
+        if first {
+            self.listeners.emit(&Event::StoreGone { error: text.clone() });
+        }
+    }
+
+    pub(crate) fn is_store_gone(&self) -> bool {
+        self.standing().gone.is_some()
+    }
+
+    /// Tells that the store failed. Of a store that is gone everything has been said.
+    pub(crate) fn tell_failure(&self, operation: &'static str, error: &StoreError, retry_in_ms: u64) {
+        if !matches!(error, StoreError::Gone(_)) {
+            self.listeners.emit(&Event::StoreFailed { operation, error: error.to_string(), retry_in_ms });
+        }
     }
 
     /// The answer of the store, unless it takes longer than the settings allow.
@@ -346,7 +375,8 @@ impl Node {
         };
         let asked = self.clock.monotonic();
         let view = self
-            .note(self.answered_within(self.store.heartbeat(&beat), self.settings.heartbeat_ms / 2).await)?;
+            .note(self.answered_within(self.store.heartbeat(&beat), self.settings.heartbeat_ms / 2).await)
+            .inspect_err(|error| self.note_gone(error))?;
         let moved = self.measure(asked, view.store_now);
         let uncertainty_ms = self.clock_quality().uncertainty_ms;
         let lease_ms = self.settings.lease_ms;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use punctual_core::{Event, FireId, Progress, StoreError, TaskEnd, TaskRunId, Term};
+use punctual_core::{FireId, Progress, StoreError, TaskEnd, TaskRunId, Term};
 use tokio::sync::Notify;
 
 use crate::node::Node;
@@ -134,11 +134,7 @@ pub(crate) async fn report_loop(inner: Arc<Inner>) {
             }
             Err(error) => {
                 let pause = backoff.fail().max(PACE_MS);
-                inner.node.listeners.emit(&Event::StoreFailed {
-                    operation: "store progress and ends of recorded work",
-                    error: error.to_string(),
-                    retry_in_ms: pause,
-                });
+                inner.node.tell_failure("store progress and ends of recorded work", &error, pause);
                 outbox.filled.notify_one();
                 pause
             }

@@ -170,6 +170,33 @@ fn a_server_that_was_told_to_outlive_its_terminal_does() {
 }
 
 #[test]
+fn a_server_whose_file_is_removed_gives_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "[scheduler]\nheartbeat = '200ms'\nlease = '1s'\n\n[jobs.nap]\nkind = 'command'\n\
+                  command = 'touch began; exec sleep 600'\nat = '2026-01-01T00:00:00Z'\n";
+    let config =
+        config.replace("touch began", &format!("touch {}", directory.path().join("began").display()));
+    let server = Server::start_in(directory.path(), &config);
+    eventually("the nap", || directory.path().join("began").exists().then_some(()));
+    std::fs::rename(directory.path().join("data"), directory.path().join("moved")).unwrap();
+    let body = eventually("the end of its health", || {
+        ask(server.port, "/health").filter(|(status, _)| *status == 503).map(|(_, body)| body)
+    });
+    assert!(body.contains("runs nothing more") && body.contains("punctual.db was removed"), "{body}");
+    eventually("the end of the nap", || server.log().contains("runs under the lost lease").then_some(()));
+    assert_eq!(server.log().matches(" ERROR ").count(), 1, "{}", server.log());
+    // Another one over a new file is nothing that it would mend or harm.
+    let other = Server::start_as(directory.path(), EVERY_SECOND, |_| ());
+    eventually("a run of the other", || (!other.rows("status=success").is_empty()).then_some(()));
+    assert_eq!(ask(server.port, "/health").unwrap().0, 503);
+    assert_eq!(server.terminate(), Some(0));
+    assert_eq!(other.json("/health")["status"], "ok");
+    assert_eq!(other.terminate(), Some(0));
+    let server = Server::start_in(directory.path(), EVERY_SECOND);
+    assert!(!server.rows("status=success").is_empty(), "what the other did is kept");
+}
+
+#[test]
 fn the_file_of_a_stopped_server_is_complete() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join("data").join(name);

@@ -19,6 +19,7 @@ mod error;
 mod finish;
 mod lists;
 mod locks;
+mod named;
 mod open;
 mod ranked;
 mod records;
@@ -52,6 +53,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::actor::Actor;
 use crate::error::Sql;
+use crate::named::Named;
 pub use crate::open::{Options, Synchronous};
 use crate::rows::integer;
 use crate::writer::{Durability, Writer};
@@ -59,6 +61,7 @@ use crate::writer::{Durability, Writer};
 /// A store in an SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
+    named: Arc<Named>,
     /// None where the store was opened for reading.
     writer: Option<Actor<Writer>>,
     reader: Actor<Connection>,
@@ -92,8 +95,10 @@ impl SqliteStore {
         let commits = Arc::new(AtomicU64::new(0));
         let writer = actor::writer(connection, options, Arc::clone(&commits))?;
         let reader = actor::reader(open::reader(&path)?)?;
+        let named = if options.nameless { Named::nameless(&path) } else { Named::new(&path) };
         Ok(Self {
             path,
+            named: Arc::new(named),
             writer: Some(writer),
             reader,
             commits,
@@ -120,6 +125,7 @@ impl SqliteStore {
         let path = path.as_ref().to_owned();
         let reader = actor::reader(open::looker(&path)?)?;
         Ok(Self {
+            named: Arc::new(Named::nameless(&path)),
             path,
             writer: None,
             reader,
@@ -136,6 +142,7 @@ impl SqliteStore {
 
     fn writer(&self) -> Result<&Actor<Writer>, StoreError> {
         let refused = || StoreError::Other(format!("{} was opened for reading only", self.path.display()));
+        self.named.check()?;
         self.writer.as_ref().ok_or_else(refused)
     }
 
@@ -429,8 +436,13 @@ impl HistoryStore for SqliteStore {
 #[async_trait]
 impl ClusterStore for SqliteStore {
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
-        let beat = beat.clone();
-        self.write(move |writer| heartbeat(writer, &beat)).await
+        let (beat, named) = (beat.clone(), Arc::clone(&self.named));
+        self.writer()?
+            .call(move |writer| {
+                named.look()?;
+                writer.transaction(Durability::Waited, |writer| heartbeat(writer, &beat))
+            })
+            .await
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
@@ -479,6 +491,10 @@ impl ClusterStore for SqliteStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
+        // What lies beside the file's name is another file's; that it is gone has been said.
+        if self.named.check().is_err() {
+            return Ok(());
+        }
         // First, since a reader would keep the log from being emptied.
         self.reader.end().await;
         let Some(writer) = &self.writer else { return Ok(()) };

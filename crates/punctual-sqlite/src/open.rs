@@ -29,6 +29,8 @@ pub struct Options {
     pub synchronous: Synchronous,
     /// How close the fences stand that count the rows of triggers with many of them. Anything but the default is for tests.
     pub trigger_fences: Spacing,
+    /// Whether the file may lose its name while it is open, which is an error otherwise: for tests that remove it at once.
+    pub nameless: bool,
 }
 
 pub(crate) const MIGRATIONS: &[&str] = &[

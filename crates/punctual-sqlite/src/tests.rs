@@ -129,6 +129,38 @@ async fn a_closed_file_is_complete_by_itself() {
     SqliteStore::open_read_only(&path).unwrap().close().await.unwrap();
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_taken_into_a_file_that_was_removed() {
+    use punctual_core::{Change, DefinitionStore, JobDetail, StoreError};
+    use punctual_testkit::factory::{at, beat};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = SqliteStore::open(&path, Options::default()).unwrap();
+    put(&store, "job").await;
+    let term = store.heartbeat(&beat("n", None, at(0))).await.unwrap().term;
+    store.heartbeat(&beat("n", Some(term), at(1))).await.unwrap();
+    for end in ["", "-wal", "-shm", ".lock"] {
+        std::fs::remove_file(format!("{}{end}", path.display())).unwrap();
+    }
+    // Another one takes its place, and is left alone.
+    let other = SqliteStore::open(&path, Options::default()).unwrap();
+    put(&other, "other").await;
+    let gone = store.heartbeat(&beat("n", Some(term), at(2))).await.unwrap_err();
+    assert!(matches!(&gone, StoreError::Gone(text) if text.contains("jobs.db was replaced")), "{gone}");
+    let changes = [Change::PutJob(JobDetail::new("late", "test").durable())];
+    let refused = store.apply(at(3), &changes).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Gone(_)), "{refused}");
+    assert!(has(&store, "job").await, "what it held can be read");
+    store.close().await.unwrap();
+    drop(store);
+    other.heartbeat(&beat("m", None, at(0))).await.unwrap();
+    other.close().await.unwrap();
+    drop(other);
+    let again = SqliteStore::open(&path, Options::default()).unwrap();
+    assert!(has(&again, "other").await && !has(&again, "job").await);
+}
+
 #[tokio::test]
 async fn a_reader_does_not_keep_a_file_from_being_closed() {
     let folder = tempfile::tempdir().unwrap();

@@ -66,7 +66,7 @@ pub(crate) struct Owner {
 
 impl Writer {
     pub(crate) fn new(connection: Connection, options: Options, commits: Arc<AtomicU64>) -> Self {
-        let Options { synchronous, trigger_fences } = options;
+        let Options { synchronous, trigger_fences, .. } = options;
         Self {
             connection,
             synchronous,

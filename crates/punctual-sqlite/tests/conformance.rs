@@ -13,7 +13,7 @@ fn fresh() -> Arc<SqliteStore> {
     let directory = tempfile::tempdir().unwrap();
     // So close that few rows are enough for a trigger to have fences.
     let trigger_fences = Spacing { full: 24, cut: 16, look: 1 };
-    let options = Options { synchronous: Synchronous::Normal, trigger_fences };
+    let options = Options { synchronous: Synchronous::Normal, trigger_fences, nameless: true };
     Arc::new(SqliteStore::open(directory.path().join("test.db"), options).unwrap())
 }
 

@@ -71,6 +71,10 @@ fn problems(status: &Status) -> Vec<String> {
     match status.state {
         NodeState::Starting => problems.push("the node has not registered yet".to_owned()),
         NodeState::Draining => problems.push("the node is shutting down".to_owned()),
+        NodeState::Running | NodeState::Standby if status.store_gone.is_some() => {
+            problems
+                .extend(status.store_gone.iter().map(|why| format!("this node runs nothing more: {why}")));
+        }
         NodeState::Running | NodeState::Standby if !status.lease_valid => problems.push(
             "the node's lease has run out: it claims nothing until the store answers a heartbeat".to_owned(),
         ),
