@@ -25,15 +25,24 @@ const LATE_MS: i64 = 10_000;
 const ROWS: u64 = 500;
 /// The most skipped ranges of one look.
 const SKIPS: u64 = 100;
+/// The state of a node whose lease has run out.
+const LOST: &str = "lost";
 /// The most runs whose end is asked for one by one.
 const ENDS: usize = 100;
 
 pub(super) struct Watch {
     /// The runs that were told to have started, and whether they have ended.
     runs: BTreeMap<FireId, Known>,
-    nodes: BTreeMap<Term, (String, &'static str)>,
+    nodes: BTreeMap<Term, Seen>,
     last_skip: i64,
     failed: bool,
+}
+
+/// A node as a look showed it.
+struct Seen {
+    name: String,
+    state: &'static str,
+    lease_until: Timestamp,
 }
 
 struct Known {
@@ -189,19 +198,26 @@ impl Watch {
     }
 
     fn news_of_nodes(&mut self, nodes: &[Node], now: Timestamp) -> Vec<Happening> {
-        let state = |node: &Node| if node.lease_until <= now { "lost" } else { node.state.as_str() };
-        let present: BTreeMap<_, _> =
-            nodes.iter().map(|node| (node.term, (node.name.clone(), state(node)))).collect();
+        let seen = |node: &Node| Seen {
+            name: node.name.clone(),
+            state: if node.lease_until <= now { LOST } else { node.state.as_str() },
+            lease_until: node.lease_until,
+        };
+        let present = nodes.iter().map(|node| (node.term, seen(node))).collect();
         let known = std::mem::replace(&mut self.nodes, present);
         let of = |term: &Term, node: &str, state| Happening::Node {
             node: node.to_owned(),
             term: Some(term.0),
             state,
         };
-        let went = known.iter().filter(|(term, _)| !self.nodes.contains_key(term));
-        let changed = self.nodes.iter().filter(|(term, now)| known.get(term) != Some(now));
-        went.map(|(term, (name, _))| of(term, name, "stopped"))
-            .chain(changed.map(|(term, (name, state))| of(term, name, state)))
+        let went = known.iter().filter(|(term, seen)| !self.nodes.contains_key(term) && seen.state != LOST);
+        // A node that stops has renewed its lease a moment ago. One whose lease is over was removed by those who took up its
+        // work, mostly between two looks.
+        let how = |seen: &Seen| if seen.lease_until <= now { LOST } else { "stopped" };
+        let is_news = |term, seen: &Seen| known.get(term).is_none_or(|known| known.state != seen.state);
+        let changed = self.nodes.iter().filter(|(term, seen)| is_news(*term, seen));
+        went.map(|(term, seen)| of(term, &seen.name, how(seen)))
+            .chain(changed.map(|(term, seen)| of(term, &seen.name, seen.state)))
             .collect()
     }
 }

@@ -8,10 +8,10 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use punctual_api::LiveSettings;
-use punctual_core::{JobDetail, JobStore, Trigger, TriggerKey};
+use punctual_core::{JobDetail, JobStore, Term, Trigger, TriggerKey};
 use punctual_engine::Listener;
 use punctual_memory::MemoryStore;
-use punctual_testkit::factory::{Hand, at, every, every_times, job};
+use punctual_testkit::factory::{Hand, at, beat, every, every_times, job};
 use punctual_testkit::faulty::FaultyStore;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -296,6 +296,46 @@ async fn what_other_nodes_do_is_told_within_a_second() {
     store.retire(at(33), south.term).await.unwrap();
     world.seconds_pass(1);
     assert_eq!(stream.expect("node.changed").await.data["state"], "stopped");
+}
+
+#[tokio::test]
+async fn a_node_whose_lease_ran_out_is_told_as_lost_and_once() {
+    let world = World::new().await;
+    let mut stream = world.stream("?types=node.changed", None).await;
+    stream.expect("ready").await;
+    let store: Arc<dyn JobStore> = world.store.clone();
+    let own = Hand::register(&store, "keeper", at(0)).await;
+    let (south, east) =
+        (Hand::register(&store, "south", at(0)).await, Hand::register(&store, "east", at(0)).await);
+    let (own, south, east) = (own.term.0, south.term.0, east.term.0);
+    tokio::task::yield_now().await;
+    world.seconds_pass(1);
+    for (node, term) in [("keeper", own), ("south", south), ("east", east)] {
+        let told = stream.expect("node.changed").await;
+        assert_eq!(told.data, json!({ "node": node, "term": term, "state": "running" }));
+    }
+    // Recovery removes what has run out between two looks, before anybody saw that it had.
+    store.heartbeat(&beat("east", Some(Term(east)), at(50))).await.unwrap();
+    tokio::task::yield_now().await;
+    world.seconds_pass(54);
+    store.heartbeat(&beat("keeper", Some(Term(own)), at(55))).await.unwrap();
+    tokio::task::yield_now().await;
+    store.recover(at(61)).await.unwrap();
+    assert!(store.nodes().await.unwrap().iter().all(|node| node.name != "south"));
+    world.seconds_pass(6);
+    let told = stream.expect("node.changed").await;
+    assert_eq!(told.data, json!({ "node": "south", "term": south, "state": "lost" }));
+    // One that is seen when it has run out, and then goes; another stops.
+    tokio::task::yield_now().await;
+    world.seconds_pass(50);
+    let told = stream.expect("node.changed").await;
+    assert_eq!(told.data, json!({ "node": "east", "term": east, "state": "lost" }));
+    store.recover(at(112)).await.unwrap();
+    store.retire(at(112), Term(own)).await.unwrap();
+    tokio::task::yield_now().await;
+    world.seconds_pass(1);
+    let told = stream.expect("node.changed").await;
+    assert_eq!(told.data, json!({ "node": "keeper", "term": own, "state": "stopped" }));
 }
 
 #[tokio::test]
