@@ -28,8 +28,11 @@ pub(crate) struct Health {
     /// Since when a run or an event waits that was asked for inside a transaction of an application, as the last heartbeat
     /// saw it; `null` when none waits.
     requests_since: Option<Instant>,
-    /// What is wrong, in words; empty when nothing is.
+    /// What keeps this node from its work, in words; empty when nothing does.
     problems: Vec<String>,
+    /// What is wrong with the work of all nodes, in words. It does not make this one answer 503: it does what it can, and to
+    /// send requests elsewhere, or to start it again, would mend nothing.
+    warnings: Vec<String>,
 }
 
 impl Health {
@@ -40,7 +43,7 @@ impl Health {
 
 impl From<Status> for Health {
     fn from(status: Status) -> Self {
-        let problems = problems(&status);
+        let (problems, warnings) = (problems(&status), warnings(&status));
         Self {
             status: match (problems.is_empty(), status.state) {
                 (true, _) => "ok",
@@ -62,8 +65,20 @@ impl From<Status> for Health {
             clock_uncertainty_ms: status.clock.measured.then_some(status.clock.uncertainty_ms),
             requests_since: status.requests_since.map(Instant),
             problems,
+            warnings,
         }
     }
+}
+
+fn warnings(status: &Status) -> Vec<String> {
+    let late = status.requests_since.filter(|_| status.requests_late);
+    let text = |since| {
+        format!(
+            "a request of an application has waited since {since}, more than a minute: no node carries it out, or none \
+             understands it"
+        )
+    };
+    late.into_iter().map(text).collect()
 }
 
 fn problems(status: &Status) -> Vec<String> {
@@ -87,12 +102,7 @@ fn problems(status: &Status) -> Vec<String> {
             status.clock.uncertainty_ms
         ));
     }
-    if let Some(since) = status.requests_since.filter(|_| status.requests_late) {
-        problems.push(format!(
-            "a request of an application has waited since {since}, more than a minute: no node carries it out, or none \
-             understands it"
-        ));
-    }
-    problems.extend(status.last_store_error.iter().map(|error| format!("the store failed last: {error}")));
+    let last_error = status.last_store_error.iter().filter(|_| status.store_gone.is_none());
+    problems.extend(last_error.map(|error| format!("the store failed last: {error}")));
     problems
 }

@@ -1,4 +1,5 @@
-//! `GET /health`: 200 while the node does its work (or waits in standby), 503 with the reasons otherwise.
+//! `GET /health`: 200 while the node does its work (or waits in standby), 503 with the reasons otherwise. What is wrong
+//! with the work of all nodes is a warning beside that.
 
 use axum::Json;
 use axum::extract::State;
