@@ -9,6 +9,7 @@ use punctual_engine::Scheduler;
 use tracing::{info, warn};
 
 use crate::config::{Config, Mode};
+use crate::output::say;
 
 /// Makes the accounts ready, with a first user where there is none.
 pub(crate) async fn security(config: &Config, scheduler: &Scheduler) -> anyhow::Result<Security> {
@@ -47,5 +48,9 @@ fn accounts(config: &Config, scheduler: &Scheduler) -> anyhow::Result<Arc<Accoun
 /// Shows a new password to whoever started the server, once. It goes to the standard output and not into the log, which
 /// others keep.
 fn announce(name: &str, password: &str) {
-    println!("Sign in as {name} with the one-time password {password}");
+    if let Err(error) = say!("Sign in as {name} with the one-time password {password}") {
+        warn!(
+            "the one-time password of {name} cannot be shown ({error:#}): punctual admin reset-password makes another"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! The `punctual` binary.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod access;
 mod bench;
 mod client;
@@ -7,6 +9,7 @@ mod commands;
 mod config;
 mod database;
 mod http;
+mod output;
 mod plan;
 mod tls;
 
@@ -76,13 +79,14 @@ fn main() -> ExitCode {
         Command::Schedule(command) => commands::schedule::run(&command).map(|()| true),
         Command::Bench(command) => bench::run(&command).map(|()| true),
         Command::Remote(command) => commands::remote::execute(&command),
-        Command::Completions(args) => commands::completions::run(&args, Cli::command()),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command()).map(|()| true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(error) if output::reader_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("punctual: {error:#}");
+            output::note!("punctual: {error:#}");
             ExitCode::from(2)
         }
     }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::StoreArgs;
 use super::world::{Opened, Place, STOP, Tally, data, job_key, key, node, put_job, put_triggers, wait_until};
+use crate::output::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -67,14 +68,14 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
                     series.push(Series { stored: world.stored, nodes: *nodes, drained: Vec::new() });
                 }
                 if args.compares() && !args.store.json {
-                    println!("{}: {}", series[at].name(), drained.text());
+                    say!("{}: {}", series[at].name(), drained.text())?;
                 }
                 series[at].drained.push(drained);
                 at += 1;
             }
         }
     }
-    report(args, &series);
+    report(args, &series)?;
     Ok(())
 }
 
@@ -223,13 +224,13 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
 }
 
-fn report(args: &Args, series: &[Series]) {
-    let Some(first) = series.first() else { return };
+fn report(args: &Args, series: &[Series]) -> anyhow::Result<()> {
+    let Some(first) = series.first() else { return Ok(()) };
     if !args.compares() {
         for drained in &first.drained {
-            println!("{}", if args.store.json { drained.json().to_string() } else { drained.text() });
+            say!("{}", if args.store.json { drained.json().to_string() } else { drained.text() })?;
         }
-        return;
+        return Ok(());
     }
     // Each is compared with what was measured just before or after it under the same circumstances.
     let summary = |one: &Series| {
@@ -248,14 +249,14 @@ fn report(args: &Args, series: &[Series]) {
                 })
             })
             .collect();
-        println!("{}", json!({ "compared": all }));
-        return;
+        return say!("{}", json!({ "compared": all }));
     }
     for one in series {
         let (rate, share, shares) = summary(one);
         let rounds: Vec<String> = shares.iter().map(|share| format!("{share:.2}")).collect();
-        println!("{}: median {rate:.0} fires/s, {share:.2} of the first ({})", one.name(), rounds.join(" "));
+        say!("{}: median {rate:.0} fires/s, {share:.2} of the first ({})", one.name(), rounds.join(" "))?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

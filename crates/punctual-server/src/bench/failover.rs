@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 
 use super::world::{job_key, key, postgres_options, put_job, put_triggers, wait_until};
 use crate::commands::serve::end_of_input;
+use crate::output::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -102,7 +103,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     drop(store);
     tokio::task::block_in_place(|| drop(server));
     times.sort_unstable();
-    report(args, &times);
+    report(args, &times)?;
     Ok(())
 }
 
@@ -182,23 +183,23 @@ async fn check(args: &Args, store: &Arc<dyn JobStore>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn report(args: &Args, sorted: &[Duration]) {
+fn report(args: &Args, sorted: &[Duration]) -> anyhow::Result<()> {
     let millis = |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let at = |place: usize| sorted.get(place).map_or(0, millis);
     let (least, p50, most) = (at(0), at(sorted.len() / 2), at(sorted.len() - 1));
     let Settings { heartbeat_ms, lease_ms, .. } = Settings::clustered();
     if args.json {
-        println!(
+        say!(
             "{}",
             json!({ "min_ms": least, "p50_ms": p50, "max_ms": most, "rounds": sorted.len(), "runs": args.runs,
                     "heartbeat_ms": heartbeat_ms, "lease_ms": lease_ms })
-        );
+        )
     } else {
-        println!(
+        say!(
             "from the death of a node until its {} runs had begun again on another: {least} to {most} ms, p50 {p50} ms \
              ({} nodes killed; heartbeat {heartbeat_ms} ms, lease {lease_ms} ms)",
             args.runs,
             sorted.len()
-        );
+        )
     }
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, json};
 
 use super::StoreArgs;
 use super::world::{Opened, Place};
+use crate::output::{note, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -127,7 +128,7 @@ async fn fill(filled: &Opened, rows: u64, end: Timestamp) -> anyhow::Result<()> 
         filled.store().arrange(chunk).await?;
         written += chunk;
         if written.is_multiple_of(1_000_000) {
-            eprintln!("{written} rows written");
+            note!("{written} rows written");
         }
     }
     Ok(())
@@ -349,7 +350,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     if !args.filled {
         let started = clock.monotonic();
         fill(&filled, args.rows, end).await?;
-        eprintln!("filled in {:.0} s", (clock.monotonic() - started).as_secs_f64());
+        note!("filled in {:.0} s", (clock.monotonic() - started).as_secs_f64());
     }
     while filled.store().arrange(CHUNK).await? > 0 {}
     filled.settle().await?;
@@ -368,7 +369,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
             times.push(clock.monotonic() - started);
             check(&query, page.rows, page.total)?;
         }
-        report(args, name, times, &mut results);
+        report(args, name, times, &mut results)?;
     }
     for (number, name) in INSIGHTS.into_iter().enumerate() {
         let mut times = Vec::new();
@@ -379,10 +380,10 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
             times.push(clock.monotonic() - started);
             ensure!(!found.is_empty(), "no insights: no figure");
         }
-        report(args, name, times, &mut results);
+        report(args, name, times, &mut results)?;
     }
     if args.store.json {
-        println!("{}", json!({ "rows": args.rows, "questions": args.questions, "ms": results }));
+        say!("{}", json!({ "rows": args.rows, "questions": args.questions, "ms": results }))?;
     }
     Ok(())
 }
@@ -411,7 +412,12 @@ fn check(query: &HistoryQuery, rows: Vec<TaskHistory>, total: u64) -> anyhow::Re
     Ok(())
 }
 
-fn report(args: &Args, name: &str, mut times: Vec<Duration>, results: &mut Map<String, serde_json::Value>) {
+fn report(
+    args: &Args,
+    name: &str,
+    mut times: Vec<Duration>,
+    results: &mut Map<String, serde_json::Value>,
+) -> anyhow::Result<()> {
     times.sort_unstable();
     let at = |of_hundred: usize| {
         let index = (times.len() * of_hundred).div_ceil(100).max(1) - 1;
@@ -421,6 +427,7 @@ fn report(args: &Args, name: &str, mut times: Vec<Duration>, results: &mut Map<S
     if args.store.json {
         results.insert(name.to_owned(), json!({ "p50": p50, "p99": p99, "max": max }));
     } else {
-        println!("{name}: p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms");
+        say!("{name}: p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms")?;
     }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! What stored triggers cost while none is due.
 
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::world::{Place, Tally, job_key, key, node, put_job, put_triggers};
 use super::{StoreArgs, Sync};
+use crate::output::{self, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -68,19 +70,20 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     }
     let text = String::from_utf8_lossy(&output.stdout);
     if args.store.json {
-        print!("{text}");
-        return Ok(());
+        return output::print(|out| Ok(out.write_all(text.as_bytes())?));
     }
     let figures: serde_json::Value = serde_json::from_str(&text)?;
     let calls = match figures["calls_per_s"].as_f64() {
         Some(calls) => format!(" in the whole database, {calls} transactions/s of the node"),
         None => String::new(),
     };
-    println!(
+    say!(
         "{} cron triggers: ready in {} ms, {} MiB resident, {} commits/s{calls}",
-        args.triggers, figures["ready_ms"], figures["rss_mib"], figures["commits_per_s"]
-    );
-    Ok(())
+        args.triggers,
+        figures["ready_ms"],
+        figures["rss_mib"],
+        figures["commits_per_s"]
+    )
 }
 
 /// What belongs to the start is over then, and counted: a server's sessions report what they did when they next do
@@ -111,9 +114,9 @@ pub(crate) async fn measure(args: &MeasureArgs) -> anyhow::Result<()> {
         // The call that asked at first is no part of what is measured.
         "calls_per_s": after.calls.zip(before.calls).map(|(after, before)| a_second(after - before - 1)),
     });
-    println!("{figures}");
+    let said = say!("{figures}");
     scheduler.shutdown(Duration::from_secs(1)).await;
-    Ok(())
+    said
 }
 
 fn resident_mib() -> anyhow::Result<f64> {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::StoreArgs;
 use super::world::{Place, Tally, data, job_key, key, node, put_job, put_triggers, wait_until};
+use crate::output::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -63,25 +64,24 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     .await?;
     tally.verify(u8::try_from(args.seconds)?)?;
     scheduler.shutdown(Duration::from_secs(5)).await;
-    report(args, &tally.sorted_lateness());
-    Ok(())
+    report(args, &tally.sorted_lateness())
 }
 
-fn report(args: &Args, sorted: &[u32]) {
+fn report(args: &Args, sorted: &[u32]) -> anyhow::Result<()> {
     let at = |share: f64| {
         let place = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len());
         f64::from(sorted[place - 1]) / 1_000.0
     };
     let (p50, p95, p99, max) = (at(0.5), at(0.95), at(0.99), at(1.0));
     if args.store.json {
-        println!(
+        say!(
             "{}",
             json!({ "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": max, "executed": sorted.len() })
-        );
+        )
     } else {
-        println!(
+        say!(
             "late by p50 {p50:.2} ms, p95 {p95:.2} ms, p99 {p99:.2} ms, max {max:.2} ms ({} fires)",
             sorted.len()
-        );
+        )
     }
 }

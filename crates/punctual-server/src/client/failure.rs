@@ -1,9 +1,10 @@
 //! How a call fails, and what that means for the exit code.
 
 use std::fmt;
-use std::io;
 
 use serde_json::Value;
+
+use crate::output::note;
 
 /// A call that was answered with a failure, or not at all.
 #[derive(Debug)]
@@ -89,14 +90,9 @@ impl std::error::Error for Failure {}
 /// What a command ends with: whether the answer was yes, or what kept it from having one.
 pub(crate) fn outcome(result: anyhow::Result<bool>) -> anyhow::Result<bool> {
     let Err(error) = result else { return result };
-    let reader_left = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-    if error.chain().filter_map(|cause| cause.downcast_ref()).any(reader_left) {
-        // Whoever reads has seen enough, as with `| head`.
-        return Ok(true);
-    }
     match error.downcast_ref::<Failure>() {
         Some(failure) if failure.is_no() => {
-            eprintln!("punctual: {failure}");
+            note!("punctual: {failure}");
             Ok(false)
         }
         _ => Err(error),
@@ -141,10 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_leaves_is_no_failure() {
-        let left = io::Error::from(io::ErrorKind::BrokenPipe);
-        assert!(outcome(Err(anyhow::Error::new(left).context("while printing"))).unwrap());
-        outcome(Err(io::Error::from(io::ErrorKind::NotFound).into())).unwrap_err();
+    fn only_an_answer_is_a_no() {
+        outcome(Err(std::io::Error::from(std::io::ErrorKind::NotFound).into())).unwrap_err();
         assert!(!outcome(Err(Failure::answered(404, "Not found.").into())).unwrap());
     }
 }

@@ -119,13 +119,13 @@ fn print(event: &Event, what: &Follow, options: &Options, style: &Style) -> anyh
     match event.kind.as_str() {
         "ready" => return Ok(()),
         "reset" => {
-            eprintln!("punctual: some events were missed");
+            crate::output::note!("punctual: some events were missed");
             return Ok(());
         }
         _ if !(what.wanted)(&data) => return Ok(()),
         _ => {}
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::output::stdout();
     if options.json {
         writeln!(out, "{}", json!({"id": event.id, "event": event.kind, "data": data}))?;
     } else {

@@ -95,7 +95,7 @@ pub(super) async fn show(
     if let Some(page) = whole {
         writeln!(out, "{}", page.text.trim_end())?;
     } else if is_cut && !extent.jsonl && std::io::stderr().is_terminal() {
-        eprintln!("There are more than these {seen}: --limit N shows more, --all all of them.");
+        crate::output::note!("There are more than these {seen}: --limit N shows more, --all all of them.");
     }
     Ok(())
 }

@@ -41,8 +41,8 @@ impl Question {
         }
         match self {
             Self::Open(what) => {
-                eprint!("{what}: ");
-                std::io::stderr().flush()?;
+                let mut err = std::io::stderr().lock();
+                write!(err, "{what}: ").and_then(|()| err.flush())?;
                 let mut line = String::new();
                 std::io::stdin().lock().read_line(&mut line)?;
                 Ok(line.trim_end_matches(['\r', '\n']).to_owned())

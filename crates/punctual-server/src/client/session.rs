@@ -49,9 +49,10 @@ fn answers(prompt: &Prompt, options: &Options) -> anyhow::Result<Vec<String>> {
 }
 
 async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow::Result<bool> {
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::output::stdout();
     if let Shown::Rows(columns, pages) = &call.shown {
         pages::show(connection, &call.request, columns, pages, options, &mut out).await?;
+        out.flush()?;
         return Ok(true);
     }
     let text = connection.send(&call.request).await?;
@@ -81,7 +82,7 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
         }
         Shown::Record(columns, sections) => {
             for warning in value["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                eprintln!("warning: {warning}");
+                crate::output::note!("warning: {warning}");
             }
             table::record(&value, columns, &style, &mut out)?;
             for section in *sections {
@@ -94,6 +95,7 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
         }
         _ => writeln!(out, "{said}")?,
     }
+    out.flush()?;
     Ok(is_yes)
 }
 
@@ -123,7 +125,7 @@ fn show_made(made: Made, lines: &Lines, mut table: Table<'_>, out: &mut dyn Writ
         table.write(&made.rows, out)?;
     }
     if let Some(missing) = made.missing {
-        eprintln!("{missing}");
+        crate::output::note!("{missing}");
     }
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! How things are shown: colours, the zone of times.
 
-use std::io::IsTerminal;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -17,7 +15,7 @@ impl Style {
     pub(crate) fn of_stdout(utc: bool) -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
-        Self { color: std::io::stdout().is_terminal() && !unwanted, zone }
+        Self { color: crate::output::is_terminal() && !unwanted, zone }
     }
 
     /// The zone of times, also of those that are given without one.

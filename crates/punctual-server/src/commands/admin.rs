@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use punctual_accounts::{Accounts, AccountsError, Settings};
 use punctual_engine::SystemClock;
 
 use super::serve::place;
 use crate::config::Config;
+use crate::output::say;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -47,8 +48,10 @@ async fn reset(config: &Config, user: &str) -> anyhow::Result<()> {
     super::plan::close(&*store).await;
     match recovered {
         Ok(password) => {
-            println!("{user} signs in with the one-time password {password}");
-            Ok(())
+            say!("{user} signs in with the one-time password {password}").map_err(|error| {
+                // Even a reader that left has not seen it.
+                anyhow!("the password of {user} has changed and cannot be shown ({error:#}): run this again")
+            })
         }
         Err(AccountsError::Wrong) => bail!("there is no user {user:?}"),
         Err(error) => Err(error.into()),

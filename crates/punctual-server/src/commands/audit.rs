@@ -9,6 +9,7 @@ use punctual_core::{HistoryQuery, JobStore, Paging, Timestamp, TriggerKey};
 use punctual_engine::{AuditOptions, SystemClock, audit};
 
 use crate::database::Place;
+use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -48,13 +49,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         let report = audit(&*store, &SystemClock::new(), &options).await;
         report.map_err(|error| anyhow!("cannot read the database: {error}"))
     })?;
-    let mut out = std::io::stdout().lock();
-    if args.json {
-        serde_json::to_writer(&mut out, &report)?;
-        writeln!(out)?;
-    } else {
-        print(&report, options.trigger.is_some(), &mut out)?;
-    }
+    output::print_as_far_as_read(|out| {
+        if args.json {
+            writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        } else {
+            print(&report, options.trigger.is_some(), out)?;
+        }
+        Ok(())
+    })?;
     Ok(report.is_clean())
 }
 

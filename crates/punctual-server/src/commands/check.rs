@@ -1,15 +1,17 @@
 //! `punctual check`: is a file right, and when does everything in it fire?
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use punctual_core::schedule::{Occurrences, Repeat, Schedule, Window};
 use punctual_core::time::whole_millis;
 use punctual_core::{Bounded, Clock, MisfirePolicy, Trigger};
-use punctual_engine::SystemClock;
+use punctual_engine::{Entry, SystemClock};
 
 use crate::config::{Config, Fault};
+use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -41,26 +43,39 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .filter_map(|trigger| trigger.calendar.as_deref())
         .filter(|name| !config.calendars().contains_key(*name))
         .collect();
+    output::print(|out| show(args, &config, &entries, reports, &unknown, out))
+}
+
+/// What is right, and when it fires.
+fn show(
+    args: &Args,
+    config: &Config,
+    entries: &[Entry],
+    reports: Vec<Report>,
+    unknown: &BTreeSet<&str>,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let file = args.file.display();
     if unknown.is_empty() {
-        println!("{file} is right: {} job(s).", entries.len());
+        writeln!(out, "{file} is right: {} job(s).", entries.len())?;
     } else {
-        println!(
+        writeln!(
+            out,
             "{file}: {} job(s). It is refused unless the database has these calendars, which the file does not declare: {}",
             entries.len(),
             unknown.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
-        );
+        )?;
     }
     let mut reports = reports.into_iter();
-    for entry in &entries {
-        println!("\n{} ({})", entry.name, entry.job.kind);
+    for entry in entries {
+        writeln!(out, "\n{} ({})", entry.name, entry.job.kind)?;
         if let Some(when) = config.start_of(&entry.name) {
-            println!("  {when}");
+            writeln!(out, "  {when}")?;
         }
         for (trigger, report) in entry.triggers.iter().zip(reports.by_ref()) {
-            println!("  {}", trigger.schedule.describe());
+            writeln!(out, "  {}", trigger.schedule.describe())?;
             if let Report::Lines(lines) = report {
-                lines.iter().for_each(|line| println!("    {line}"));
+                lines.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
             }
         }
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap_complete::Shell;
 
-use crate::client::outcome;
+use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -12,9 +12,8 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args, mut command: clap::Command) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &Args, mut command: clap::Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "punctual", &mut script);
-    let written = std::io::stdout().lock().write_all(&script);
-    outcome(written.map(|()| true).map_err(Into::into))
+    output::print(|out| Ok(out.write_all(&script)?))
 }

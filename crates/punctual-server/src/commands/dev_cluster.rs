@@ -2,6 +2,7 @@
 
 mod nodes;
 
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use punctual_throwaway::{Options, Postgres, Stop};
 use self::nodes::Nodes;
 use super::serve::Signals;
 use crate::config::Config;
+use crate::output::{self, note};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -39,7 +41,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     // What is wrong with the file is said once, and not by each node.
     Config::load_with_entries(args.config.as_deref())?;
     let plans = plans(args.nodes, args.base_port)?;
-    eprintln!("starting PostgreSQL ...");
+    note!("starting PostgreSQL ...");
     let mut postgres = Postgres::start(Options {
         data_dir: args.data_dir.clone(),
         // Each node has up to nine connections; others are for whoever looks.
@@ -52,7 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .build()
         .context("cannot start the runtime")?
         .block_on(watch(args, &plans, &url));
-    eprintln!("stopping PostgreSQL ...");
+    note!("stopping PostgreSQL ...");
     postgres.stop(Stop::Fast)?;
     ended
 }
@@ -78,11 +80,12 @@ fn plans(nodes: u16, base_port: u16) -> anyhow::Result<Vec<Plan>> {
 async fn watch(args: &Args, plans: &[Plan], url: &str) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let mut nodes = Nodes::start(args.config.as_deref(), plans, url)?;
-    for Plan { name, port } in plans {
-        println!("{name}: http://127.0.0.1:{port}");
-    }
-    println!("database: {url}");
-    println!("Ctrl-C ends all of it");
+    output::print_as_far_as_read(|out| {
+        for Plan { name, port } in plans {
+            writeln!(out, "{name}: http://127.0.0.1:{port}")?;
+        }
+        Ok(writeln!(out, "database: {url}\nCtrl-C ends all of it")?)
+    })?;
     loop {
         tokio::select! {
             _ = signals.next() => break,
@@ -90,11 +93,11 @@ async fn watch(args: &Args, plans: &[Plan], url: &str) -> anyhow::Result<()> {
                 if nodes.is_empty() {
                     bail!("{name} was the last node");
                 }
-                eprintln!("{name} is not started again; the other nodes take over its work");
+                note!("{name} is not started again; the other nodes take over its work");
             }
         }
     }
-    eprintln!("stopping the nodes; signal again to stop at once");
+    note!("stopping the nodes; signal again to stop at once");
     nodes.stop();
     while !nodes.is_empty() {
         tokio::select! {

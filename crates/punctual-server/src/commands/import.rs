@@ -8,6 +8,8 @@ use clap::Subcommand;
 use punctual_core::schedule::TimeZone;
 use punctual_import::Finding;
 
+use crate::output::note;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Read a crontab: show what it would become, write it as a configuration file, or store it.
@@ -27,7 +29,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<bool> {
 /// Lists what is not carried over as it is; whether everything is there.
 fn report(findings: &[Finding]) -> bool {
     for finding in findings {
-        eprintln!("{finding}");
+        note!("{finding}");
     }
     findings.iter().all(|finding| !finding.lost)
 }

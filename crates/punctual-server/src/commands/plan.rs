@@ -10,6 +10,7 @@ use punctual_engine::{Entry, SystemClock};
 
 use crate::config::Config;
 use crate::database::Place;
+use crate::output;
 use crate::plan::{self, Declared, Plan, Stored};
 
 /// What both commands take.
@@ -48,7 +49,7 @@ pub(crate) fn run_plan(args: &PlanArgs) -> anyhow::Result<bool> {
         };
         anyhow::Ok(args.common.plan(&config, &entries, &stored, now))
     })?;
-    args.common.print(&plan)?;
+    output::print_as_far_as_read(|out| args.common.print(&plan, out))?;
     refuse_problems(&plan)?;
     Ok(!(args.exit_code && plan.differs()))
 }
@@ -67,7 +68,11 @@ pub(crate) fn run_apply(args: &Args) -> anyhow::Result<()> {
         close(&*store).await;
         anyhow::Ok(plan)
     })?;
-    args.print(&plan)?;
+    if plan.problems.is_empty() {
+        output::print_of_done("the file was applied", |out| args.print(&plan, out));
+        return Ok(());
+    }
+    output::print_as_far_as_read(|out| args.print(&plan, out))?;
     refuse_problems(&plan)
 }
 
@@ -86,13 +91,11 @@ impl Args {
         plan::plan(declared, stored, self.prune, now)
     }
 
-    fn print(&self, plan: &Plan) -> anyhow::Result<()> {
-        let mut out = std::io::stdout().lock();
+    fn print(&self, plan: &Plan, out: &mut impl Write) -> anyhow::Result<()> {
         if self.json {
-            serde_json::to_writer(&mut out, plan)?;
-            writeln!(out)?;
+            writeln!(out, "{}", serde_json::to_string(plan)?)?;
         } else {
-            plan::show(plan, &mut out)?;
+            plan::show(plan, out)?;
         }
         Ok(())
     }
@@ -118,7 +121,7 @@ pub(crate) async fn existing(place: &Place) -> anyhow::Result<Option<Arc<dyn Job
     if place.is_made().await? {
         return place.open_read_only().await.map(Some);
     }
-    eprintln!("note: there is no database of a scheduler there yet: everything is new");
+    output::note!("note: there is no database of a scheduler there yet: everything is new");
     Ok(None)
 }
 

@@ -7,6 +7,8 @@ use punctual_core::Clock;
 use punctual_core::schedule::{CronExpression, CronSchedule, DstPolicy, ScheduleError, zone};
 use punctual_engine::SystemClock;
 
+use crate::output::{self, Output};
+
 mod cases;
 mod changes;
 mod show;
@@ -120,20 +122,23 @@ impl Reading {
 }
 
 pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    output::print(|out| answer(command, out))
+}
+
+fn answer(command: &Command, out: &mut Output) -> anyhow::Result<()> {
     match command {
         Command::Next(Next { expression: Some(expression), reading, range, .. }) => {
             let schedule = reading.schedule(expression)?;
-            show::next(&schedule, range.from(), range.count, reading.json, &mut out)
+            show::next(&schedule, range.from(), range.count, reading.json, out)
         }
         Command::Next(next) => cases::answer_all(next.reading.dst, std::io::stdin().lock(), out),
         Command::Prev(Prev { expression, reading, range }) => {
             let schedule = reading.schedule(expression)?;
-            show::prev(&schedule, range.from(), range.count, reading.json, &mut out)
+            show::prev(&schedule, range.from(), range.count, reading.json, out)
         }
         Command::Describe(Describe { expression, reading }) => {
-            show::describe(reading.schedule(expression)?, reading.json, &mut out)
+            show::describe(reading.schedule(expression)?, reading.json, out)
         }
-        Command::Why(args) => why::run(args, &mut out),
+        Command::Why(args) => why::run(args, out),
     }
 }

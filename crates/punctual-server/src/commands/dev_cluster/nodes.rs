@@ -94,9 +94,9 @@ async fn follow(name: String, mut child: Child, stop: CancellationToken, kill: C
         }
     }
     match ended {
-        Ok(status) if stop.is_cancelled() && status.success() => eprintln!("{name} has stopped"),
-        Ok(status) => eprintln!("{name} has ended: {status}"),
-        Err(error) => eprintln!("{name} cannot be watched: {error}"),
+        Ok(status) if stop.is_cancelled() && status.success() => crate::output::note!("{name} has stopped"),
+        Ok(status) => crate::output::note!("{name} has ended: {status}"),
+        Err(error) => crate::output::note!("{name} cannot be watched: {error}"),
     }
     name
 }
@@ -106,7 +106,7 @@ async fn forward(name: String, output: impl AsyncRead + Unpin) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     while let Ok(1..) = output.read_until(b'\n', &mut line).await {
-        eprintln!("{name} | {}", String::from_utf8_lossy(&line).trim_end());
+        crate::output::note!("{name} | {}", String::from_utf8_lossy(&line).trim_end());
         line.clear();
     }
 }

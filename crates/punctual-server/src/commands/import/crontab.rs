@@ -1,6 +1,6 @@
 //! `punctual import crontab`.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -15,6 +15,7 @@ use crate::commands::check;
 use crate::commands::plan::{close, open, runtime};
 use crate::config::Config;
 use crate::database::Place;
+use crate::output;
 
 /// The key group of what is stored from a crontab; a server leaves it alone, whatever its file says.
 const GROUP: &str = "crontab";
@@ -69,14 +70,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<bool> {
                 crontab.findings.push(Finding::lost(format!("line {line}"), text));
             }
             apply(url, &config, &stored)?;
-            println!("{} job(s) stored in the group {GROUP}", stored.len());
+            output::print_of_done("the jobs were stored", |out| {
+                Ok(writeln!(out, "{} job(s) stored in the group {GROUP}", stored.len())?)
+            });
         }
         (Output::Apply, None) => bail!("--output apply needs the database: --database URL"),
-        (Output::Toml, _) => {
-            // The findings are comments in it.
-            print!("{toml}");
-        }
-        (Output::Show, _) => show(&crontab, &config, &entries),
+        // The findings are comments in it.
+        (Output::Toml, _) => output::print_as_far_as_read(|out| Ok(out.write_all(toml.as_bytes())?))?,
+        (Output::Show, _) => output::print_as_far_as_read(|out| show(&crontab, &config, &entries, out))?,
     }
     Ok(report(&crontab.findings))
 }
@@ -118,32 +119,32 @@ fn text(file: &Path) -> anyhow::Result<String> {
     String::from_utf8(bytes).with_context(|| format!("{} is no UTF-8 text", file.display()))
 }
 
-fn show(crontab: &Crontab, config: &Config, entries: &[Entry]) {
+fn show(crontab: &Crontab, config: &Config, entries: &[Entry], out: &mut impl Write) -> anyhow::Result<()> {
     let now = SystemClock::new().now();
-    println!("{} entries become {} job(s):", crontab.jobs.len(), entries.len());
+    writeln!(out, "{} entries become {} job(s):", crontab.jobs.len(), entries.len())?;
     for job in &crontab.jobs {
-        println!("\nline {}: {}", job.line, job.name);
+        writeln!(out, "\nline {}: {}", job.line, job.name)?;
         for line in job.command.lines() {
-            println!("  $ {line}");
+            writeln!(out, "  $ {line}")?;
         }
         if let Some(when) = config.start_of(&job.name) {
-            println!("  {when}");
+            writeln!(out, "  {when}")?;
         }
         let triggers =
             entries.iter().filter(|entry| entry.name == job.name).flat_map(|entry| &entry.triggers);
         for trigger in triggers {
             let left_out = trigger.calendar.as_ref().and_then(|name| config.calendars().get(name));
-            println!("  {}", trigger.schedule.describe());
+            writeln!(out, "  {}", trigger.schedule.describe())?;
             if let Some(calendar) = left_out.and_then(|calendar| serde_json::to_value(calendar).ok()) {
-                println!("    not on these days of the month: {}", calendar["days"]);
+                writeln!(out, "    not on these days of the month: {}", calendar["days"])?;
             }
             // One that never fires was left out.
             if let Some(at) = check::fire_times(trigger, config, now, 1).first() {
-                println!("    next {}", check::local_and_utc(*at, &trigger.schedule));
+                writeln!(out, "    next {}", check::local_and_utc(*at, &trigger.schedule))?;
             }
         }
     }
-    println!();
+    Ok(writeln!(out)?)
 }
 
 /// Stores the jobs, and the calendars that they use, under keys of their own group.

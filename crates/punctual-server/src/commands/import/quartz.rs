@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::{machine_zone, report};
 use crate::commands::plan::{close, open, runtime};
 use crate::database::Place;
+use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -71,17 +72,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<bool> {
         }
         anyhow::Ok(import)
     })?;
-    let mut out = std::io::stdout().lock();
-    if args.json {
-        serde_json::to_writer(&mut out, &Shown::of(&import, args.apply))?;
-        writeln!(out)?;
-        return Ok(import.findings.iter().all(|finding| !finding.lost));
-    }
-    show(&import, &mut out)?;
     if args.apply {
-        writeln!(out, "\nstored")?;
+        output::print_of_done("everything was stored", |out| print(args, &import, out));
     } else {
-        writeln!(out, "\nnothing was written: --apply --database URL stores it")?;
+        output::print_as_far_as_read(|out| print(args, &import, out))?;
+    }
+    if args.json {
+        return Ok(import.findings.iter().all(|finding| !finding.lost));
     }
     Ok(report(&import.findings))
 }
@@ -102,6 +99,16 @@ async fn apply(url: &str, import: &Import) -> anyhow::Result<()> {
     store.apply(now, &import.changes()).await.context("nothing was stored")?;
     close(&*store).await;
     Ok(())
+}
+
+fn print(args: &Args, import: &Import, out: &mut impl Write) -> anyhow::Result<()> {
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&Shown::of(import, args.apply))?)?;
+        return Ok(());
+    }
+    show(import, out)?;
+    let end = if args.apply { "stored" } else { "nothing was written: --apply --database URL stores it" };
+    Ok(writeln!(out, "\n{end}")?)
 }
 
 fn show(import: &Import, out: &mut impl Write) -> std::io::Result<()> {

@@ -27,8 +27,7 @@ pub(super) fn answer_all(dst: Dst, mut input: impl BufRead, mut out: impl Write)
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
         let answer = answer(dst, line.trim_ascii()).unwrap_or_else(|refusal| json!({ "error": refusal }));
-        serde_json::to_writer(&mut out, &answer)?;
-        out.write_all(b"\n")?;
+        writeln!(out, "{answer}")?;
         out.flush()?;
         line.clear();
     }
