@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use punctual_core::time::{millis_between, plus_millis};
+use punctual_core::time::{millis_between, plus_millis, words};
 use punctual_core::{Clock, Completion, Event, Fire, FireId, Outcome, Retry, Term};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -167,27 +167,29 @@ async fn supervise(
         result = &mut job => Some(result),
         () = run.clock.sleep_for(Duration::from_millis(grace_ms)) => None,
     };
-    let manner =
-        if ended.is_some() { "it stopped when asked" } else { "it did not stop when asked and was dropped" };
     // A run that somebody asked to stop is not tried again; one whose node stops may be.
     let asked = cancel.requests.reason(run.fire.id);
     let (retryable, reason) =
         (asked.is_none(), asked.as_deref().unwrap_or("its node stops or lost its lease"));
     match (stop, ended) {
         (Stop::Cancelled, Some(Ok(()))) => Ok(()),
-        (Stop::Cancelled, Some(Err(error))) => {
-            let message = format!("the run was cancelled ({reason}): {error}");
+        (Stop::Cancelled, ended) => {
+            let message = format!("the run was cancelled ({reason}){}", manner(ended));
             Err(JobError::of_kind("cancelled", message, retryable))
         }
-        (Stop::Cancelled, None) => {
-            let message = format!("the run was cancelled ({reason}); {manner}");
-            Err(JobError::of_kind("cancelled", message, retryable))
+        (Stop::TimeOut(limit), ended) => {
+            let message = format!("the run took longer than its {}{}", words(limit), manner(ended));
+            Err(JobError::of_kind("timeout", message, true))
         }
-        (Stop::TimeOut(limit), _) => Err(JobError::of_kind(
-            "timeout",
-            format!("the run took longer than its {limit} ms; {manner}"),
-            true,
-        )),
+    }
+}
+
+/// How a run ended that was asked to stop, if it did. The job knows best whether it stopped by itself.
+fn manner(ended: Option<JobResult>) -> String {
+    match ended {
+        Some(Ok(())) => "; it stopped when asked".to_owned(),
+        Some(Err(error)) => format!(": {error}"),
+        None => "; it did not stop when asked and was dropped".to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use punctual_core::time::words;
 use punctual_core::{
     Calendar, HistoryQuery, Paging, Schedule, SkipReason, SkippedQuery, SkippedRange, StoreError,
     StoredTrigger, TaskHistory, TaskStatus, TriggerKey, TriggerState,
@@ -259,10 +260,10 @@ fn fmt_runs(f: &mut fmt::Formatter<'_>, runs: &[TaskHistory]) -> fmt::Result {
         write!(f, ", attempt {}", last.attempt)?;
     }
     if let Some(late) = runs[0].lateness_ms() {
-        write!(f, ", first started {late} ms late")?;
+        write!(f, ", first started {} late", words(late.try_into().unwrap_or_default()))?;
     }
     if let Some(duration) = last.duration_ms {
-        write!(f, ", took {duration} ms")?;
+        write!(f, ", took {}", words(duration))?;
     }
     f.write_str(")")
 }

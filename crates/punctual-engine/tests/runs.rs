@@ -120,7 +120,7 @@ async fn a_panic_fails_its_run_and_nothing_else() {
 
 #[tokio::test]
 async fn a_time_out_reaches_the_job_and_drops_one_that_does_not_listen() {
-    for (polite, manner) in [(true, "it stopped when asked"), (false, "it did not stop when asked")] {
+    for (polite, manner) in [(true, ": stopped when asked"), (false, "; it did not stop when asked")] {
         let gate = Arc::new(Semaphore::new(0));
         let mut world = World::new(|builder| builder.job(Held { gate }));
         world.scheduler.start().await.unwrap();
@@ -138,7 +138,7 @@ async fn a_time_out_reaches_the_job_and_drops_one_that_does_not_listen() {
                 tokio::task::yield_now().await;
             }
         };
-        assert!(error.contains("30000 ms") && error.contains(manner), "{error}");
+        assert!(error.contains("its 30 s") && error.contains(manner), "{error}");
         assert_eq!(world.closed_history().await[0].status, TaskStatus::Failed);
     }
 }

@@ -7,10 +7,11 @@
 mod process;
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
-use punctual_core::time::plus_millis;
+use punctual_core::time::{plus_millis, words};
 use punctual_engine::{DataProblem, Job, JobContext, JobError, JobResult};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -168,7 +169,7 @@ impl Job for Command {
         let (stdout, stderr) = process.outputs();
         let stdout = tokio::spawn(Tail::collect(stdout, limit));
         let stderr = tokio::spawn(Tail::collect(stderr, limit));
-        let (status, cancelled) = wait(&ctx, &mut process).await?;
+        let (status, stopped) = wait(&ctx, &mut process).await?;
         let until = plus_millis(ctx.now(), OUTPUT_AFTER_EXIT_MS);
         for (name, reader) in [("stdout", stdout), ("stderr", stderr)] {
             let text = read_until(&ctx, reader, until).await;
@@ -177,25 +178,42 @@ impl Job for Command {
             }
         }
         process.done();
-        report(&ctx, status, cancelled)
+        report(&ctx, status, stopped)
     }
 }
 
-async fn wait(ctx: &JobContext<CommandData>, process: &mut Process) -> Result<(ExitStatus, bool), JobError> {
+/// Whether a command was asked to stop, and what it did then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// It ended by itself.
+    No,
+    /// It ended after SIGTERM.
+    Asked,
+    /// It had not ended, and got SIGKILL.
+    Killed,
+}
+
+async fn wait(
+    ctx: &JobContext<CommandData>,
+    process: &mut Process,
+) -> Result<(ExitStatus, Stopped), JobError> {
     tokio::select! {
         biased;
-        status = process.wait() => return Ok((status?, false)),
+        status = process.wait() => return Ok((status?, Stopped::No)),
         () = ctx.cancelled().cancelled() => {}
     }
     process.signal(rustix::process::Signal::TERM);
     let until = plus_millis(ctx.now(), KILL_AFTER_MS);
     tokio::select! {
         biased;
-        status = process.wait() => return Ok((status?, true)),
+        status = process.wait() => return Ok((status?, Stopped::Asked)),
         () = ctx.clock().sleep_until(until) => {}
     }
     process.signal(rustix::process::Signal::KILL);
-    Ok((process.wait().await?, true))
+    let status = process.wait().await?;
+    // It may have ended by itself in the last moment.
+    let killed = status.signal() == Some(rustix::process::Signal::KILL.as_raw());
+    Ok((status, if killed { Stopped::Killed } else { Stopped::Asked }))
 }
 
 async fn read_until(
@@ -213,16 +231,27 @@ async fn read_until(
     }
 }
 
-fn report(ctx: &JobContext<CommandData>, status: ExitStatus, cancelled: bool) -> JobResult {
-    use std::os::unix::process::ExitStatusExt;
+fn report(ctx: &JobContext<CommandData>, status: ExitStatus, stopped: Stopped) -> JobResult {
     ctx.detail("exit_code", status.code());
     if let Some(signal) = status.signal() {
         ctx.detail("signal", signal);
     }
     let wanted = &ctx.data().success_exit_codes;
     let fits = |code: i32| if wanted.is_empty() { code == 0 } else { wanted.contains(&code) };
+    match stopped {
+        Stopped::No => {}
+        Stopped::Asked => {
+            return Err(JobError::retry("the command stopped when asked (SIGTERM)").with_kind("stopped"));
+        }
+        Stopped::Killed => {
+            let after = words(KILL_AFTER_MS.unsigned_abs());
+            let message = format!(
+                "the command did not stop when asked (SIGTERM) and was killed {after} later (SIGKILL)"
+            );
+            return Err(JobError::retry(message).with_kind("killed"));
+        }
+    }
     match status.code() {
-        _ if cancelled => Err(JobError::retry("the command was stopped").with_kind("stopped")),
         Some(code) if fits(code) => Ok(()),
         Some(code) => Err(JobError::retry(format!("the command ended with exit code {code}"))
             .with_kind("exit code")

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use punctual_core::time::plus_millis;
+use punctual_core::time::{plus_millis, words};
 use punctual_engine::{DataProblem, Job, JobContext, JobError, JobResult};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode, Url};
@@ -250,7 +250,7 @@ impl Job for Http {
             result = call(&ctx, request) => result,
             () = ctx.cancelled().cancelled() => Err(JobError::retry("the call was stopped").with_kind("stopped")),
             () = ctx.clock().sleep_until(until) => {
-                Err(JobError::retry(format!("there was no answer within {limit} ms")).with_kind("timeout"))
+                Err(JobError::retry(format!("there was no answer within {}", words(limit))).with_kind("timeout"))
             }
         }
     }

@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use punctual_core::{Change, HistoryQuery, JobDetail, JobStore, TaskHistory, TaskStatus, Trigger};
-use punctual_engine::{DataProblem, Job, ManualScheduler};
+use punctual_core::time::plus_millis;
+use punctual_core::{
+    Change, Clock, HistoryQuery, JobDetail, JobStore, TaskHistory, TaskStatus, Timestamp, Trigger,
+};
+use punctual_engine::{DataProblem, Job, ManualClock, ManualScheduler, Scheduler};
 use punctual_jobs::command::Command;
 use punctual_memory::MemoryStore;
 use serde_json::json;
@@ -101,5 +105,73 @@ async fn what_cannot_run_says_why() {
         let message = details["message"].as_str().unwrap();
         assert!(message.contains(words), "{message}");
         assert_eq!(details["retryable"], false, "{message}");
+    }
+}
+
+/// Runs a command that says in a FIFO that it is ready, and then takes longer than its 2 s or, with a reason, is
+/// cancelled; returns its details.
+async fn stop(trap: &str, reason: Option<&str>) -> serde_json::Value {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("ready");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let line = format!("trap {trap} TERM; : > ready; while :; do sleep 1; done");
+    let data = json!({"command": line, "working_dir": directory.path()});
+    let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let job = JobDetail::new("job", "command")
+        .data(punctual_core::Data::from_serialize(&data).unwrap())
+        .timeout(Duration::from_secs(2));
+    let store: Arc<dyn JobStore> = Arc::new(MemoryStore::new());
+    let clock = ManualClock::new(start);
+    let builder = Scheduler::builder(Arc::clone(&store)).disabled(false).without_log();
+    let scheduler = builder.clock(Arc::new(clock.clone())).job(Command::default()).build().unwrap();
+    scheduler.start().await.unwrap();
+    scheduler.schedule(job, vec![Trigger::once("t", "job", start)]).await.unwrap();
+    // Returns when the command has opened the other end.
+    tokio::task::spawn_blocking(move || std::fs::read(fifo)).await.unwrap().unwrap();
+    let row = async || store.history(&HistoryQuery::default()).await.unwrap().rows.remove(0);
+    match reason {
+        None => advance(&clock, 2).await,
+        Some(reason) => drop(scheduler.cancel(row().await.id, reason).await.unwrap()),
+    }
+    // A polite command ends before that.
+    if trap == "''" {
+        advance(&clock, 3).await;
+    }
+    loop {
+        let row = row().await;
+        if row.ended_at.is_some() {
+            assert_eq!(row.status, TaskStatus::Failed);
+            return row.details.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Moves the clock from one sleeper's end to the next, so that each sees its own.
+async fn advance(clock: &ManualClock, seconds: i64) {
+    let end = plus_millis(clock.now(), seconds * 1_000);
+    loop {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        let next = clock.next_wake().filter(|at| *at <= end);
+        let Some(at) = next else { break };
+        clock.advance(clock.now().duration_until(at).unsigned_abs());
+    }
+    clock.advance(clock.now().duration_until(end).unsigned_abs());
+}
+
+#[tokio::test]
+async fn a_command_that_is_stopped_says_whether_it_had_to_be_killed() {
+    let killed = "the command did not stop when asked (SIGTERM) and was killed 3 s later (SIGKILL)";
+    let polite = "the command stopped when asked (SIGTERM)";
+    for (trap, reason, said) in [
+        ("''", None, format!("the run took longer than its 2 s: {killed}")),
+        ("'exit 0'", None, format!("the run took longer than its 2 s: {polite}")),
+        ("''", Some("enough"), format!("the run was cancelled (enough): {killed}")),
+        ("'exit 0'", Some("enough"), format!("the run was cancelled (enough): {polite}")),
+    ] {
+        let details = stop(trap, reason).await;
+        assert_eq!(details["message"], said.as_str());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use punctual_core::time::words;
 use punctual_core::{LockHolder, LockName, StoreError};
 
 /// Why work under locks did not happen, or did not succeed. "Somebody else has the lock" and "the work failed" never look
@@ -11,7 +12,9 @@ use punctual_core::{LockHolder, LockName, StoreError};
 pub enum LockError<E = Infallible> {
     /// Somebody else has one of the locks, and kept it for all tries. The work was not begun.
     #[error(
-        "lock {name} is busy: {holder} has held it for {held_for_ms} ms; gave up after waiting for {waited_ms} ms"
+        "lock {name} is busy: {holder} has held it for {}; gave up after waiting for {}",
+        words(*.held_for_ms),
+        words(*.waited_ms)
     )]
     Busy {
         /// The first lock that is in the way.
