@@ -15,7 +15,7 @@ pub(crate) struct PreviewRequest {
     /// In its JSON form.
     #[schema(value_type = Object)]
     pub(crate) schedule: Value,
-    /// No fire time is before this; `after` unless given.
+    /// No fire time is before this. Unless given, the schedule is taken to be stored at `after`, and may fire at once.
     #[schema(value_type = Option<Instant>)]
     pub(crate) start: Option<Timestamp>,
     /// No fire time is after this.
@@ -23,7 +23,7 @@ pub(crate) struct PreviewRequest {
     pub(crate) end: Option<Timestamp>,
     /// A stored calendar whose excluded times are no fire times.
     pub(crate) calendar: Option<String>,
-    /// Fire times after this; the present instant unless given.
+    /// Fire times after this, or at it where there is no `start`; the present instant unless given.
     #[schema(value_type = Option<Instant>)]
     pub(crate) after: Option<Timestamp>,
     /// How many fire times; 10 unless given.
@@ -82,9 +82,9 @@ pub(crate) struct Preview {
     /// The rule in words.
     text: String,
     time_zone: Option<String>,
-    /// The fire times after `after`.
+    /// The fire times after `after`, or at it where there is no `start`.
     pub(crate) fires: Vec<Fire>,
-    /// The last fire time up to `after`.
+    /// The last fire time before those.
     pub(crate) previous: Option<Fire>,
     /// The last fire time of all, where that can be told.
     #[serde(rename = "final")]

@@ -38,6 +38,40 @@ async fn a_schedule_is_shown_before_it_is_stored() {
 }
 
 #[tokio::test]
+async fn without_a_start_a_schedule_begins_as_if_it_were_stored_now() {
+    let world = World::new().await;
+    let job = json!({"kind": "test", "durable": true});
+    assert_eq!(world.call("PUT", "/api/v1/jobs/DEFAULT/job", &job).await.status, StatusCode::CREATED);
+    for (number, (schedule, fires, last)) in [
+        (json!({"type": "simple", "interval_ms": 60_000}), &["00:00", "01:00"][..], None),
+        (json!({"type": "simple", "interval_ms": 60_000, "repeat_count": 0}), &["00:00"], Some("00:00")),
+        (json!({"type": "fixed_delay", "delay_ms": 60_000}), &["00:00"], None),
+        (json!({"type": "once"}), &["00:00"], Some("00:00")),
+        (json!({"type": "cron", "expr": "0 * * * * ?"}), &["00:00", "01:00"], None),
+        (json!({"type": "cron", "expr": "30 * * * * ?"}), &["00:30", "01:30"], None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = |time: &str| format!("2026-01-01T00:{time}.000Z");
+        let shown = preview(&world, json!({"schedule": schedule, "count": 2})).await;
+        let found: Vec<&Value> = shown["fires"].as_array().unwrap().iter().map(|fire| &fire["at"]).collect();
+        let fires: Vec<String> = fires.iter().map(|time| at(time)).collect();
+        assert_eq!(json!(found[..fires.len()]), json!(fires), "{schedule}");
+        assert_eq!(shown["previous"], Value::Null, "{schedule}");
+        assert_eq!(shown["final"]["at"], json!(last.map(at)), "{schedule}");
+        let trigger = json!({"job": {"name": "job"}, "schedule": schedule});
+        let stored = world.call("PUT", &format!("/api/v1/triggers/DEFAULT/t{number}"), &trigger).await;
+        assert_eq!(stored.status, StatusCode::CREATED, "{}", stored.text);
+        assert_eq!(stored.json()["next_fire_at"], json!(fires[0]), "{schedule}");
+        // What began at the instant that is asked about has fired then.
+        let body = json!({"schedule": schedule, "start": at("00:00"), "after": at("00:00")});
+        let started = preview(&world, body).await;
+        assert_ne!(started["fires"][0]["at"], json!(at("00:00")), "{schedule}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_schedule_is_compared_with_a_stored_trigger() {
     let world = World::new().await;
     let trigger = Trigger::new("t", "job", cron("0 0 6,12 * * ?"));

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use jiff::SignedDuration;
 use punctual_core::schedule::{Occurrences, Window};
+use punctual_core::time::whole_millis;
 use punctual_core::{Calendar, Schedule, Timestamp};
 
 use crate::ApiState;
@@ -39,7 +40,8 @@ pub(crate) async fn handler(
 ) -> Result<Json<Preview>, ApiError> {
     params.finish()?;
     let schedule = definition::schedule(&request.schedule)?;
-    let after = request.after.unwrap_or_else(|| state.scheduler.clock().now());
+    // Stores keep whole milliseconds.
+    let after = request.after.unwrap_or_else(|| whole_millis(state.scheduler.clock().now()));
     let count = request.count.unwrap_or(COUNT);
     if !(1..=MOST).contains(&count) {
         return Err(ApiError::parameter("count", format!("must be a whole number from 1 to {MOST}")));
@@ -49,10 +51,12 @@ pub(crate) async fn handler(
     let occurrences = Occurrences::new(&schedule, window).with_calendar(calendar.as_ref());
     let fire = |at| Fire::at(&schedule, at);
     let mut preview = Preview::of(&schedule);
+    // What begins when it is stored may fire at once, as after a `PUT` without a start.
+    let has_passed = |at: Timestamp| at < after || (at == after && request.start.is_some());
     preview.fires =
-        occurrences.upcoming(after).skip_while(|at| *at <= after).take(count as usize).map(fire).collect();
-    preview.previous =
-        if occurrences.contains(after) { Some(after) } else { occurrences.prev_before(after) }.map(fire);
+        occurrences.upcoming(after).skip_while(|at| has_passed(*at)).take(count as usize).map(fire).collect();
+    let now = Some(after).filter(|at| has_passed(*at) && occurrences.contains(*at));
+    preview.previous = now.or_else(|| occurrences.prev_before(after)).map(fire);
     if !matches!(schedule, Schedule::FixedDelay(_)) {
         preview.last = occurrences.last().map(fire);
     }
