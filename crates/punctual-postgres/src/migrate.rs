@@ -66,6 +66,7 @@ pub(crate) async fn check_schema(client: &Object, schema: &str) -> Result<(), St
             "this database has no schema {schema:?} of a scheduler"
         )));
     }
+    look_at(client, schema).await?.refuse_closed(schema)?;
     let version =
         client.query_one("SELECT coalesce(max(version), 0) FROM schema_version", &[]).await.sql()?;
     let (version, newest): (i32, i32) = (version.get(0), MIGRATIONS.len() as i32);
@@ -133,8 +134,19 @@ async fn migrate_locked(client: &Object, schema: &str) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Makes the schema and the table of its versions unless they exist.
-async fn make_schema(client: &Object, schema: &str) -> Result<(), StoreError> {
+/// A schema as a user finds it.
+struct Found {
+    user: String,
+    database: String,
+    may_make: bool,
+    exists: bool,
+    may_use: bool,
+    may_fill: bool,
+    /// Whether the table of its versions is there.
+    versioned: bool,
+}
+
+async fn look_at(client: &Object, schema: &str) -> Result<Found, StoreError> {
     let asked = "SELECT current_user::text, current_database()::text, \
                  has_database_privilege(current_database(), 'CREATE'), n.oid IS NOT NULL, \
                  coalesce(has_schema_privilege(n.oid, 'USAGE'), false), \
@@ -142,22 +154,38 @@ async fn make_schema(client: &Object, schema: &str) -> Result<(), StoreError> {
                  EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'schema_version') \
                  FROM (SELECT) one LEFT JOIN pg_namespace n ON n.nspname = $1";
     let row = client.query_one(asked, &[&schema]).await.sql()?;
-    let (user, database): (&str, &str) = (row.get(0), row.get(1));
+    let (user, database) = (row.get(0), row.get(1));
     let [may_make, exists, may_use, may_fill, versioned] =
         [2, 3, 4, 5, 6].map(|column| row.get::<_, bool>(column));
-    if !exists && !may_make {
+    Ok(Found { user, database, may_make, exists, may_use, may_fill, versioned })
+}
+
+impl Found {
+    /// Refuses a schema whose tables the user cannot reach, or not make where there are none.
+    fn refuse_closed(&self, schema: &str) -> Result<(), StoreError> {
+        if !self.exists || (self.may_use && (self.versioned || self.may_fill)) {
+            return Ok(());
+        }
+        let Self { user, database, .. } = self;
+        let right = if self.versioned { "USAGE" } else { "USAGE, CREATE" };
+        Err(StoreError::Other(format!(
+            "user {user} lacks a right on schema {schema} of database {database}: run GRANT {right} ON SCHEMA \"{schema}\" TO \
+             \"{user}\""
+        )))
+    }
+}
+
+/// Makes the schema and the table of its versions unless they exist.
+async fn make_schema(client: &Object, schema: &str) -> Result<(), StoreError> {
+    let found = look_at(client, schema).await?;
+    let Found { user, database, exists, versioned, .. } = &found;
+    if !exists && !found.may_make {
         return Err(StoreError::Other(format!(
             "there is no schema {schema} in database {database}, and user {user} may not make it: run CREATE SCHEMA \
              \"{schema}\" AUTHORIZATION \"{user}\", or GRANT CREATE ON DATABASE \"{database}\" TO \"{user}\""
         )));
     }
-    if exists && !(may_use && (versioned || may_fill)) {
-        let right = if versioned { "USAGE" } else { "USAGE, CREATE" };
-        return Err(StoreError::Other(format!(
-            "user {user} lacks a right on schema {schema} of database {database}: run GRANT {right} ON SCHEMA \"{schema}\" TO \
-             \"{user}\""
-        )));
-    }
+    found.refuse_closed(schema)?;
     if !exists {
         client.batch_execute(&format!("CREATE SCHEMA \"{schema}\"")).await.sql()?;
     }

@@ -94,7 +94,10 @@ async fn a_user_without_rights() {
     says(&refusal(&guest).await, &["GRANT USAGE, CREATE ON SCHEMA \"punctual\" TO \"guest\""]);
 
     open(&server.url()).await.unwrap();
-    says(&refusal(&guest).await, &["GRANT USAGE ON SCHEMA \"punctual\" TO \"guest\""]);
+    let needed = ["GRANT USAGE ON SCHEMA \"punctual\" TO \"guest\""];
+    says(&refusal(&guest).await, &needed);
+    let reading = PostgresStore::open_read_only(&guest, Options::default()).await;
+    says(&reading.map(drop).unwrap_err(), &needed);
 
     server.psql("GRANT USAGE ON SCHEMA punctual TO guest").unwrap();
     server.psql("GRANT SELECT ON ALL TABLES IN SCHEMA punctual TO guest").unwrap();

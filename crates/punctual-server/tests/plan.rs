@@ -79,6 +79,26 @@ fn postgresql_becomes_what_the_file_says() {
     let server = punctual_throwaway::Postgres::start(Default::default()).unwrap();
     let place = Place { directory: tempfile::tempdir().unwrap(), url: server.url().to_owned() };
     goes_there_and_back(&place);
+
+    // A user without rights is told the same by all that only read.
+    server.psql("CREATE ROLE guest LOGIN").unwrap();
+    let guest = format!("postgresql://guest@127.0.0.1:{}/punctual", server.port());
+    let file = place.write(FILE);
+    for command in [&["plan", &file, "--database", &guest][..], &["audit", "--database", &guest]] {
+        let (code, _, error) = run(command);
+        assert_eq!(code, Some(2), "{command:?}");
+        assert!(
+            error.contains("run GRANT USAGE ON SCHEMA \"punctual\" TO \"guest\""),
+            "{command:?}: {error}"
+        );
+    }
+
+    // No advice about files.
+    server.psql("INSERT INTO punctual.schema_version (version) VALUES (9999)").unwrap();
+    let file = place.write(&format!("[database]\nurl = '{}'\n", server.url()));
+    let (code, _, error) = run(&["admin", "reset-password", "admin", "--config", &file]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("schema version 9999") && !error.contains("stop the server"), "{error}");
 }
 
 fn serve(directory: &Path, file: &str) -> (Child, u16) {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 use punctual_accounts::{Accounts, AccountsError, Settings};
 use punctual_engine::SystemClock;
+use punctual_sqlite::SqliteStore;
 
 use super::serve::place;
 use crate::config::Config;
+use crate::database::Place;
 use crate::output::say;
 
 #[derive(Debug, clap::Subcommand)]
@@ -40,9 +42,17 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
 }
 
 async fn reset(config: &Config, user: &str) -> anyhow::Result<()> {
-    let store = place(config)?.open().await.context(
-        "with a database in a file, stop the server first; a signed-in superuser can reset passwords while it runs",
-    )?;
+    let place = place(config)?;
+    let opened = place.open().await;
+    // Nodes may go on using a database server.
+    let in_use = matches!(&place, Place::Sqlite(path, _) if matches!(SqliteStore::is_in_use(path), Ok(true)));
+    let store = if in_use {
+        opened.context(
+            "with a database in a file, stop the server first; a signed-in superuser can reset passwords while it runs",
+        )?
+    } else {
+        opened?
+    };
     let accounts = Accounts::new(Arc::clone(&store), Arc::new(SystemClock::new()), Settings::default())?;
     let recovered = accounts.recover(user).await;
     super::plan::close(&*store).await;
