@@ -116,7 +116,7 @@ fn definitions_and_the_cluster_are_shown() {
 
     let next = server.run(&["triggers", "next", "config.report", "-n", "3"]);
     assert_eq!((next.code, next.out.lines().count()), (0, 3), "{next:?}");
-    assert!(next.out.lines().all(|line| line.contains(" 06:00:00+0")), "{next:?}");
+    assert!(next.out.lines().all(|line| line.contains(" 06:00:00.000+0")), "{next:?}");
     let awaits = server.run(&["triggers", "next", "config.told"]);
     assert_eq!(awaits.code, 0, "{awaits:?}");
     assert!(awaits.out.contains("when the event imported is emitted"), "{awaits:?}");

@@ -177,6 +177,6 @@ mod tests {
         let style = Style { color: false, zone: TimeZone::UTC };
         let data = json!({"job": "a.b", "node": null, "duration_ms": 1_500, "note": "x\ny"});
         let shown = line(Timestamp::UNIX_EPOCH, "run.ended", &data, &style);
-        assert_eq!(shown, "1970-01-01 00:00:00Z  run.ended  duration_ms=1.500s  job=a.b  note=x\\ny");
+        assert_eq!(shown, "1970-01-01 00:00:00.000Z  run.ended  duration_ms=1.500s  job=a.b  note=x\\ny");
     }
 }

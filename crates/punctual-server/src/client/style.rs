@@ -23,10 +23,10 @@ impl Style {
         &self.zone
     }
 
-    /// In a form that can be given as an argument again.
+    /// In a form that can be given as an argument again, of one width.
     pub(crate) fn instant(&self, at: Timestamp) -> String {
         let format =
-            if self.zone == TimeZone::UTC { "%Y-%m-%d %H:%M:%S%.fZ" } else { "%Y-%m-%d %H:%M:%S%.f%:z" };
+            if self.zone == TimeZone::UTC { "%Y-%m-%d %H:%M:%S%.3fZ" } else { "%Y-%m-%d %H:%M:%S%.3f%:z" };
         at.to_zoned(self.zone.clone()).strftime(format).to_string()
     }
 
@@ -84,8 +84,8 @@ mod tests {
     fn instants_are_shown_with_their_offset() {
         let at: Timestamp = "2026-11-21T05:00:00.250Z".parse().unwrap();
         let style = |zone| Style { color: false, zone };
-        assert_eq!(style(TimeZone::UTC).instant(at), "2026-11-21 05:00:00.25Z");
+        assert_eq!(style(TimeZone::UTC).instant(at), "2026-11-21 05:00:00.250Z");
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
-        assert_eq!(style(berlin).instant(at), "2026-11-21 06:00:00.25+01:00");
+        assert_eq!(style(berlin).instant(at), "2026-11-21 06:00:00.250+01:00");
     }
 }

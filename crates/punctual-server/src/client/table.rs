@@ -238,7 +238,7 @@ mod tests {
         ]});
         let mut out = Vec::new();
         record(&value, &[], &style(false), &mut out).unwrap();
-        let text = "logs:\n  2026-11-21 05:00:00Z  warn   slow\\nagain\n  2026-11-21 05:00:00Z  error  gone\n\
+        let text = "logs:\n  2026-11-21 05:00:00.000Z  warn   slow\\nagain\n  2026-11-21 05:00:00.000Z  error  gone\n\
                     \x20   no disk\n    full\n";
         assert_eq!(String::from_utf8(out).unwrap(), text);
     }
@@ -251,7 +251,7 @@ mod tests {
         });
         let mut out = Vec::new();
         record(&value, COLUMNS, &style(false), &mut out).unwrap();
-        let text = "name: n\ntook: 1.500s\na:\n  b:\n    x\n    y\n  c: {}\nat: 2026-11-21 05:00:00Z\n\
+        let text = "name: n\ntook: 1.500s\na:\n  b:\n    x\n    y\n  c: {}\nat: 2026-11-21 05:00:00.000Z\n\
                     list:\n  -\n    k: 1\n  - 2\nnone_ms: -\nout: one\nwait: 20ms\n";
         assert_eq!(String::from_utf8(out).unwrap(), text);
     }
