@@ -52,7 +52,8 @@ fn a_crontab_is_stored_and_what_is_lost_is_said() {
     assert_eq!(code, Some(1), "{error}");
     assert!(out.contains("2 job(s) stored"), "{out}");
     assert!(
-        error.contains("line 4: NOT carried over: @reboot") && error.contains("line 5: NOT carried over"),
+        error.starts_with("line 4: NOT carried over: @reboot")
+            && error.contains("\nline 5: NOT carried over"),
         "{error}"
     );
     // A file that names none of them leaves them alone.

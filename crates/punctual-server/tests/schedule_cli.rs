@@ -362,3 +362,11 @@ fn calendar_answers_are_those_of_quartz() {
         }
     });
 }
+
+#[test]
+fn no_fire_times_are_not_asked_for() {
+    for command in ["next", "prev"] {
+        let error = refused(&[command, "0 0 12 * * ?", "--count", "0"]);
+        assert!(error.contains("'--count <COUNT>'") && error.contains("1.."), "{error}");
+    }
+}

@@ -81,8 +81,8 @@ struct Range {
     #[arg(long)]
     from: Option<Timestamp>,
     /// How many.
-    #[arg(long, default_value_t = 10)]
-    count: usize,
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
 }
 
 impl Range {
@@ -129,12 +129,12 @@ fn answer(command: &Command, out: &mut Output) -> anyhow::Result<()> {
     match command {
         Command::Next(Next { expression: Some(expression), reading, range, .. }) => {
             let schedule = reading.schedule(expression)?;
-            show::next(&schedule, range.from(), range.count, reading.json, out)
+            show::next(&schedule, range.from(), range.count as usize, reading.json, out)
         }
         Command::Next(next) => cases::answer_all(next.reading.dst, std::io::stdin().lock(), out),
         Command::Prev(Prev { expression, reading, range }) => {
             let schedule = reading.schedule(expression)?;
-            show::prev(&schedule, range.from(), range.count, reading.json, out)
+            show::prev(&schedule, range.from(), range.count as usize, reading.json, out)
         }
         Command::Describe(Describe { expression, reading }) => {
             show::describe(reading.schedule(expression)?, reading.json, out)

@@ -59,6 +59,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<bool> {
     let mut crontab = crontab::read(&text(&args.file)?, &Options { user_field: args.user_field, tz });
     let (_, config, entries) = taken(&crontab)?;
     leave_out_what_never_fires(&mut crontab, &config, &entries);
+    sort(&mut crontab.findings);
     let (toml, config, entries) = taken(&crontab)?;
     match (args.output, &args.database) {
         (Output::Apply, Some(url)) => {
@@ -79,6 +80,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<bool> {
         (Output::Toml, _) => output::print_as_far_as_read(|out| Ok(out.write_all(toml.as_bytes())?))?,
         (Output::Show, _) => output::print_as_far_as_read(|out| show(&crontab, &config, &entries, out))?,
     }
+    sort(&mut crontab.findings);
     Ok(report(&crontab.findings))
 }
 
@@ -106,6 +108,12 @@ fn leave_out_what_never_fires(crontab: &mut Crontab, config: &Config, entries: &
         }
         !triggers.is_empty()
     });
+}
+
+/// In the file's order; what is about all of it comes first.
+fn sort(findings: &mut [Finding]) {
+    findings
+        .sort_by_key(|finding| finding.place.strip_prefix("line ").and_then(|line| line.parse::<u64>().ok()));
 }
 
 fn text(file: &Path) -> anyhow::Result<String> {

@@ -23,7 +23,7 @@ pub(super) fn next(
     if json {
         return print_json(schedule, from, &found, &changes, out);
     }
-    if found.is_empty() && count > 0 {
+    if found.is_empty() {
         writeln!(out, "never fires after {from:.0}{}", because(schedule))?;
     }
     print(schedule, &found, &changes, |change, at| change < at, out)
@@ -44,7 +44,7 @@ pub(super) fn prev(
     if json {
         return print_json(schedule, from, &found, &changes, out);
     }
-    if found.is_empty() && count > 0 {
+    if found.is_empty() {
         writeln!(out, "never fired before {from:.0}{}", because(schedule))?;
     }
     print(schedule, &found, &changes, |change, at| change > at, out)
