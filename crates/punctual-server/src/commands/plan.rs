@@ -148,7 +148,9 @@ pub(crate) async fn open(place: &Place, command: &str) -> anyhow::Result<Arc<dyn
 /// Closes a database after writing. What was stored is, whether or not that succeeds.
 pub(crate) async fn close(store: &dyn JobStore) {
     if let Err(error) = store.close().await {
-        eprintln!("note: the database was not closed as it should be: {error}; copy it with its -wal file");
+        output::note!(
+            "note: the database was not closed as it should be: {error}; copy it with its -wal file"
+        );
     }
 }
 
