@@ -112,13 +112,6 @@ impl Histogram {
 
     /// From the text of [`Histogram::to_text`]; what cannot be read is left out.
     pub fn add_text(&mut self, text: &str) {
-        // The highest class comes last: room for all of them at once.
-        let highest = text.rsplit(',').next().and_then(|pair| pair.split(':').next());
-        if let Some(highest) =
-            highest.and_then(|class| class.parse::<u16>().ok()).filter(|class| *class < CLASSES)
-        {
-            self.0.reserve((usize::from(highest) + 1).saturating_sub(self.0.len()));
-        }
         for pair in text.split(',') {
             let Some((class, rows)) = pair.split_once(':') else { continue };
             let read = (class.parse().ok().filter(|class| *class < CLASSES), rows.parse());

@@ -210,28 +210,25 @@ impl HistoryQuery {
         self.task.is_none() && self.job.is_none()
     }
 
-    /// Whether a store finds it by the lists that it keeps ([`crate::ranking`]): task, job, status and start are all that it
-    /// filters by, and the page is so short that it is worth looking for its place.
-    pub fn is_ranked(&self) -> bool {
-        let plain = Self {
-            task: self.task.clone(),
-            status: self.status,
-            job: self.job.clone(),
-            started_from: self.started_from,
-            sort: self.sort,
-            descending: self.descending,
-            after: self.after,
-            paging: self.paging,
-            ..Self::default()
-        };
-        *self == plain
-            && !self.has_no_place()
-            && self.paging.limit.is_some_and(|limit| limit <= Self::LONGEST_PAGE)
+    /// Whether its page is so short that it is worth looking for its place.
+    pub fn is_short(&self) -> bool {
+        self.paging.limit.is_some_and(|limit| limit <= Self::LONGEST_PAGE)
     }
 
-    /// The trigger whose rows it asks for, where a store that keeps fences of it ([`crate::ranking::Counting`]) need not count them: task,
-    /// job, status and start are all that it filters by besides.
+    /// Whether a store finds it by the lists that it keeps ([`crate::ranking`]): task, job, status and start are all that it
+    /// filters by, and its page is short.
+    pub fn is_ranked(&self) -> bool {
+        self.trigger.is_none() && self.filters_as_lists() && !self.has_no_place() && self.is_short()
+    }
+
+    /// The trigger whose rows it asks for, where a store that keeps fences of it ([`crate::ranking::Counting`]) need not count
+    /// them: task, job, status and start are all that it filters by besides.
     pub fn counted_trigger(&self) -> Option<&TriggerKey> {
+        self.trigger.as_ref().filter(|_| self.filters_as_lists())
+    }
+
+    /// Whether task, job, trigger, status and start are all that it filters by, and whole rows all that it asks for.
+    fn filters_as_lists(&self) -> bool {
         let plain = Self {
             task: self.task.clone(),
             status: self.status,
@@ -244,7 +241,7 @@ impl HistoryQuery {
             paging: self.paging,
             ..Self::default()
         };
-        self.trigger.as_ref().filter(|_| *self == plain)
+        *self == plain
     }
 
     /// Before the first place that it matches in the order by start.

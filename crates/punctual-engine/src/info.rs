@@ -108,9 +108,7 @@ impl Scheduler {
 
     /// Whether a live node can run jobs of a kind.
     pub async fn is_served(&self, kind: &JobKind) -> Result<bool, StoreError> {
-        let now = self.now();
-        let nodes = self.store().nodes().await?;
-        Ok(nodes.iter().any(|node| node.lease_until > now && node.kinds.contains(kind)))
+        Ok(self.node().live_kinds(self.now()).await?.contains(kind))
     }
 
     /// What has to be known beside triggers to describe them.

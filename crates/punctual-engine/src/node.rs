@@ -500,11 +500,15 @@ impl Node {
         if kinds.is_empty() {
             return Ok(kinds);
         }
-        let nodes = self.store.nodes().await?;
-        let live = nodes.iter().filter(|node| node.lease_until > now);
-        let known: HashSet<&JobKind> = live.flat_map(|node| &node.kinds).collect();
+        let known = self.live_kinds(now).await?;
         kinds.retain(|kind| !known.contains(kind));
         Ok(kinds)
+    }
+
+    /// The kinds that live nodes can run.
+    pub(crate) async fn live_kinds(&self, now: Timestamp) -> Result<HashSet<JobKind>, StoreError> {
+        let nodes = self.store.nodes().await?;
+        Ok(nodes.into_iter().filter(|node| node.lease_until > now).flat_map(|node| node.kinds).collect())
     }
 
     /// The due triggers of each kind that no live node can run.
@@ -513,9 +517,7 @@ impl Node {
         if due.is_empty() {
             return Ok(due);
         }
-        let nodes = self.store.nodes().await?;
-        let live = nodes.iter().filter(|node| node.lease_until > now);
-        let known: HashSet<&JobKind> = live.flat_map(|node| &node.kinds).collect();
+        let known = self.live_kinds(now).await?;
         due.retain(|due| !known.contains(&due.kind));
         Ok(due)
     }

@@ -317,22 +317,17 @@ impl Scheduler {
         triggers: &[Trigger],
     ) -> Result<(), String> {
         let registry = &self.inner.node.registry;
-        let misfit = |of: &str, problem: DataProblem| {
-            format!("the data of {of} does not fit kind {}: {problem}", job.kind)
-        };
-        let check = |data: &punctual_core::Data, of: &str| {
-            registry.check_data(&job.kind, data).map_err(|problem| misfit(of, problem))
-        };
         if triggers.is_empty() {
             return match registry.check_data(&job.kind, &job.data) {
-                Err(problem @ DataProblem::Wrong(_)) => Err(misfit("the job", problem)),
+                Err(problem @ DataProblem::Wrong(_)) => Err(misfit(job, "the job", &problem)),
                 Err(DataProblem::Missing(_)) | Ok(()) => Ok(()),
             };
         }
         // What an event brings is not known yet; a run whose data does not fit fails and says so.
         for trigger in triggers.iter().filter(|trigger| trigger.schedule.event().is_none()) {
             let merged = job.data.merged(&trigger.data).map_err(|error| error.to_string())?;
-            check(&merged, &format!("trigger {}", trigger.key))?;
+            let of = || format!("trigger {}", trigger.key);
+            registry.check_data(&job.kind, &merged).map_err(|problem| misfit(job, &of(), &problem))?;
         }
         Ok(())
     }
@@ -345,7 +340,7 @@ impl Scheduler {
     ) -> Result<(), String> {
         let merged = job.data.merged(data).map_err(|error| error.to_string())?;
         let checked = self.inner.node.registry.check_data(&job.kind, &merged);
-        checked.map_err(|problem| format!("the data of the run does not fit kind {}: {problem}", job.kind))
+        checked.map_err(|problem| misfit(job, "the run", &problem))
     }
 
     pub(crate) async fn stored_job(
@@ -481,4 +476,8 @@ impl std::fmt::Debug for Scheduler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scheduler").field("node", &self.inner.node).finish_non_exhaustive()
     }
+}
+
+fn misfit(job: &punctual_core::JobDetail, of: &str, problem: &DataProblem) -> String {
+    format!("the data of {of} does not fit kind {}: {problem}", job.kind)
 }

@@ -212,28 +212,34 @@ pub(crate) async fn history(
     }
     client.batch_execute(BEGIN).await.sql()?;
     let known = ranked::triggers::known(client, query, triggers).await?;
-    let walked = match &known {
-        Some(known) => ranked::read::page_of_trigger(client, shared, query, known).await?,
-        None => None,
-    };
-    let total = known.map(|known| known.total);
-    if total.is_some() {
-        // A plan for any page of any trigger may sort all rows of one that has many.
-        client.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan").await.sql()?;
-    }
-    let page = match (walked, total) {
-        (Some(page), _) => page,
-        (None, Some(_)) if !query.is_of_all_series() => {
-            // The runs of a trigger are nearly always all of one task and job. Then the index alone tells the page.
-            let any = HistoryQuery { task: None, job: None, ..query.clone() };
-            let all = ranked::triggers::known(client, &any, triggers).await?;
-            let are_all = all.map(|known| known.total) == total;
-            history_page(client, if are_all { &any } else { query }, total).await?
-        }
-        (None, total) => history_page(client, query, total).await?,
+    let page = match &known {
+        Some(known) => match ranked::read::page_of_trigger(client, shared, query, known).await? {
+            Some(page) => page,
+            None => page_of_fenced(client, query, known.total, triggers).await?,
+        },
+        None => history_page(client, query, None).await?,
     };
     client.batch_execute("COMMIT").await.sql()?;
     Ok(page)
+}
+
+/// A page of a trigger with many rows, from its index.
+async fn page_of_fenced(
+    client: &Object,
+    query: &HistoryQuery,
+    total: u64,
+    triggers: Spacing,
+) -> Result<Page<TaskHistory>, StoreError> {
+    // A plan for any page of any trigger may sort all rows of one that has many.
+    client.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan").await.sql()?;
+    if query.is_of_all_series() {
+        return history_page(client, query, Some(total)).await;
+    }
+    // The runs of a trigger are nearly always all of one task and job. Then the index alone tells the page.
+    let any = HistoryQuery { task: None, job: None, ..query.clone() };
+    let all = ranked::triggers::known(client, &any, triggers).await?;
+    let are_all = all.is_some_and(|all| all.total == total);
+    history_page(client, if are_all { &any } else { query }, Some(total)).await
 }
 
 async fn history_page(

@@ -7,7 +7,27 @@ mod ranked;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::sql;
+use punctual_throwaway::Postgres;
+
+use crate::{Options, PostgresStore, sql};
+
+/// The server that `PUNCTUAL_TEST_POSTGRES` names, or one that runs as long as it is kept.
+fn server() -> (String, Option<Postgres>) {
+    match std::env::var("PUNCTUAL_TEST_POSTGRES") {
+        Ok(url) => (url, None),
+        Err(_) => {
+            let server = Postgres::start(punctual_throwaway::Options::default()).unwrap();
+            (server.url(), Some(server))
+        }
+    }
+}
+
+/// A store in a schema of its own, with nothing in it.
+async fn emptied(url: &str, schema: &str) -> PostgresStore {
+    let options = Options { schema: schema.to_owned(), max_connections: 2, ..Options::default() };
+    PostgresStore::drop_schema(url, schema).await.unwrap();
+    PostgresStore::open(url, options).await.unwrap()
+}
 
 #[test]
 fn every_file_is_a_statement() {

@@ -1,5 +1,7 @@
-//! Pages of the rows of a trigger in the orders by end and duration, or of one status: the lists of its job are walked, and the trigger of each row
-//! is looked at, where that takes less than to sort all rows of the trigger.
+//! Pages of the rows of a trigger in the orders by end and duration, or of one status: the lists of its job are walked, and the
+//! trigger of each row is looked at, where that takes less than to sort all rows of the trigger.
+
+use std::collections::HashSet;
 
 use super::page::{Lists, gave_up, in_order};
 use super::pieces::Piece;
@@ -38,21 +40,26 @@ pub async fn page_of_trigger<L: Lists>(
     known: &OfTrigger,
 ) -> Result<Option<Page<TaskHistory>>, StoreError> {
     let (Some(trigger), Some(of_trigger)) = (query.counted_trigger(), &known.lists) else { return Ok(None) };
-    let mut fresh: Vec<&Noted> =
-        changes(&known.noted).filter(|(row, _)| !row.gone).map(|(row, _)| row).collect();
-    fresh.retain(|row| query.starts_within(row.started_at));
-    if !may_be_walked(query) || fresh.len() > MOST_FRESH {
+    if !may_be_walked(query) {
         return Ok(None);
     }
-    let mut counted: Vec<(u64, List)> =
-        lists.counted(of_trigger).await?.into_iter().zip(of_trigger.iter().copied()).collect();
-    counted.sort_unstable_by(|one, other| other.cmp(one));
-    let all = counted.iter().map(|(rows, _)| rows).sum();
+    let fresh: Vec<&Noted> = changes(&known.noted)
+        .map(|(row, _)| row)
+        .filter(|row| !row.gone && query.starts_within(row.started_at))
+        .collect();
+    if fresh.len() > MOST_FRESH {
+        return Ok(None);
+    }
+    let rows = lists.counted(of_trigger).await?;
+    let all = rows.iter().sum();
     if !is_shorter(query, known, all) {
         return Ok(None);
     }
+    let mut counted: Vec<(u64, List)> = rows.into_iter().zip(of_trigger.iter().copied()).collect();
+    counted.retain(|(rows, _)| *rows > 0);
+    counted.sort_unstable_by(|one, other| other.cmp(one));
     let ids: Vec<i64> = fresh.iter().map(|row| row.id).collect();
-    let own = if ids.is_empty() { Vec::new() } else { lists.of_trigger(&ids, trigger).await? };
+    let own: HashSet<i64> = lists.of_trigger(&ids, trigger).await?.into_iter().collect();
     let ended = fresh.iter().filter(|row| own.contains(&row.id)).map(|row| row.place(query.sort));
     let open = known.open.iter().filter(|place| query.starts_within(place.value));
     let value = |place: &Place| if query.sort == HistorySort::StartedAt { place.value } else { i64::MAX };
@@ -60,7 +67,7 @@ pub async fn page_of_trigger<L: Lists>(
     let piece = Piece { fresh: ended.chain(open).collect(), ..Piece::default() };
     let from = query.started_from.unwrap_or(Timestamp::MIN);
     let mut window = Window::new(query, from, piece, (known.total, all));
-    for (_, list) in counted.into_iter().filter(|(rows, _)| *rows > 0) {
+    for (_, list) in counted {
         // As many as may be looked at in the time in which all of the trigger are read.
         let most = known.rows / known.look.max(1);
         let search = window.walk(List { sort: query.sort.code(), ..list }, most);
@@ -77,7 +84,7 @@ pub async fn page_of_trigger<L: Lists>(
 /// Whether a page of a query by a trigger may be found in the lists: those of its order have it, or those of its status where the
 /// order is that of the index of the trigger's rows; and it is so short that it is worth looking for its place.
 pub fn may_be_walked(query: &HistoryQuery) -> bool {
-    query.paging.limit.is_some_and(|limit| limit <= HistoryQuery::LONGEST_PAGE)
+    query.is_short()
         && match query.sort {
             HistorySort::EndedAt | HistorySort::Duration => true,
             HistorySort::StartedAt => query.status.is_some(),

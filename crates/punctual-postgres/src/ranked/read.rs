@@ -185,14 +185,11 @@ impl Lists for Snapshot<'_> {
     async fn search(&self, search: &Search) -> Result<Vec<Place>, StoreError> {
         let List { sort, status, series } = &search.list;
         let Search { started_from: from, above, below, descending, .. } = search;
-        let (limit, most, files) = match (search.way, descending) {
-            (Way::Sort, _) => (integer(search.limit), 0, [sql::WINDOW_SORTED, sql::WINDOW_SORTED_OF_ALL]),
-            (Way::Walk(most), true) => {
-                (integer(search.limit), integer(most), [sql::WINDOW_WALK_DOWN, sql::WINDOW_WALK_DOWN_OF_ALL])
-            }
-            (Way::Walk(most), false) => {
-                (integer(search.limit), integer(most), [sql::WINDOW_WALK_UP, sql::WINDOW_WALK_UP_OF_ALL])
-            }
+        let (limit, most) = (integer(search.limit), integer(search.walks()));
+        let files = match (search.way, descending) {
+            (Way::Sort, _) => [sql::WINDOW_SORTED, sql::WINDOW_SORTED_OF_ALL],
+            (Way::Walk(_), true) => [sql::WINDOW_WALK_DOWN, sql::WINDOW_WALK_DOWN_OF_ALL],
+            (Way::Walk(_), false) => [sql::WINDOW_WALK_UP, sql::WINDOW_WALK_UP_OF_ALL],
         };
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![sort, status];
         if *series != 0 {
@@ -215,16 +212,15 @@ impl Lists for Snapshot<'_> {
         let most = integer(search.walks());
         let file = if search.descending { sql::TRIGGER_WALK_DOWN } else { sql::TRIGGER_WALK_UP };
         let (limit, group, name) = (integer(search.limit), trigger.group(), trigger.name());
-        let (from_place, to_place) = ((above.value, above.id), (below.value, below.id));
         let params: [&(dyn ToSql + Sync); 12] = [
             sort,
             status,
             series,
             from,
-            &from_place.0,
-            &from_place.1,
-            &to_place.0,
-            &to_place.1,
+            &above.value,
+            &above.id,
+            &below.value,
+            &below.id,
             &most,
             &limit,
             &group,

@@ -3,12 +3,12 @@
 
 use punctual_core::time::from_millis;
 use punctual_core::{HistoryQuery, Paging, TriggerKey};
-use punctual_throwaway::Postgres;
 use serde_json::Value;
 
 use super::plans::{nodes, plan};
+use super::{emptied, server};
+use crate::PostgresStore;
 use crate::lists::instants::statements;
-use crate::{Options, PostgresStore};
 
 const SCHEMA: &str = "instants";
 
@@ -31,16 +31,8 @@ fn reads<'a>(plan: &'a Value, found: &mut Vec<&'a Value>) {
 
 #[tokio::test]
 async fn instants_are_found_by_indexes() {
-    let (url, _server) = match std::env::var("PUNCTUAL_TEST_POSTGRES") {
-        Ok(url) => (url, None),
-        Err(_) => {
-            let server = Postgres::start(punctual_throwaway::Options::default()).unwrap();
-            (server.url(), Some(server))
-        }
-    };
-    let options = Options { schema: SCHEMA.to_owned(), max_connections: 2, ..Options::default() };
-    PostgresStore::drop_schema(&url, SCHEMA).await.unwrap();
-    let store = PostgresStore::open(&url, options).await.unwrap();
+    let (url, _server) = server();
+    let store = emptied(&url, SCHEMA).await;
     let client = store.client().await.unwrap();
     client.batch_execute(ROWS).await.unwrap();
     let at = Some(from_millis(50_000_000));

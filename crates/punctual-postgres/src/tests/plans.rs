@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use punctual_throwaway::Postgres;
 use serde_json::Value;
 use tokio_postgres::SimpleQueryMessage;
 
+use super::{emptied, server};
 use crate::pool::Loan;
-use crate::{Options, PostgresStore, sql};
+use crate::{PostgresStore, sql};
 
 const SCHEMA: &str = "plans";
 
@@ -32,9 +32,7 @@ const HOT: &[Hot] = &[
 
 /// A store with triggers that are not due, and rows that were never counted.
 async fn filled(url: &str) -> PostgresStore {
-    let options = Options { schema: SCHEMA.to_owned(), max_connections: 2, ..Options::default() };
-    PostgresStore::drop_schema(url, SCHEMA).await.unwrap();
-    let store = PostgresStore::open(url, options).await.unwrap();
+    let store = emptied(url, SCHEMA).await;
     let client = store.client().await.unwrap();
     for table in ["due", "triggers", "running", "task_history", "jobs", "gates", "lanes"] {
         client.batch_execute(&format!("ALTER TABLE {table} SET (autovacuum_enabled = off)")).await.unwrap();
@@ -87,13 +85,7 @@ pub(super) fn nodes<'a>(plan: &'a Value, found: &mut Vec<&'a Value>) {
 
 #[tokio::test]
 async fn hot_statements_find_their_rows_by_indexes() {
-    let (url, _server) = match std::env::var("PUNCTUAL_TEST_POSTGRES") {
-        Ok(url) => (url, None),
-        Err(_) => {
-            let server = Postgres::start(punctual_throwaway::Options::default()).unwrap();
-            (server.url(), Some(server))
-        }
-    };
+    let (url, _server) = server();
     let store = filled(&url).await;
     let client = store.client().await.unwrap();
     for hot in HOT {

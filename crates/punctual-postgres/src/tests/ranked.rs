@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use punctual_core::{HistoryQuery, HistoryStore, JobStore, Paging, TriggerKey};
 use punctual_testkit::conformance::ranked::what_is_there_is_listed;
-use punctual_throwaway::Postgres;
 
-use crate::{Options, PostgresStore};
+use super::{emptied, server};
+use crate::PostgresStore;
 
 const SCHEMA: &str = "upgrade";
 
@@ -52,16 +52,8 @@ async fn arrange(store: &PostgresStore) {
 
 #[tokio::test]
 async fn rows_of_an_older_version_are_in_the_lists_and_insights() {
-    let (url, _server) = match std::env::var("PUNCTUAL_TEST_POSTGRES") {
-        Ok(url) => (url, None),
-        Err(_) => {
-            let server = Postgres::start(punctual_throwaway::Options::default()).unwrap();
-            (server.url(), Some(server))
-        }
-    };
-    let options = Options { schema: SCHEMA.to_owned(), max_connections: 2, ..Options::default() };
-    PostgresStore::drop_schema(&url, SCHEMA).await.unwrap();
-    let store = Arc::new(PostgresStore::open(&url, options).await.unwrap());
+    let (url, _server) = server();
+    let store = Arc::new(emptied(&url, SCHEMA).await);
     let client = store.client().await.unwrap();
     client.batch_execute(ROWS).await.unwrap();
     client.batch_execute(include_str!("../../migrations/0007_ranked_history.sql")).await.unwrap();

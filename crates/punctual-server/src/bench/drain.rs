@@ -234,8 +234,8 @@ fn report(args: &Args, series: &[Series]) -> anyhow::Result<()> {
     }
     // Each is compared with what was measured just before or after it under the same circumstances.
     let summary = |one: &Series| {
-        let share = median(one.shares(first));
-        (median(one.rates()), share, one.shares(first))
+        let shares = one.shares(first);
+        (median(one.rates()), median(shares.iter().copied()), shares)
     };
     if args.store.json {
         let all: Vec<Value> = series

@@ -200,14 +200,11 @@ impl Lists for Snapshot<'_> {
     async fn search(&self, search: &Search) -> Result<Vec<Place>, StoreError> {
         let List { sort, status, series } = &search.list;
         let Search { started_from: from, above, below, descending, .. } = search;
-        let (limit, most, files) = match (search.way, descending) {
-            (Way::Sort, _) => (integer(search.limit), 0, [sql::WINDOW_SORTED, sql::WINDOW_SORTED_OF_ALL]),
-            (Way::Walk(most), true) => {
-                (integer(search.limit), integer(most), [sql::WINDOW_WALK_DOWN, sql::WINDOW_WALK_DOWN_OF_ALL])
-            }
-            (Way::Walk(most), false) => {
-                (integer(search.limit), integer(most), [sql::WINDOW_WALK_UP, sql::WINDOW_WALK_UP_OF_ALL])
-            }
+        let (limit, most) = (integer(search.limit), integer(search.walks()));
+        let files = match (search.way, descending) {
+            (Way::Sort, _) => [sql::WINDOW_SORTED, sql::WINDOW_SORTED_OF_ALL],
+            (Way::Walk(_), true) => [sql::WINDOW_WALK_DOWN, sql::WINDOW_WALK_DOWN_OF_ALL],
+            (Way::Walk(_), false) => [sql::WINDOW_WALK_UP, sql::WINDOW_WALK_UP_OF_ALL],
         };
         let mut params: Vec<&dyn ToSql> = vec![sort, status];
         if *series != 0 {
