@@ -6,6 +6,7 @@ mod failover;
 mod history;
 mod idle;
 mod lateness;
+mod plain;
 mod world;
 
 use clap::Subcommand;

@@ -1,6 +1,8 @@
 //! How many one-shot triggers that are all due run in a second, and how that compares with more nodes and beside many
 //! triggers that are not due.
 
+use std::fmt;
+
 use anyhow::ensure;
 use punctual_core::{Clock, HistoryQuery, JobDetail, Paging, TaskStatus, Timestamp, Trigger};
 use punctual_engine::SystemClock;
@@ -8,6 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::StoreArgs;
+use super::plain::Plain;
 use super::world::{Opened, Place, STOP, Tally, data, job_key, key, node, put_job, put_triggers, wait_until};
 use crate::output::say;
 
@@ -33,6 +36,9 @@ pub(crate) struct Args {
     /// How often each is measured, in turn; with more than one, what `--stored` adds is compared with nothing stored.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
+    /// Also measure a plain loop of SQL statements, over one connection and over two, and compare with that (PostgreSQL).
+    #[arg(long)]
+    plain: bool,
 }
 
 impl Args {
@@ -42,7 +48,7 @@ impl Args {
     }
 
     fn compares(&self) -> bool {
-        self.rounds > 1 || self.nodes.len() > 1
+        self.rounds > 1 || self.nodes.len() > 1 || self.plain
     }
 }
 
@@ -53,29 +59,42 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         args.blocked == 0 || !args.compares(),
         "--blocked is measured alone: give one --nodes and one round"
     );
+    let mut plain = match args.plain {
+        true => Some(Plain::open(Place::of(&args.store)?.named("_plain")).await?),
+        false => None,
+    };
     let mut worlds = Vec::new();
     for stored in args.worlds() {
         let name = if worlds.is_empty() { "" } else { "_beside" };
         worlds.push(World::open(args, Place::of(&args.store)?.named(name), stored).await?);
     }
     let mut series: Vec<Series> = Vec::new();
-    for round in 0..args.rounds {
-        let mut at = 0;
+    for _ in 0..args.rounds {
+        for connections in [1, 2] {
+            let Some(plain) = &mut plain else { continue };
+            let drained = plain.drain(args.n, connections).await?;
+            note(args, &mut series, Measured::Plain { connections }, drained)?;
+        }
         for world in &mut worlds {
             for nodes in &args.nodes {
                 let drained = world.drain(args, *nodes).await?;
-                if round == 0 {
-                    series.push(Series { stored: world.stored, nodes: *nodes, drained: Vec::new() });
-                }
-                if args.compares() && !args.store.json {
-                    say!("{}: {}", series[at].name(), drained.text())?;
-                }
-                series[at].drained.push(drained);
-                at += 1;
+                note(args, &mut series, Measured::Nodes { nodes: *nodes, stored: world.stored }, drained)?;
             }
         }
     }
     report(args, &series)?;
+    Ok(())
+}
+
+/// Adds a measurement to those of the same thing.
+fn note(args: &Args, series: &mut Vec<Series>, measured: Measured, drained: Drained) -> anyhow::Result<()> {
+    if args.compares() && !args.store.json {
+        say!("{measured}: {}", drained.text())?;
+    }
+    match series.iter_mut().find(|one| one.measured == measured) {
+        Some(one) => one.drained.push(drained),
+        None => series.push(Series { measured, drained: vec![drained] }),
+    }
     Ok(())
 }
 
@@ -170,12 +189,12 @@ impl World {
 }
 
 /// A measurement.
-struct Drained {
-    rate: f64,
-    executed: u64,
-    seconds: f64,
-    commits: u64,
-    wal_bytes_per_fire: u64,
+pub(super) struct Drained {
+    pub(super) rate: f64,
+    pub(super) executed: u64,
+    pub(super) seconds: f64,
+    pub(super) commits: u64,
+    pub(super) wal_bytes_per_fire: u64,
 }
 
 impl Drained {
@@ -195,18 +214,38 @@ impl Drained {
     }
 }
 
+/// What was measured.
+#[derive(Clone, Copy, PartialEq)]
+enum Measured {
+    Plain { connections: usize },
+    Nodes { nodes: usize, stored: usize },
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain { connections } => write!(f, "plain SQL, connections {connections}"),
+            Self::Nodes { nodes, stored } => write!(f, "nodes {nodes}, beside {stored} triggers not due"),
+        }
+    }
+}
+
+impl Measured {
+    fn json(self) -> Value {
+        match self {
+            Self::Plain { connections } => json!({ "plain_connections": connections }),
+            Self::Nodes { nodes, stored } => json!({ "nodes": nodes, "stored": stored }),
+        }
+    }
+}
+
 /// What is compared: the same, measured in each round.
 struct Series {
-    stored: usize,
-    nodes: usize,
+    measured: Measured,
     drained: Vec<Drained>,
 }
 
 impl Series {
-    fn name(&self) -> String {
-        format!("nodes {}, beside {} triggers not due", self.nodes, self.stored)
-    }
-
     fn rates(&self) -> impl Iterator<Item = f64> {
         self.drained.iter().map(|drained| drained.rate)
     }
@@ -243,10 +282,12 @@ fn report(args: &Args, series: &[Series]) -> anyhow::Result<()> {
             .map(|one| {
                 let (rate, share, shares) = summary(one);
                 let rounds: Vec<Value> = one.drained.iter().map(Drained::json).collect();
-                json!({
-                    "nodes": one.nodes, "stored": one.stored, "fires_per_s": rate.round(), "share": share,
-                    "shares": shares, "rounds": rounds,
-                })
+                let mut all = one.measured.json();
+                all["fires_per_s"] = json!(rate.round());
+                all["share"] = json!(share);
+                all["shares"] = json!(shares);
+                all["rounds"] = json!(rounds);
+                all
             })
             .collect();
         return say!("{}", json!({ "compared": all }));
@@ -254,7 +295,7 @@ fn report(args: &Args, series: &[Series]) -> anyhow::Result<()> {
     for one in series {
         let (rate, share, shares) = summary(one);
         let rounds: Vec<String> = shares.iter().map(|share| format!("{share:.2}")).collect();
-        say!("{}: median {rate:.0} fires/s, {share:.2} of the first ({})", one.name(), rounds.join(" "))?;
+        say!("{}: median {rate:.0} fires/s, {share:.2} of the first ({})", one.measured, rounds.join(" "))?;
     }
     Ok(())
 }
