@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use punctual_core::time::plus_millis;
+use punctual_core::time::{plus_millis, to_millis};
 use punctual_core::{Claimed, Event, Fire, KindSlots, NodeState, StoreError, Term};
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +54,9 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
             Ok((term, claimed)) => {
                 backoff.reset();
                 let pause = pause_after(&claimed, now, inner.poll_ms());
+                if pause.is_none() {
+                    inner.behind_at.store(to_millis(now), Ordering::Relaxed);
+                }
                 inner.cancel_runs(term, &claimed.cancelled);
                 start_runs(&inner, term, claimed.fires).await;
                 if let Some(until) = pause {
@@ -321,6 +324,10 @@ const ARRANGE_AFTER: u64 = 500;
 /// and anyway every so many heartbeats, for what was recorded or deleted.
 const ARRANGE_ANYWAY: u64 = 60;
 
+/// While more is due than the node gets done, so many rows may wait: every list has to look at them, which takes it some
+/// fifty milliseconds.
+const ARRANGE_BEHIND: u64 = 100_000;
+
 /// Brings what has ended into the orders of the history, beside the work and in small steps. A failure is no harm: lists
 /// are right without it, and a store that is gone is told of by the heartbeat.
 pub(crate) async fn arrange_loop(inner: Arc<Inner>) {
@@ -340,13 +347,26 @@ pub(crate) async fn arrange_loop(inner: Arc<Inner>) {
         if executed < arranged + ARRANGE_AFTER && !due {
             continue;
         }
-        arranged = executed;
-        while let Ok(ARRANGED..) = inner.node.store.arrange(ARRANGED).await {
+        let before = std::mem::replace(&mut arranged, executed);
+        while let Ok(left @ ARRANGED..) = inner.node.store.arrange(ARRANGED).await {
             if inner.stop.is_cancelled() {
                 return;
             }
+            let behind_at = inner.behind_at.load(Ordering::Relaxed);
+            if may_wait(left, behind_at, inner.node.clock.now(), heartbeat_ms) {
+                // There is more to do with the next heartbeat.
+                arranged = before;
+                break;
+            }
         }
     }
+}
+
+/// Whether so many rows are left for later: more was due than was claimed, and that no longer ago than a heartbeat. What is
+/// late comes before the order of what is done.
+fn may_wait(left: u64, behind_at: i64, now: Timestamp, heartbeat_ms: u64) -> bool {
+    let ago = to_millis(now).saturating_sub(behind_at);
+    left < ARRANGE_BEHIND && u64::try_from(ago).is_ok_and(|ago| ago <= heartbeat_ms)
 }
 
 /// One heartbeat and what follows from it. Returns whether something may be due because of it.
@@ -383,4 +403,22 @@ async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, 
 /// Takes up the work of lost nodes. Returns whether there was some.
 async fn recover(inner: &Inner, now: Timestamp) -> Result<bool, StoreError> {
     Ok(!inner.node.recover(now).await?.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_the_history_waits_for_late_work_and_not_for_ever() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        let ago = |millis: i64| to_millis(now) - millis;
+        assert!(may_wait(ARRANGED, ago(0), now, 2_000));
+        assert!(may_wait(ARRANGE_BEHIND - 1, ago(2_000), now, 2_000));
+        // The node has caught up, or waits for room.
+        assert!(!may_wait(ARRANGED, ago(2_001), now, 2_000));
+        assert!(!may_wait(ARRANGED, i64::MIN, now, 2_000));
+        // Lists would have to look at too many.
+        assert!(!may_wait(ARRANGE_BEHIND, ago(0), now, 2_000));
+    }
 }

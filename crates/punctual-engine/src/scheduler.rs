@@ -1,6 +1,6 @@
 //! The scheduler: a node's life from its start to its end.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) running: AtomicUsize,
     /// Whether the claim loop waits for room, so that the end of a run should wake it.
     pub(crate) starved: AtomicBool,
+    /// When a claim last left something due, in milliseconds.
+    pub(crate) behind_at: AtomicI64,
     pub(crate) tracker: TaskTracker,
     /// Cancels the runs of the present term.
     pub(crate) runs: Mutex<CancellationToken>,
@@ -129,6 +131,7 @@ impl Scheduler {
             unstarted: Mutex::default(),
             running: AtomicUsize::new(0),
             starved: AtomicBool::new(false),
+            behind_at: AtomicI64::new(i64::MIN),
             tracker: TaskTracker::new(),
             runs: Mutex::new(CancellationToken::new()),
             requests: Arc::default(),

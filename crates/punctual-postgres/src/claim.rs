@@ -234,19 +234,20 @@ impl Work<'_> {
                 step.later.into_iter().zip(numbers).map(|(run, id)| (StoredTrigger { id, ..run }, kind));
             self.taken.pending.extend(runs);
         }
+        let completed = step.fire.as_ref().is_some_and(|fire| fire.then == Then::Ends);
         let owner = Owner {
             job_id: job.id,
             trigger_id: trigger.id,
             lane: trigger.lane.map(|lane| lane.id),
             durable: job.detail.durable,
+            fired_once: single && completed && !step.gone,
         };
         self.taken.lanes.extend(owner.lane);
-        let completed = step.fire.as_ref().is_some_and(|fire| fire.then == Then::Ends);
         if step.gone {
             self.taken.gone.push(trigger.id);
             self.taken.deleted.push(trigger.id);
             self.ended_jobs.extend(step.over.then_some(job.id));
-        } else if completed && single {
+        } else if owner.fired_once {
             // That there is no row of `due` says all: fired once, complete.
             self.taken.gone.push(trigger.id);
         } else {

@@ -22,7 +22,7 @@ use crate::ranked;
 use crate::records::{self, logs_text, progress_text};
 use crate::rows::{code, instant, integer};
 use crate::shared::{Owner, Shared, lock};
-use crate::sql;
+use crate::{short, sql};
 
 /// An open row, as far as its end needs it.
 struct Open {
@@ -63,7 +63,7 @@ pub(crate) fn is_plain(shared: &Shared, done: &[Completion]) -> bool {
     done.iter().all(|one| one.retry.is_none() && one.then != Then::MayAwait && known.contains_key(&one.id.0))
 }
 
-/// The arrays of `running_close.sql`.
+/// The arrays of `running_close.sql`: those that hold one value for all rows are short.
 struct Ends<'a> {
     ids: Vec<i64>,
     terms: Vec<i64>,
@@ -88,14 +88,14 @@ impl<'a> Ends<'a> {
             done.iter().map(outcome).map(|(status, text)| (code(status.code()), text)).unzip();
         Self {
             ids: done.iter().map(|one| one.id.0).collect(),
-            terms: done.iter().map(|one| one.term.0).collect(),
-            statuses,
+            terms: short::of_one(done.iter().map(|one| one.term.0).collect()),
+            statuses: short::of_one(statuses),
             ended_at: done.iter().map(|one| to_millis(one.ended_at)).collect(),
             durations: done.iter().map(|one| Some(integer(one.duration_ms))).collect(),
-            details,
-            keep: done.iter().map(|one| one.keep).collect(),
-            logs: done.iter().map(|one| Some(logs_text(&one.logs))).collect(),
-            progress: done.iter().map(|one| progress_text(one.progress.as_ref())).collect(),
+            details: short::of_some(details),
+            keep: short::of_one(done.iter().map(|one| one.keep).collect()),
+            logs: short::of_one(done.iter().map(|one| Some(logs_text(&one.logs))).collect()),
+            progress: short::of_some(done.iter().map(|one| progress_text(one.progress.as_ref())).collect()),
             series: vec![0; done.len()],
             done,
         }
@@ -154,12 +154,11 @@ pub(crate) async fn complete_plain(
         let known = lock(&shared.open_fires);
         done.iter().filter_map(|one| known.get(&one.id.0).copied()).collect()
     };
-    let ended: Vec<i64> = done
-        .iter()
-        .zip(&owners)
-        .filter(|(one, _)| one.then == Then::Ends)
-        .map(|(_, owner)| owner.trigger_id)
-        .collect();
+    let ended = |fired_once: bool| -> Vec<i64> {
+        let ended = done.iter().zip(&owners).filter(|(one, _)| one.then == Then::Ends);
+        ended.filter(|(_, owner)| owner.fired_once == fired_once).map(|(_, owner)| owner.trigger_id).collect()
+    };
+    let (fired_once, complete) = (ended(true), ended(false));
     let mut lanes = BTreeMap::new();
     for (one, owner) in done.iter().zip(&owners) {
         if let Some(lane) = owner.lane {
@@ -171,13 +170,14 @@ pub(crate) async fn complete_plain(
         owners.iter().filter(|owner| !owner.durable).map(|owner| owner.job_id).collect();
     let mut ends = Ends::of(done);
     let job_ids: Vec<i64> = owners.iter().map(|owner| owner.job_id).collect();
-    ends.series = ranked::series_of_jobs(client, shared, &ends.ids, &job_ids).await?;
+    ends.series = short::of_one(ranked::series_of_jobs(client, shared, &ends.ids, &job_ids).await?);
     let close = client.prepare_cached(sql::RUNNING_CLOSE).await.sql()?;
-    let (_, _, row, ()) = futures_util::try_join!(
+    let (_, _, row, (), ()) = futures_util::try_join!(
         async { client.batch_execute("BEGIN").await.sql() },
         async { client.batch_execute(EDIT_LOCK_SHARED).await.sql() },
         async { client.query_one(&close, &ends.columns()).await.sql() },
-        delete(client, sql::TRIGGERS_DELETE_COMPLETE, &ended),
+        delete(client, sql::TRIGGERS_DELETE_FIRED, &fired_once),
+        delete(client, sql::TRIGGERS_DELETE_COMPLETE, &complete),
     )?;
     settle(client, lanes, jobs).await?;
     client.batch_execute("COMMIT").await.sql()?;

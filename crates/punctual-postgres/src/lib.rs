@@ -35,6 +35,7 @@ mod records;
 mod requests;
 mod rows;
 mod shared;
+mod short;
 mod sql;
 #[cfg(test)]
 mod tests;

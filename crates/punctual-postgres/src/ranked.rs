@@ -16,9 +16,10 @@ use punctual_core::insights::Rollup;
 use punctual_core::ranking::{self, Fence, Folding, List, Noted, Place, RollupKey, Spacing};
 use punctual_core::{StoreError, TaskStatus};
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 
 use crate::error::Sql;
-use crate::link::Statements;
+use crate::link::{Params, Statements};
 use crate::rows::{code, count, integer};
 use crate::shared::{Shared, lock};
 use crate::sql;
@@ -203,9 +204,23 @@ async fn move_places(client: &Object, folding: &Folding) -> Result<(), StoreErro
     if !folding.added.is_empty() {
         let (added, others): (Vec<_>, Vec<i64>) = folding.added.iter().unzip();
         let (sorts, statuses, series, values, ids) = columns(&added);
-        client.run(sql::PLACES_INSERT, &[&sorts, &statuses, &series, &values, &ids, &others]).await?;
+        insert_places(client, &[&sorts, &statuses, &series, &values, &ids, &others]).await?;
     }
     Ok(())
+}
+
+/// To look for each place before it is inserted would take nearly as long again, and hardly ever is one there: a row was
+/// noted twice, by an upgrade and by a node of an older version.
+async fn insert_places(client: &Object, places: Params<'_>) -> Result<(), StoreError> {
+    let insert = client.prepare_cached(sql::PLACES_INSERT).await.sql()?;
+    client.batch_execute("SAVEPOINT places").await.sql()?;
+    match client.execute(&insert, places).await {
+        Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+            client.batch_execute("ROLLBACK TO SAVEPOINT places").await.sql()?;
+            client.run(sql::PLACES_INSERT_MISSING, places).await.map(drop)
+        }
+        inserted => inserted.sql().map(drop),
+    }
 }
 
 async fn count_fences(client: &Object, folding: &mut Folding) -> Result<(), StoreError> {

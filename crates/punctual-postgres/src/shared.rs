@@ -25,6 +25,8 @@ pub(crate) struct Owner {
     pub(crate) trigger_id: i64,
     pub(crate) lane: Option<i64>,
     pub(crate) durable: bool,
+    /// The only instant of the trigger was claimed, and its row of `due` is gone.
+    pub(crate) fired_once: bool,
 }
 
 #[derive(Default)]

@@ -11,7 +11,7 @@ use crate::error::Sql;
 use crate::insert::{self, SkipRow};
 use crate::rows::{code, integer, json, millis};
 use crate::shared::{Owner, Shared};
-use crate::sql;
+use crate::{short, sql};
 
 /// What is still to be written.
 #[derive(Default)]
@@ -106,8 +106,10 @@ impl Taken {
             shared.remember_task_names(&names);
         }
         let all = || self.fires.iter().map(|(fire, _)| fire);
+        let owners = || self.fires.iter().map(|(_, owner)| owner);
         // Only recovery reads it back, and only for jobs that ask for recovery.
         let data = |fire: &Fire| fire.job.requests_recovery && !fire.trigger_data.is_empty();
+        let origin = |fire: &Fire| (fire.origin != fire.id).then_some(fire.origin.0);
         let statement = client.prepare_cached(sql::RUNNING_INSERT).await.sql()?;
         client
             .execute(
@@ -116,17 +118,19 @@ impl Taken {
                     &term.0,
                     &node,
                     &all().map(|fire| fire.id.0).collect::<Vec<_>>(),
-                    &self.fires.iter().map(|(_, owner)| owner.job_id).collect::<Vec<_>>(),
-                    &self.fires.iter().map(|(_, owner)| owner.trigger_id).collect::<Vec<_>>(),
-                    &self.fires.iter().map(|(_, owner)| owner.lane).collect::<Vec<_>>(),
-                    &all().map(|fire| to_millis(fire.fired_at)).collect::<Vec<_>>(),
-                    &all().map(|fire| to_millis(fire.scheduled_at)).collect::<Vec<_>>(),
-                    &all().map(|fire| fire.origin.0).collect::<Vec<_>>(),
-                    &all().map(|fire| i64::from(fire.attempt)).collect::<Vec<_>>(),
-                    &all().map(|fire| cause(fire.cause)).collect::<Vec<_>>(),
-                    &all().map(|fire| fire.trigger.group()).collect::<Vec<_>>(),
+                    &short::of_one(owners().map(|owner| owner.job_id).collect()),
+                    &owners().map(|owner| owner.trigger_id).collect::<Vec<_>>(),
+                    &short::of_some(owners().map(|owner| owner.lane).collect()),
+                    &short::of_one(all().map(|fire| to_millis(fire.fired_at)).collect()),
+                    &short::of_one(all().map(|fire| to_millis(fire.scheduled_at)).collect()),
+                    &short::of_some(all().map(origin).collect()),
+                    &short::of_one(all().map(|fire| i64::from(fire.attempt)).collect()),
+                    &short::of_one(all().map(|fire| cause(fire.cause)).collect()),
+                    &short::of_one(all().map(|fire| fire.trigger.group()).collect()),
                     &all().map(|fire| fire.trigger.name()).collect::<Vec<_>>(),
-                    &all().map(|fire| data(fire).then(|| fire.trigger_data.as_str())).collect::<Vec<_>>(),
+                    &short::of_some(
+                        all().map(|fire| data(fire).then(|| fire.trigger_data.as_str())).collect(),
+                    ),
                 ],
             )
             .await

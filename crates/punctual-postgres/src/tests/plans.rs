@@ -27,6 +27,7 @@ const HOT: &[Hot] = &[
     Hot("running_insert", sql::RUNNING_INSERT, &["jobs_pkey"]),
     Hot("running_close", sql::RUNNING_CLOSE, &["running_pkey"]),
     Hot("running_read", sql::RUNNING_READ, &["running_pkey"]),
+    Hot("triggers_delete_fired", sql::TRIGGERS_DELETE_FIRED, &["triggers_pkey", "due_pkey"]),
     Hot("triggers_delete_complete", sql::TRIGGERS_DELETE_COMPLETE, &["triggers_pkey", "due_pkey"]),
 ];
 

@@ -74,6 +74,7 @@ async fn rows_of_an_older_version_are_in_the_lists_and_insights() {
     let same: i64 = client.query_one(same, &[]).await.unwrap().get(0);
     assert_eq!(same, 3 * 4_500);
     client.batch_execute(include_str!("../../migrations/0015_fences_of_triggers.sql")).await.unwrap();
+    client.batch_execute(include_str!("../../migrations/0017_rows_of_notes.sql")).await.unwrap();
     client.give_back();
     assert_eq!(store.history(&HistoryQuery::default()).await.unwrap().total, 6_000);
     what_is_there_is_listed(Arc::clone(&store) as Arc<dyn JobStore>).await;
@@ -83,7 +84,30 @@ async fn rows_of_an_older_version_are_in_the_lists_and_insights() {
     let (_, fences) = of_trigger(&store).await;
     assert!(fences >= 9, "{fences} fences");
     older_nodes_beside_this_one(&store, fences).await;
+    rows_that_are_noted_twice(&store).await;
     PostgresStore::drop_schema(&url, SCHEMA).await.unwrap();
+}
+
+/// What is in the lists already, beside what is not, does not keep the rest out.
+async fn rows_that_are_noted_twice(store: &PostgresStore) {
+    const AGAIN: &str = "INSERT INTO history_noted (gone, ids, series, statuses, started_at, ended_at, durations_ms)
+        SELECT false, array_agg(h.id), array_agg(s.id), array_agg(h.status), array_agg(h.started_at),
+            array_agg(coalesce(h.ended_at, 9223372036854775807)), array_agg(coalesce(h.duration_ms, 9223372036854775807))
+        FROM task_history h JOIN history_series s ON s.task = h.task AND s.job_group = coalesce(h.job_group, '')
+        WHERE h.status <> 0";
+    let client = store.client().await.unwrap();
+    let places =
+        async || client.query_one("SELECT count(*) FROM history_places", &[]).await.unwrap().get::<_, i64>(0);
+    let all = places().await;
+    client
+        .batch_execute("DELETE FROM history_places p USING task_history h WHERE h.id = p.id AND p.id % 3 = 0")
+        .await
+        .unwrap();
+    assert!(places().await < all);
+    client.batch_execute(AGAIN).await.unwrap();
+    arrange(store).await;
+    assert_eq!(places().await, all);
+    client.give_back();
 }
 
 /// What nodes of older versions arrange or delete is not in the fences: they are built anew.
