@@ -148,10 +148,12 @@ impl ApiError {
             Self::Problem(problem) => *problem,
             Self::Store(store_error) => {
                 error!(error = %store_error, "a request could not be answered: {store_error}");
-                let (status, code) = if store_error.is_transient() {
-                    (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable")
-                } else {
-                    (StatusCode::INTERNAL_SERVER_ERROR, "store-failed")
+                let (status, code) = match store_error {
+                    StoreError::Gone(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-gone"),
+                    ref error if error.is_transient() => {
+                        (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable")
+                    }
+                    _ => (StatusCode::INTERNAL_SERVER_ERROR, "store-failed"),
                 };
                 Problem::new(status, code, store_error.to_string())
             }
@@ -261,4 +263,20 @@ pub(crate) async fn no_such_row(uri: Uri) -> Response {
 pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let detail = format!("{} does not answer to {method}", uri.path());
     problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", &detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_says_whether_to_try_again_or_to_restart() {
+        let told = |error: StoreError| {
+            let problem = ApiError::from(error).into_problem();
+            (problem.status.as_u16(), problem.code)
+        };
+        assert_eq!(told(StoreError::Unavailable("busy".to_owned())), (503, "store-unavailable"));
+        assert_eq!(told(StoreError::Gone("removed".to_owned())), (503, "store-gone"));
+        assert_eq!(told(StoreError::Other("odd".to_owned())), (500, "store-failed"));
+    }
 }

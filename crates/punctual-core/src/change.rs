@@ -159,6 +159,11 @@ impl Applied {
         self.created + self.updated + self.unchanged + self.deleted > 0
     }
 
+    /// Whether everything was already as asked.
+    pub fn was_so(&self) -> bool {
+        self.unchanged > 0 && self.created + self.updated + self.deleted == 0 && self.pending.is_none()
+    }
+
     /// Adds what another change did.
     pub fn merge(&mut self, other: &Applied) {
         self.created += other.created;

@@ -33,7 +33,12 @@ impl Scheduler {
         if applied.iter().any(|one| one.next_due.is_some()) {
             self.inner.wake.notify_one();
         }
-        self.inner.node.listeners.emit_with(|| Event::DefinitionsChanged { changes: changes.into() });
+        if !applied.iter().all(Applied::was_so) {
+            let changed = changes.iter().zip(&applied).filter(|(_, applied)| !applied.was_so());
+            self.inner.node.listeners.emit_with(|| Event::DefinitionsChanged {
+                changes: changed.map(|(change, _)| change.clone()).collect(),
+            });
+        }
         Ok(applied)
     }
 

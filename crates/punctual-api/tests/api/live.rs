@@ -118,6 +118,8 @@ async fn edits_and_skipped_instants_are_told() {
     world.manual.scheduler().pause_trigger(&key).await.unwrap();
     let paused = stream.expect("trigger.changed").await;
     assert_eq!(paused.data, json!({ "trigger": "DEFAULT.few", "action": "paused" }));
+    // What is so already is no change.
+    world.manual.scheduler().pause_trigger(&key).await.unwrap();
     world.manual.scheduler().pause_group("nights").await.unwrap();
     assert_eq!(stream.expect("group.changed").await.data, json!({ "group": "nights", "action": "paused" }));
     world.seconds_pass(600);
