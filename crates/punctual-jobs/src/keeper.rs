@@ -7,8 +7,9 @@
 //! default. Where that is shorter, so must be [`Keeper::with_grace`].
 //!
 //! On Linux the keeper is a child subreaper: processes that left the group (`setsid`, daemons) are found, too. Elsewhere
-//! only the group is ended. Not covered: a keeper that is killed together with its server, and a server that is frozen
-//! rather than lost, whose end of the socket stays open; when it wakes after its lease it cancels what it runs.
+//! only the group is ended. Not covered: a keeper that is killed together with its server, or before it has told of its
+//! command, and a server that is frozen rather than lost, whose end of the socket stays open; when it wakes after its
+//! lease it cancels what it runs.
 //!
 //! A program with a `main` of its own makes itself a keeper by calling [`serve_if_asked`] first, and gives the kind
 //! `command` a [`Keeper::this_program`].

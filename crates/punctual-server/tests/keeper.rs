@@ -86,7 +86,11 @@ async fn a_command_leads_its_group_and_what_it_leaves_behind_lives_on() {
 async fn a_keeper_that_is_killed_fails_the_run_and_takes_the_command_along() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pid");
-    let line = format!("sleep 1000 & echo $! > {}; kill -KILL $PPID; wait", file.display());
+    // More than a pipe holds: it is read once the command is known.
+    let line = format!(
+        "sleep 1000 & echo $! > {}; head -c 200000 /dev/zero | tr '\\0' x; kill -KILL $PPID; wait",
+        file.display()
+    );
     let (status, details) = run(kept(), &json!({ "command": line })).await;
     assert_eq!(status, TaskStatus::Failed);
     let message = details["message"].as_str().unwrap();

@@ -31,13 +31,14 @@ pub(super) fn keep(asked: &Asked) -> Result<(), String> {
         }
     };
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or("the command has no process id")?;
+    // At once: without this process nobody else could find what the server does not know.
+    tell(&mut server, Report::Started(id.as_raw_nonzero().get()));
     let mut kept = Kept { command: Some(id), lost: false, over: false };
     let watched = server.try_clone().and_then(|server| Watch::start(server, asked.grace));
     let watch = watched.map_err(|error| {
         kept.signal(Signal::KILL);
         format!("cannot watch the command: {error}")
     })?;
-    tell(&mut server, Report::Started(id.as_raw_nonzero().get()));
     while let Some(event) = watch.next() {
         match event {
             Event::ChildEnded => {
