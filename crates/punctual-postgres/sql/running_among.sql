@@ -1,1 +1,1 @@
-SELECT id FROM running WHERE id = ANY($1::bigint[]) AND term = $2
+SELECT id FROM running_all WHERE id = ANY($1::bigint[]) AND term = $2

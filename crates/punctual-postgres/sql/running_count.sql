@@ -1,1 +1,1 @@
-SELECT count(*) FROM running
+SELECT count(*) FROM running_all

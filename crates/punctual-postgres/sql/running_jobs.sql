@@ -1,1 +1,1 @@
-SELECT DISTINCT job_id, job_name, job_group FROM running WHERE id = ANY($1::bigint[])
+SELECT DISTINCT job_id, job_name, job_group FROM running_all WHERE id = ANY($1::bigint[])

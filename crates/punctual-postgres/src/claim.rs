@@ -4,7 +4,7 @@ pub(crate) mod doubt;
 mod know;
 mod write;
 
-pub(crate) use write::delete;
+pub(crate) use write::{Opened, delete};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,6 +17,7 @@ use punctual_core::{
     CancelledFire, Claim, Claimed, FireId, Lane, StoreError, StoredJob, StoredTrigger, Term, Then,
 };
 
+use crate::batch;
 use crate::error::Sql;
 use crate::insert::SkipRow;
 use crate::rows::{self, Due, integer, millis};
@@ -241,6 +242,7 @@ impl Work<'_> {
             lane: trigger.lane.map(|lane| lane.id),
             durable: job.detail.durable,
             fired_once: single && completed && !step.gone,
+            place: None,
         };
         self.taken.lanes.extend(owner.lane);
         if step.gone {
@@ -346,7 +348,8 @@ impl Work<'_> {
 
     /// Writes what was taken so far.
     async fn write(&mut self) -> Result<(), StoreError> {
-        let taken = std::mem::take(&mut self.taken);
+        let mut taken = std::mem::take(&mut self.taken);
+        batch::gather(&mut taken.fires, self.shared.batch_from);
         self.owners.extend(taken.fires.iter().map(|(fire, owner)| (fire.id.0, *owner)));
         taken.write(self.client, self.shared, self.term, &self.node).await
     }

@@ -9,20 +9,17 @@ use punctual_core::pending::{self, OpenFire};
 use punctual_core::recovery::{self, Orphan};
 use punctual_core::time::{to_millis, whole_millis};
 use punctual_core::{
-    Cause, Completed, Completion, Data, Fire, FireId, JobKey, Outcome, Recovered, StoreError, TaskStatus,
-    Term, Then, TriggerKey,
+    Cause, Completed, Completion, Data, Fire, FireId, JobKey, Recovered, StoreError, Term, Then, TriggerKey,
 };
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use crate::claim::delete;
 use crate::edit::{EDIT_LOCK_SHARED, Edit};
+use crate::ends::{self, Ended, Ends};
 use crate::error::Sql;
-use crate::ranked;
-use crate::records::{self, logs_text, progress_text};
-use crate::rows::{code, instant, integer};
+use crate::rows::instant;
 use crate::shared::{Owner, Shared, lock};
-use crate::{short, sql};
+use crate::{batch, ranked, records, sql};
 
 /// An open row, as far as its end needs it.
 struct Open {
@@ -63,86 +60,6 @@ pub(crate) fn is_plain(shared: &Shared, done: &[Completion]) -> bool {
     done.iter().all(|one| one.retry.is_none() && one.then != Then::MayAwait && known.contains_key(&one.id.0))
 }
 
-/// The arrays of `running_close.sql`: those that hold one value for all rows are short.
-struct Ends<'a> {
-    ids: Vec<i64>,
-    terms: Vec<i64>,
-    statuses: Vec<i16>,
-    ended_at: Vec<i64>,
-    durations: Vec<Option<i64>>,
-    details: Vec<Option<String>>,
-    keep: Vec<bool>,
-    logs: Vec<Option<String>>,
-    progress: Vec<Option<String>>,
-    series: Vec<i64>,
-    done: &'a [Completion],
-}
-
-impl<'a> Ends<'a> {
-    fn of(done: &'a [Completion]) -> Self {
-        let outcome = |one: &Completion| match &one.outcome {
-            Outcome::Success(details) => (TaskStatus::Success, details.as_ref().map(ToString::to_string)),
-            Outcome::Failed(details) => (TaskStatus::Failed, Some(details.to_string())),
-        };
-        let (statuses, details) =
-            done.iter().map(outcome).map(|(status, text)| (code(status.code()), text)).unzip();
-        Self {
-            ids: done.iter().map(|one| one.id.0).collect(),
-            terms: short::of_one(done.iter().map(|one| one.term.0).collect()),
-            statuses: short::of_one(statuses),
-            ended_at: done.iter().map(|one| to_millis(one.ended_at)).collect(),
-            durations: done.iter().map(|one| Some(integer(one.duration_ms))).collect(),
-            details: short::of_some(details),
-            keep: short::of_one(done.iter().map(|one| one.keep).collect()),
-            logs: short::of_one(done.iter().map(|one| Some(logs_text(&one.logs))).collect()),
-            progress: short::of_some(done.iter().map(|one| progress_text(one.progress.as_ref())).collect()),
-            series: vec![0; done.len()],
-            done,
-        }
-    }
-
-    /// The end of a fire whose node was lost: nobody knows when it stopped, and its messages went with the node.
-    fn lost(open: &Open, now: Timestamp, details: String, series: Vec<i64>) -> Self {
-        Self {
-            ids: vec![open.fire.id.0],
-            terms: vec![open.term.0],
-            statuses: vec![code(TaskStatus::Unknown.code())],
-            ended_at: vec![to_millis(now)],
-            durations: vec![None],
-            details: vec![Some(details)],
-            keep: vec![true],
-            logs: vec![None],
-            progress: vec![None],
-            series,
-            done: &[],
-        }
-    }
-
-    fn columns(&self) -> [&(dyn ToSql + Sync); 10] {
-        [
-            &self.ids,
-            &self.terms,
-            &self.statuses,
-            &self.ended_at,
-            &self.durations,
-            &self.details,
-            &self.keep,
-            &self.logs,
-            &self.progress,
-            &self.series,
-        ]
-    }
-
-    fn answers(&self, closed: Option<Vec<i64>>) -> Vec<Completed> {
-        let closed: BTreeSet<i64> = closed.into_iter().flatten().collect();
-        let answer = |one: &Completion| match closed.contains(&one.id.0) {
-            true => Completed::Closed,
-            false => Completed::Superseded,
-        };
-        self.done.iter().map(answer).collect()
-    }
-}
-
 /// Closes fires that this process opened and that nothing follows: two round trips, or one more where lanes have to be
 /// opened.
 pub(crate) async fn complete_plain(
@@ -168,24 +85,46 @@ pub(crate) async fn complete_plain(
     }
     let jobs: BTreeSet<i64> =
         owners.iter().filter(|owner| !owner.durable).map(|owner| owner.job_id).collect();
-    let mut ends = Ends::of(done);
+    let ids: Vec<i64> = done.iter().map(|one| one.id.0).collect();
     let job_ids: Vec<i64> = owners.iter().map(|owner| owner.job_id).collect();
-    ends.series = short::of_one(ranked::series_of_jobs(client, shared, &ends.ids, &job_ids).await?);
-    let close = client.prepare_cached(sql::RUNNING_CLOSE).await.sql()?;
-    let (_, _, row, (), ()) = futures_util::try_join!(
+    let series = ranked::series_of_jobs(client, shared, &ids, &job_ids).await?;
+    let ended = |(done, series)| Ended { done, series };
+    let all: Vec<Ended<'_>> = done.iter().zip(series).map(ended).collect();
+    let places = owners.iter().map(|owner| owner.place);
+    let (batches, single) = ends::by_batch(all.iter().copied().zip(places));
+    let (_, _, (mut closed, little), rows, (), ()) = futures_util::try_join!(
         async { client.batch_execute("BEGIN").await.sql() },
         async { client.batch_execute(EDIT_LOCK_SHARED).await.sql() },
-        async { client.query_one(&close, &ends.columns()).await.sql() },
+        batch::close(client, &batches),
+        close_rows(client, &single),
         delete(client, sql::TRIGGERS_DELETE_FIRED, &fired_once),
         delete(client, sql::TRIGGERS_DELETE_COMPLETE, &complete),
     )?;
+    closed.extend(rows);
+    let mut closed: BTreeSet<i64> = closed.into_iter().collect();
+    if closed.len() < done.len() {
+        // Fires of a batch that somebody unpacked have rows of their own.
+        let in_batch = owners.iter().map(|owner| owner.place.is_some());
+        let open =
+            all.iter().zip(in_batch).filter(|(one, in_batch)| *in_batch && !closed.contains(&one.done.id.0));
+        let open: Vec<Ended<'_>> = open.map(|(one, _)| *one).collect();
+        closed.extend(close_rows(client, &open).await?);
+    }
+    batch::unpack(client, &little).await?;
     settle(client, lanes, jobs).await?;
     client.batch_execute("COMMIT").await.sql()?;
-    let mut known = lock(&shared.open_fires);
-    ends.ids.iter().for_each(|id| {
-        known.remove(id);
-    });
-    Ok(ends.answers(row.get(0)))
+    shared.forget_fires(&ids, &little);
+    Ok(ends::answers(done, &closed))
+}
+
+/// Closes fires with a row of their own; which ones.
+async fn close_rows(client: &Object, ended: &[Ended<'_>]) -> Result<Vec<i64>, StoreError> {
+    if ended.is_empty() {
+        return Ok(Vec::new());
+    }
+    let close = client.prepare_cached(sql::RUNNING_CLOSE).await.sql()?;
+    let row = client.query_one(&close, &Ends::of(ended).columns()).await.sql()?;
+    Ok(row.get::<_, Option<Vec<i64>>>(0).unwrap_or_default())
 }
 
 /// Opens what the end of fires opens, and deletes the jobs of which nothing is left.
@@ -242,8 +181,9 @@ pub(crate) fn complete(
 ) -> Result<Vec<Completed>, StoreError> {
     edit.wake = done.iter().any(|one| one.retry.is_some() || one.then == Then::MayAwait);
     let now = whole_millis(now);
-    let mut ends = Ends::of(done);
-    let open: Vec<Open> = edit.query(sql::RUNNING_READ, &[&ends.ids])?.iter().map(read_open).collect();
+    let ids: Vec<i64> = done.iter().map(|one| one.id.0).collect();
+    batch::unpack_of(edit, &ids)?;
+    let open: Vec<Open> = edit.query(sql::RUNNING_READ, &[&ids])?.iter().map(read_open).collect();
     let open_of = |one: &Completion| open.iter().find(|open| open.fire.id == one.id && open.term == one.term);
     for one in done {
         let (Some(retry), Some(open)) = (&one.retry, open_of(one)) else { continue };
@@ -254,11 +194,13 @@ pub(crate) fn complete(
     }
     let jobs: Vec<&JobKey> = open.iter().map(|open| &open.job).collect();
     let series = edit.series(&jobs)?;
-    for (number, one) in ends.series.iter_mut().zip(done) {
-        *number = open.iter().zip(&series).find(|(open, _)| open.fire.id == one.id).map_or(0, |(_, id)| *id);
-    }
-    let rows = edit.query(sql::RUNNING_CLOSE, &ends.columns())?;
-    let answers = ends.answers(rows.first().and_then(|row| row.get(0)));
+    let series_of = |done: &Completion| {
+        open.iter().zip(&series).find(|(open, _)| open.fire.id == done.id).map_or(0, |(_, id)| *id)
+    };
+    let ended: Vec<Ended<'_>> = done.iter().map(|done| Ended { done, series: series_of(done) }).collect();
+    let rows = edit.query(sql::RUNNING_CLOSE, &Ends::of(&ended).columns())?;
+    let closed: Option<Vec<i64>> = rows.first().and_then(|row| row.get(0));
+    let answers = ends::answers(done, &closed.into_iter().flatten().collect());
     for one in done {
         let Some(open) = open_of(one) else { continue };
         if one.then == Then::Ends {
@@ -289,6 +231,7 @@ pub(crate) fn release(
     fires: &[Fire],
 ) -> Result<u64, StoreError> {
     let ids: Vec<i64> = fires.iter().map(|fire| fire.id.0).collect();
+    batch::unpack_of(edit, &ids)?;
     let open: Vec<Open> = edit.query(sql::RUNNING_READ, &[&ids])?.iter().map(read_open).collect();
     let mut released = 0;
     for fire in fires {
@@ -310,6 +253,7 @@ pub(crate) fn release(
 pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
     let now = whole_millis(now);
     let mut recovered = Vec::new();
+    batch::unpack_lost(edit, to_millis(now))?;
     let lost: Vec<Open> = edit.query(sql::RUNNING_LOST, &[&to_millis(now)])?.iter().map(read_open).collect();
     edit.wake = !lost.is_empty();
     for open in lost {
@@ -319,7 +263,8 @@ pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>,
             edit.insert_trigger(&pending::recovered(&open.fire, job, open.data.clone(), now))?;
         }
         let refired = plan.refire && job.is_some();
-        let end = Ends::lost(&open, now, plan.details.to_string(), edit.series(&[&open.job])?);
+        let end =
+            Ends::lost((open.fire.id, open.term), now, plan.details.to_string(), edit.series(&[&open.job])?);
         edit.query(sql::RUNNING_CLOSE, &end.columns())?;
         edit.run_statement(sql::TRIGGERS_DELETE_COMPLETE, &[&&[open.trigger_id][..]])?;
         if !refired {

@@ -16,8 +16,10 @@
 
 mod accounts;
 mod asked;
+mod batch;
 mod claim;
 mod edit;
+mod ends;
 mod error;
 mod finish;
 mod insert;
@@ -144,7 +146,7 @@ impl PostgresStore {
         let schema = options.schema.clone();
         Self {
             connections,
-            shared: Arc::default(),
+            shared: Arc::new(Shared::new(options.batch_from)),
             listener,
             schema,
             place,
@@ -184,7 +186,7 @@ impl PostgresStore {
     /// changed in memory, where the role may ask for that.
     pub async fn settle(&self) -> Result<(), StoreError> {
         let client = self.client().await?;
-        let tables = "VACUUM (ANALYZE) jobs, triggers, due, running, task_history, history_places, history_fences, \
+        let tables = "VACUUM (ANALYZE) jobs, triggers, due, running, running_batches, task_history, history_places, history_fences, \
                       history_noted, history_rollups, history_triggers, history_trigger_fences";
         let mut result = client.batch_execute(tables).await.sql();
         if result.is_ok() {
@@ -203,6 +205,22 @@ impl PostgresStore {
     /// For lists, which must leave the node connections for its own work.
     async fn reader(&self) -> Result<Loan, StoreError> {
         self.connections.lend_to_read().await
+    }
+
+    /// Gives fires of this process a row of their own.
+    async fn give_rows(&self, fires: &[i64]) -> Result<(), StoreError> {
+        let batches = self.shared.batches_of(fires);
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let unpacked = batches.clone();
+        self.edit(move |edit| {
+            edit.wake = false;
+            edit.run_statement(sql::BATCHES_UNPACK, &[&unpacked]).map(drop)
+        })
+        .await?;
+        self.shared.forget_fires(&[], &batches);
+        Ok(())
     }
 
     /// Deletes jobs of which nothing is left. Where that fails, it is tried again after the next claim: the fires of this one
@@ -435,6 +453,7 @@ impl FiringStore for PostgresStore {
     async fn request_cancel(&self, id: FireId, reason: &str) -> Result<bool, StoreError> {
         let reason = reason.to_owned();
         self.edit(move |edit| {
+            batch::unpack_of(edit, &[id.0])?;
             let rows = edit.query(sql::CANCEL_REQUEST, &[&id.0, &reason])?;
             edit.touch_lane(rows.first().and_then(|row| row.get(0)));
             Ok(!rows.is_empty())
@@ -461,6 +480,7 @@ impl HistoryStore for PostgresStore {
     async fn put_progress(&self, term: Term, rows: &[(FireId, Progress)]) -> Result<(), StoreError> {
         let ids: Vec<i64> = rows.iter().map(|(id, _)| id.0).collect();
         let texts: Vec<_> = rows.iter().map(|(_, progress)| records::progress_text(Some(progress))).collect();
+        self.give_rows(&ids).await?;
         self.execute(sql::PROGRESS_PUT, &[&term.0, &ids, &texts]).await.map(drop)
     }
 

@@ -21,6 +21,8 @@ pub struct Options {
     pub wait_ms: u64,
     /// How close the fences stand that count the rows of triggers with many of them. Anything but the default is for tests.
     pub trigger_fences: Spacing,
+    /// How many fires that a claim opens share one row, at least. Anything but the default is for tests.
+    pub batch_from: usize,
 }
 
 impl Default for Options {
@@ -31,6 +33,7 @@ impl Default for Options {
             wait_ms: 5_000,
             // The index of a trigger says all that rows are sorted by; looking at a row is a descent and a page elsewhere.
             trigger_fences: Spacing { look: 50, ..Spacing::default() },
+            batch_from: 64,
         }
     }
 }

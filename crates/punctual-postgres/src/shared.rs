@@ -1,13 +1,14 @@
 //! What a node remembers between transactions. Nothing here is believed without a version that the database confirms,
 //! apart from what never changes: ids, the numbers of kinds, and what belongs to a fire.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deadpool_postgres::Object;
 use punctual_core::{JobKind, StoreError, StoredCalendar, StoredJob, StoredTrigger};
 
+use crate::batch::Place;
 use crate::claim::doubt::Doubt;
 use crate::error::Sql;
 use crate::link::Statements;
@@ -27,10 +28,14 @@ pub(crate) struct Owner {
     pub(crate) durable: bool,
     /// The only instant of the trigger was claimed, and its row of `due` is gone.
     pub(crate) fired_once: bool,
+    /// Where it stands, if it shares a row with others.
+    pub(crate) place: Option<Place>,
 }
 
 #[derive(Default)]
 pub(crate) struct Shared {
+    /// [`crate::Options::batch_from`].
+    pub(crate) batch_from: usize,
     ids: Mutex<Range<i64>>,
     kinds: Mutex<HashMap<JobKind, i64>>,
     jobs: Mutex<HashMap<i64, StoredJob>>,
@@ -59,6 +64,11 @@ fn no_id() -> StoreError {
 }
 
 impl Shared {
+    /// Nothing is known yet; so many fires of a claim share a row, at least.
+    pub(crate) fn new(batch_from: usize) -> Self {
+        Self { batch_from, ..Self::default() }
+    }
+
     /// So many new ids. What a failed transaction does not use is lost, which does no harm.
     pub(crate) async fn ids(&self, client: &impl Statements, wanted: usize) -> Result<Vec<i64>, StoreError> {
         let mut ids = Vec::with_capacity(wanted);
@@ -148,6 +158,26 @@ impl Shared {
         let calendar = Arc::new(calendar);
         lock(&self.calendars).insert(calendar.name.clone(), Arc::clone(&calendar));
         calendar
+    }
+
+    /// The batches of fires that this process opened.
+    pub(crate) fn batches_of(&self, fires: &[i64]) -> Vec<i64> {
+        let known = lock(&self.open_fires);
+        let batches = fires.iter().filter_map(|id| Some(known.get(id)?.place?.batch));
+        batches.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Forgets fires that have ended, and that these batches are batches.
+    pub(crate) fn forget_fires(&self, ended: &[i64], unpacked: &[i64]) {
+        let mut known = lock(&self.open_fires);
+        ended.iter().for_each(|id| {
+            known.remove(id);
+        });
+        if !unpacked.is_empty() {
+            let unpacked =
+                |owner: &&mut Owner| owner.place.is_some_and(|place| unpacked.contains(&place.batch));
+            known.values_mut().filter(unpacked).for_each(|owner| owner.place = None);
+        }
     }
 
     pub(crate) fn note_ended_jobs(&self, jobs: Vec<i64>) {

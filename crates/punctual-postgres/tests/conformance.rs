@@ -14,7 +14,7 @@ async fn store() -> Arc<dyn JobStore> {
     let (url, schema) = support::schema();
     // So close that few rows are enough for a trigger to have fences.
     let trigger_fences = Spacing { full: 24, cut: 16, look: 1 };
-    let options = Options { schema, max_connections: 3, trigger_fences, ..Options::default() };
+    let options = Options { schema, max_connections: 3, trigger_fences, batch_from: 1, ..Options::default() };
     Arc::new(PostgresStore::open(&url, options).await.unwrap())
 }
 

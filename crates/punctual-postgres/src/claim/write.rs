@@ -6,6 +6,7 @@ use deadpool_postgres::Object;
 use punctual_core::time::to_millis;
 use punctual_core::{Fire, StoreError, StoredTrigger, Term};
 
+use crate::batch::{self, kept_data};
 use crate::edit::cause;
 use crate::error::Sql;
 use crate::insert::{self, SkipRow};
@@ -13,13 +14,16 @@ use crate::rows::{code, integer, json, millis};
 use crate::shared::{Owner, Shared};
 use crate::{short, sql};
 
+/// A fire, and what it belongs to.
+pub(crate) type Opened = (Fire, Owner);
+
 /// What is still to be written.
 #[derive(Default)]
 pub(super) struct Taken {
     pub(super) moved: Vec<(StoredTrigger, bool)>,
     pub(super) gone: Vec<i64>,
     pub(super) deleted: Vec<i64>,
-    pub(super) fires: Vec<(Fire, Owner)>,
+    pub(super) fires: Vec<Opened>,
     pub(super) skips: Vec<SkipRow>,
     pub(super) pending: Vec<(StoredTrigger, i64)>,
     pub(super) lanes: BTreeSet<i64>,
@@ -105,38 +109,52 @@ impl Taken {
             client.execute(&statement, &[&names]).await.sql()?;
             shared.remember_task_names(&names);
         }
-        let all = || self.fires.iter().map(|(fire, _)| fire);
-        let owners = || self.fires.iter().map(|(_, owner)| owner);
-        // Only recovery reads it back, and only for jobs that ask for recovery.
-        let data = |fire: &Fire| fire.job.requests_recovery && !fire.trigger_data.is_empty();
-        let origin = |fire: &Fire| (fire.origin != fire.id).then_some(fire.origin.0);
-        let statement = client.prepare_cached(sql::RUNNING_INSERT).await.sql()?;
-        client
-            .execute(
-                &statement,
-                &[
-                    &term.0,
-                    &node,
-                    &all().map(|fire| fire.id.0).collect::<Vec<_>>(),
-                    &short::of_one(owners().map(|owner| owner.job_id).collect()),
-                    &owners().map(|owner| owner.trigger_id).collect::<Vec<_>>(),
-                    &short::of_some(owners().map(|owner| owner.lane).collect()),
-                    &short::of_one(all().map(|fire| to_millis(fire.fired_at)).collect()),
-                    &short::of_one(all().map(|fire| to_millis(fire.scheduled_at)).collect()),
-                    &short::of_some(all().map(origin).collect()),
-                    &short::of_one(all().map(|fire| i64::from(fire.attempt)).collect()),
-                    &short::of_one(all().map(|fire| cause(fire.cause)).collect()),
-                    &short::of_one(all().map(|fire| fire.trigger.group()).collect()),
-                    &all().map(|fire| fire.trigger.name()).collect::<Vec<_>>(),
-                    &short::of_some(
-                        all().map(|fire| data(fire).then(|| fire.trigger_data.as_str())).collect(),
-                    ),
-                ],
-            )
-            .await
-            .sql()?;
+        let (shared, own): (Vec<&Opened>, Vec<&Opened>) =
+            self.fires.iter().partition(|(_, owner)| owner.place.is_some());
+        futures_util::try_join!(
+            batch::open(client, (term, node), &shared),
+            write_rows(client, (term, node), &own)
+        )?;
         Ok(())
     }
+}
+
+/// Opens fires with a row of their own.
+async fn write_rows(
+    client: &Object,
+    (term, node): (Term, &str),
+    fires: &[&Opened],
+) -> Result<(), StoreError> {
+    if fires.is_empty() {
+        return Ok(());
+    }
+    let all = || fires.iter().map(|(fire, _)| fire);
+    let owners = || fires.iter().map(|(_, owner)| owner);
+    let origin = |fire: &Fire| (fire.origin != fire.id).then_some(fire.origin.0);
+    let statement = client.prepare_cached(sql::RUNNING_INSERT).await.sql()?;
+    client
+        .execute(
+            &statement,
+            &[
+                &term.0,
+                &node,
+                &all().map(|fire| fire.id.0).collect::<Vec<_>>(),
+                &short::of_one(owners().map(|owner| owner.job_id).collect()),
+                &owners().map(|owner| owner.trigger_id).collect::<Vec<_>>(),
+                &short::of_some(owners().map(|owner| owner.lane).collect()),
+                &short::of_one(all().map(|fire| to_millis(fire.fired_at)).collect()),
+                &short::of_one(all().map(|fire| to_millis(fire.scheduled_at)).collect()),
+                &short::of_some(all().map(origin).collect()),
+                &short::of_one(all().map(|fire| i64::from(fire.attempt)).collect()),
+                &short::of_one(all().map(|fire| cause(fire.cause)).collect()),
+                &short::of_one(all().map(|fire| fire.trigger.group()).collect()),
+                &all().map(|fire| fire.trigger.name()).collect::<Vec<_>>(),
+                &short::of_some(all().map(kept_data).collect()),
+            ],
+        )
+        .await
+        .sql()?;
+    Ok(())
 }
 
 pub(crate) async fn delete(client: &Object, text: &str, ids: &[i64]) -> Result<(), StoreError> {
