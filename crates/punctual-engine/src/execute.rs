@@ -1,7 +1,7 @@
 //! Runs one fire: with its time-out, its cancellation, and its panics caught.
 
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -148,8 +148,23 @@ async fn stop_signal(clock: &dyn Clock, timeout_ms: Option<u64>, cancel: &Cancel
     }
 }
 
-/// Drives a run to its end. A run that is asked to stop has the grace time to do so and is then dropped.
+/// Drives a run to its end.
 async fn supervise(
+    mut job: CatchPanic,
+    run: &Run,
+    timeout_ms: Option<u64>,
+    cancel: &Cancel,
+    grace_ms: u64,
+) -> JobResult {
+    // What watches over a run is larger than the rest of its task, and many runs end before they have to wait.
+    match poll_fn(|context| Poll::Ready(Pin::new(&mut job).poll(context))).await {
+        Poll::Ready(result) => result,
+        Poll::Pending => Box::pin(watch(job, run, timeout_ms, cancel, grace_ms)).await,
+    }
+}
+
+/// Waits for the end of a run. One that is asked to stop has the grace time to do so and is then dropped.
+async fn watch(
     mut job: CatchPanic,
     run: &Run,
     timeout_ms: Option<u64>,

@@ -1,7 +1,6 @@
 -- The order is the index's, so that the first rows are read and no others; rows that another node has locked are
 -- passed over.
-SELECT d.trigger_id, d.kind_id, d.next_fire_at, d.priority_rank, d.state, d.lane_id, d.lane_limit, d.overlap, d.previous_fire_at, d.fired,
-       d.skipped, d.version
+SELECT d.trigger_id, d.next_fire_at, d.priority_rank, d.previous_fire_at, d.fired, d.skipped, d.version
 FROM due d
 WHERE d.kind_id = $1 AND d.state = 0 AND d.lane_id IS NULL AND d.next_fire_at <= $2
 ORDER BY d.next_fire_at, d.priority_rank

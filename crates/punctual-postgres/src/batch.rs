@@ -6,13 +6,12 @@ use futures_util::future::try_join_all;
 use punctual_core::time::to_millis;
 use punctual_core::{Fire, FireId, StoreError, Term};
 
-use crate::claim::Opened;
 use crate::edit::{Edit, cause};
 use crate::ends::BatchEnds;
 use crate::error::Sql;
 use crate::link::{Params, Statements};
 use crate::rows::integer;
-use crate::shared::lock;
+use crate::shared::{Owner, lock};
 use crate::{short, sql};
 
 /// A batch with less than this part of its fires open is not worth reading through.
@@ -33,18 +32,18 @@ pub(crate) fn kept_data(fire: &Fire) -> Option<&str> {
     (fire.job.requests_recovery && !fire.trigger_data.is_empty()).then(|| fire.trigger_data.as_str())
 }
 
+/// A fire, and what it belongs to.
+pub(crate) type Opened<'a> = (&'a Fire, &'a Owner);
+
 /// Says which of these fires share a row: first attempts that nobody looks for by lane or data, if there are enough.
-pub(crate) fn gather(fires: &mut [Opened], from: usize) {
-    let shares = |(fire, owner): &Opened| {
+pub(crate) fn gather(fires: &[Fire], owners: &mut [Owner], from: usize) {
+    let shares = |(fire, owner): &(&Fire, &mut Owner)| {
         owner.lane.is_none() && fire.attempt == 1 && fire.origin == fire.id && kept_data(fire).is_none()
     };
-    let of = fires.iter().filter(|opened| shares(opened)).count();
-    if of < from {
-        return;
-    }
-    let mut batch = None;
-    for (at, (fire, owner)) in fires.iter_mut().filter(|opened| shares(opened)).enumerate() {
-        let batch = *batch.get_or_insert(fire.id.0);
+    let mut together: Vec<(&Fire, &mut Owner)> = fires.iter().zip(owners).filter(shares).collect();
+    let of = together.len();
+    let Some(batch) = together.first().map(|(fire, _)| fire.id.0).filter(|_| of >= from) else { return };
+    for (at, (_, owner)) in together.iter_mut().enumerate() {
         owner.place = Some(Place { batch, at, of });
     }
 }
@@ -53,10 +52,10 @@ pub(crate) fn gather(fires: &mut [Opened], from: usize) {
 pub(crate) async fn open(
     client: &Object,
     (term, node): (Term, &str),
-    opened: &[&Opened],
+    opened: &[Opened<'_>],
 ) -> Result<(), StoreError> {
     let Some((first, _)) = opened.first() else { return Ok(()) };
-    let fires = || opened.iter().map(|(fire, _)| fire);
+    let fires = || opened.iter().map(|(fire, _)| *fire);
     let owners = || opened.iter().map(|(_, owner)| owner);
     let statement = client.prepare_cached(sql::BATCH_INSERT).await.sql()?;
     client

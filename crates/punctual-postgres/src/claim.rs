@@ -4,7 +4,7 @@ pub(crate) mod doubt;
 mod know;
 mod write;
 
-pub(crate) use write::{Opened, delete};
+pub(crate) use write::delete;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -44,8 +44,8 @@ struct Work<'a> {
     owners: Vec<(i64, Owner)>,
     /// Jobs of which a trigger ended without a fire.
     ended_jobs: BTreeSet<i64>,
-    /// The place of each fire in the order of work.
-    order: HashMap<FireId, (Option<i64>, i64)>,
+    /// The place of each claimed fire in the order of work.
+    order: Vec<(Option<i64>, i64)>,
     /// When the last run of each lane that is locked ended.
     lane_ends: HashMap<i64, Timestamp>,
 }
@@ -83,7 +83,7 @@ pub(crate) async fn claim(
         taken: Taken::default(),
         owners: Vec::new(),
         ended_jobs: BTreeSet::new(),
-        order: HashMap::new(),
+        order: Vec::new(),
         lane_ends: HashMap::new(),
     };
     work.begin().await?;
@@ -98,7 +98,6 @@ pub(crate) async fn claim(
         }
         work.write().await?;
     }
-    work.claimed.fires.sort_by_key(|fire| work.order.get(&fire.id).copied());
     work.commit().await
 }
 
@@ -151,7 +150,10 @@ impl Work<'_> {
             .collect();
         let by_kind = wanted.iter().map(|(kind, limit)| {
             let free = &free;
-            async move { client.query(free, &[kind, &now, limit]).await }
+            async move {
+                let rows = client.query(free, &[kind, &now, limit]).await?;
+                Ok(rows.iter().map(|row| rows::due_free(row, *kind)).collect::<Vec<Due>>())
+            }
         });
         let limit = integer(room as u64);
         // Sent in this order and without waiting in between.
@@ -159,7 +161,7 @@ impl Work<'_> {
             client.query(&gates, &[&kinds, &now, &limit]).await
         },)
         .sql()?;
-        let mut due: Vec<Due> = found.iter().flatten().map(|row| rows::due(row, 0)).collect();
+        let mut due: Vec<Due> = found.into_iter().flatten().collect();
         due.sort_by_key(|due| (due.next_fire_at, due.priority_rank));
         // Where both compete for the last places, the order decides.
         let mut places: Vec<(Option<i64>, i64, bool)> =
@@ -186,10 +188,10 @@ impl Work<'_> {
         if due.is_empty() {
             return Ok(false);
         }
-        let known = self.know(due.iter().map(|(due, _)| due)).await?;
+        let mut known = self.know(due.iter().map(|(due, _)| due)).await?;
         for (due, id) in due {
             let Some(slot) = self.slot(due.kind_id).filter(|slot| self.free[*slot] > 0) else { continue };
-            let Some((trigger, job)) = self.meaning(&due, &known) else { continue };
+            let Some((trigger, job)) = self.meaning(&due, &mut known) else { continue };
             let calendar = trigger.definition.calendar.as_ref().and_then(|name| known.calendars.get(name));
             let plan = firing::plan(&trigger, calendar.map(|stored| &stored.calendar), self.now);
             let fired = self.fire(trigger, &job, due.kind_id, &plan, Some(id)).await?;
@@ -216,7 +218,6 @@ impl Work<'_> {
             (Some(_), None) => self.shared.ids(self.client, 1).await?.first().copied().map(FireId),
         };
         let place = (millis(trigger.next_fire_at), -i64::from(trigger.definition.priority));
-        self.order.extend(id.map(|id| (id, place)));
         let single = trigger.pending.is_none()
             && plan.skipped.is_empty()
             && matches!(trigger.schedule(), punctual_core::Schedule::Once);
@@ -256,8 +257,9 @@ impl Work<'_> {
             self.taken.moved.push((trigger, plan.rebase.is_some()));
         }
         let Some(fire) = step.fire else { return Ok(false) };
-        self.claimed.fires.push(fire.clone());
-        self.taken.fires.push((fire, owner));
+        self.claimed.fires.push(fire);
+        self.taken.owners.push(owner);
+        self.order.push(place);
         Ok(true)
     }
 
@@ -288,7 +290,7 @@ impl Work<'_> {
             .map(|row| rows::due(row, 0))
             .collect();
         due.sort_by_key(|due| (due.next_fire_at, due.priority_rank));
-        let known = self.know(due.iter()).await?;
+        let mut known = self.know(due.iter()).await?;
         let mut moved = false;
         for due in due {
             let Some(slot) = self.slot(due.kind_id).filter(|slot| self.free[*slot] > 0) else { continue };
@@ -297,7 +299,7 @@ impl Work<'_> {
             if !ready {
                 continue;
             }
-            let Some((trigger, job)) = self.meaning(&due, &known) else {
+            let Some((trigger, job)) = self.meaning(&due, &mut known) else {
                 moved = true;
                 continue;
             };
@@ -349,9 +351,20 @@ impl Work<'_> {
     /// Writes what was taken so far.
     async fn write(&mut self) -> Result<(), StoreError> {
         let mut taken = std::mem::take(&mut self.taken);
-        batch::gather(&mut taken.fires, self.shared.batch_from);
-        self.owners.extend(taken.fires.iter().map(|(fire, owner)| (fire.id.0, *owner)));
-        taken.write(self.client, self.shared, self.term, &self.node).await
+        let fires = &self.claimed.fires[self.owners.len()..];
+        batch::gather(fires, &mut taken.owners, self.shared.batch_from);
+        self.owners.extend(fires.iter().zip(&taken.owners).map(|(fire, owner)| (fire.id.0, *owner)));
+        taken.write(self.client, self.shared, (self.term, &self.node), fires).await
+    }
+
+    /// Puts the fires in the order of work.
+    fn sort(&mut self) {
+        if !self.order.is_sorted() {
+            let fires = std::mem::take(&mut self.claimed.fires);
+            let mut placed: Vec<_> = std::mem::take(&mut self.order).into_iter().zip(fires).collect();
+            placed.sort_by_key(|(place, _)| *place);
+            self.claimed.fires = placed.into_iter().map(|(_, fire)| fire).collect();
+        }
     }
 
     async fn commit(mut self) -> Result<Outcome, StoreError> {
@@ -360,6 +373,7 @@ impl Work<'_> {
         let next_due = client.prepare_cached(sql::NEXT_DUE).await.sql()?;
         self.write().await?;
         let next = client.query_one(&next_due, &[&kinds]).await.sql()?;
+        self.sort();
         if self.claimed.fires.is_empty() {
             client.batch_execute("COMMIT").await.sql()?;
         } else {

@@ -53,11 +53,12 @@ fn read_open(row: &Row) -> Open {
     }
 }
 
-/// Whether completions need more than their rows moved: a further attempt, a trigger that waits for the end, or a fire
-/// that this process did not open.
-pub(crate) fn is_plain(shared: &Shared, done: &[Completion]) -> bool {
+/// Whose these fires are, if their completions need no more than their rows moved: no further attempt, no trigger that waits
+/// for the end, no fire that this process did not open.
+pub(crate) fn plain_owners(shared: &Shared, done: &[Completion]) -> Option<Vec<Owner>> {
     let known = lock(&shared.open_fires);
-    done.iter().all(|one| one.retry.is_none() && one.then != Then::MayAwait && known.contains_key(&one.id.0))
+    let plain = |one: &Completion| one.retry.is_none() && one.then != Then::MayAwait;
+    done.iter().map(|one| known.get(&one.id.0).copied().filter(|_| plain(one))).collect()
 }
 
 /// Closes fires that this process opened and that nothing follows: two round trips, or one more where lanes have to be
@@ -66,18 +67,15 @@ pub(crate) async fn complete_plain(
     client: &Object,
     shared: &Shared,
     done: &[Completion],
+    owners: &[Owner],
 ) -> Result<Vec<Completed>, StoreError> {
-    let owners: Vec<Owner> = {
-        let known = lock(&shared.open_fires);
-        done.iter().filter_map(|one| known.get(&one.id.0).copied()).collect()
-    };
     let ended = |fired_once: bool| -> Vec<i64> {
-        let ended = done.iter().zip(&owners).filter(|(one, _)| one.then == Then::Ends);
+        let ended = done.iter().zip(owners).filter(|(one, _)| one.then == Then::Ends);
         ended.filter(|(_, owner)| owner.fired_once == fired_once).map(|(_, owner)| owner.trigger_id).collect()
     };
     let (fired_once, complete) = (ended(true), ended(false));
     let mut lanes = BTreeMap::new();
-    for (one, owner) in done.iter().zip(&owners) {
+    for (one, owner) in done.iter().zip(owners) {
         if let Some(lane) = owner.lane {
             let end = lanes.entry(lane).or_default();
             *end = to_millis(one.ended_at).max(*end);

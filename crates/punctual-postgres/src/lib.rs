@@ -408,9 +408,9 @@ impl FiringStore for PostgresStore {
     }
 
     async fn complete(&self, now: Timestamp, done: &[Completion]) -> Result<Vec<Completed>, StoreError> {
-        if finish::is_plain(&self.shared, done) {
+        if let Some(owners) = finish::plain_owners(&self.shared, done) {
             let client = self.client().await?;
-            let result = finish::complete_plain(&client, &self.shared, done).await;
+            let result = finish::complete_plain(&client, &self.shared, done, &owners).await;
             return client.after_transaction(result).await;
         }
         let done = done.to_vec();

@@ -80,6 +80,22 @@ pub(crate) fn due(row: &Row, at: usize) -> Due {
     }
 }
 
+/// Reads the columns of `due_free.sql`: a trigger that is waiting and has no lane.
+pub(crate) fn due_free(row: &Row, kind_id: i64) -> Due {
+    Due {
+        trigger_id: row.get(0),
+        kind_id,
+        next_fire_at: row.get(1),
+        priority_rank: row.get(2),
+        state: 0,
+        lane: None,
+        previous_fire_at: row.get(3),
+        fired: row.get(4),
+        skipped: row.get(5),
+        version: row.get(6),
+    }
+}
+
 /// Reads the columns of `definitions.sql`: a trigger that stands nowhere yet. One that cannot be understood comes back in
 /// the error state, with the reason.
 pub(crate) fn definition(row: &Row, job: JobKey) -> StoredTrigger {

@@ -104,8 +104,8 @@ impl Work<'_> {
     }
 
     /// The trigger and the job of a row of `due`; one that cannot be understood is set to the error state.
-    pub(super) fn meaning(&mut self, due: &Due, known: &Known) -> Option<(StoredTrigger, StoredJob)> {
-        let mut trigger = (**known.triggers.get(&due.trigger_id)?).clone();
+    pub(super) fn meaning(&mut self, due: &Due, known: &mut Known) -> Option<(StoredTrigger, StoredJob)> {
+        let mut trigger = Arc::unwrap_or_clone(known.triggers.remove(&due.trigger_id)?);
         rows::stand(&mut trigger, due);
         let problem = if trigger.state == TriggerState::Error {
             trigger.error.clone().unwrap_or_default()

@@ -6,7 +6,7 @@ use deadpool_postgres::Object;
 use punctual_core::time::to_millis;
 use punctual_core::{Fire, StoreError, StoredTrigger, Term};
 
-use crate::batch::{self, kept_data};
+use crate::batch::{self, Opened, kept_data};
 use crate::edit::cause;
 use crate::error::Sql;
 use crate::insert::{self, SkipRow};
@@ -14,16 +14,14 @@ use crate::rows::{code, integer, json, millis};
 use crate::shared::{Owner, Shared};
 use crate::{short, sql};
 
-/// A fire, and what it belongs to.
-pub(crate) type Opened = (Fire, Owner);
-
 /// What is still to be written.
 #[derive(Default)]
 pub(super) struct Taken {
     pub(super) moved: Vec<(StoredTrigger, bool)>,
     pub(super) gone: Vec<i64>,
     pub(super) deleted: Vec<i64>,
-    pub(super) fires: Vec<Opened>,
+    /// What the fires belong to, which are kept elsewhere.
+    pub(super) owners: Vec<Owner>,
     pub(super) skips: Vec<SkipRow>,
     pub(super) pending: Vec<(StoredTrigger, i64)>,
     pub(super) lanes: BTreeSet<i64>,
@@ -35,8 +33,8 @@ impl Taken {
         &self,
         client: &Object,
         shared: &Shared,
-        term: Term,
-        node: &str,
+        node: (Term, &str),
+        fires: &[Fire],
     ) -> Result<(), StoreError> {
         for (id, problem) in &self.failed {
             let statement = client.prepare_cached(sql::TRIGGER_FAIL).await.sql()?;
@@ -47,7 +45,7 @@ impl Taken {
             self.write_moved(client),
             delete(client, sql::DUE_DELETE, &self.gone),
             delete(client, sql::TRIGGERS_DELETE, &self.deleted),
-            self.write_fires(client, shared, term, node),
+            self.write_fires(client, shared, node, fires),
         )?;
         if !self.skips.is_empty() {
             insert::skips(client, &self.skips).await?;
@@ -92,29 +90,23 @@ impl Taken {
         &self,
         client: &Object,
         shared: &Shared,
-        term: Term,
-        node: &str,
+        node: (Term, &str),
+        fires: &[Fire],
     ) -> Result<(), StoreError> {
-        if self.fires.is_empty() {
+        if fires.is_empty() {
             return Ok(());
         }
-        let kept = self
-            .fires
-            .iter()
-            .filter(|(fire, _)| fire.job.history.is_kept())
-            .map(|(fire, _)| fire.job.key.name());
+        let kept = fires.iter().filter(|fire| fire.job.history.is_kept()).map(|fire| fire.job.key.name());
         let names = shared.new_task_names(kept);
         if !names.is_empty() {
             let statement = client.prepare_cached(sql::TASK_NAMES_INSERT).await.sql()?;
             client.execute(&statement, &[&names]).await.sql()?;
             shared.remember_task_names(&names);
         }
-        let (shared, own): (Vec<&Opened>, Vec<&Opened>) =
-            self.fires.iter().partition(|(_, owner)| owner.place.is_some());
-        futures_util::try_join!(
-            batch::open(client, (term, node), &shared),
-            write_rows(client, (term, node), &own)
-        )?;
+        let opened = fires.iter().zip(&self.owners);
+        let (together, single): (Vec<Opened<'_>>, Vec<Opened<'_>>) =
+            opened.partition(|(_, owner)| owner.place.is_some());
+        futures_util::try_join!(batch::open(client, node, &together), write_rows(client, node, &single))?;
         Ok(())
     }
 }
@@ -123,13 +115,13 @@ impl Taken {
 async fn write_rows(
     client: &Object,
     (term, node): (Term, &str),
-    fires: &[&Opened],
+    opened: &[Opened<'_>],
 ) -> Result<(), StoreError> {
-    if fires.is_empty() {
+    if opened.is_empty() {
         return Ok(());
     }
-    let all = || fires.iter().map(|(fire, _)| fire);
-    let owners = || fires.iter().map(|(_, owner)| owner);
+    let all = || opened.iter().map(|(fire, _)| *fire);
+    let owners = || opened.iter().map(|(_, owner)| owner);
     let origin = |fire: &Fire| (fire.origin != fire.id).then_some(fire.origin.0);
     let statement = client.prepare_cached(sql::RUNNING_INSERT).await.sql()?;
     client
