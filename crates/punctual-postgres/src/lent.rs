@@ -10,7 +10,8 @@ use tokio_postgres::error::SqlState;
 
 use crate::edit::Edit;
 use crate::error::Sql;
-use crate::{PostgresStore, apply_all, asked, link};
+use crate::store::apply_all;
+use crate::{PostgresStore, asked, link};
 
 impl PostgresStore {
     /// Applies edits within a transaction of the application: what they store becomes visible to the nodes when the

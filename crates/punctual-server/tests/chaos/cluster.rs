@@ -145,7 +145,7 @@ impl<'a> Cluster<'a> {
     pub(crate) fn freeze_at_work(&self, node: usize) {
         let name = &self.nodes[node].name;
         self.freeze_when(node, "runs that are open", || {
-            self.ask(&format!("SELECT count(*) FROM running WHERE node = '{name}'")) != "0"
+            self.ask(&format!("SELECT count(*) FROM running_all WHERE node = '{name}'")) != "0"
         });
     }
 
@@ -173,7 +173,7 @@ impl<'a> Cluster<'a> {
         let name = &self.nodes[REMOTE].name;
         eventually("the remote node with runs that are open", || {
             self.wire.cut();
-            if self.ask(&format!("SELECT count(*) FROM running WHERE node = '{name}'")) != "0" {
+            if self.ask(&format!("SELECT count(*) FROM running_all WHERE node = '{name}'")) != "0" {
                 return Some(());
             }
             self.wire.mend();
