@@ -352,7 +352,7 @@ impl Work<'_> {
     async fn write(&mut self) -> Result<(), StoreError> {
         let mut taken = std::mem::take(&mut self.taken);
         let fires = &self.claimed.fires[self.owners.len()..];
-        batch::gather(fires, &mut taken.owners, self.shared.batch_from);
+        batch::gather(fires, &mut taken.owners, self.shared.batch_from());
         self.owners.extend(fires.iter().zip(&taken.owners).map(|(fire, owner)| (fire.id.0, *owner)));
         taken.write(self.client, self.shared, (self.term, &self.node), fires).await
     }

@@ -62,14 +62,14 @@ pub(crate) async fn heartbeat(
             async { client.batch_execute("COMMIT").await.sql() },
         )?;
         if renewed {
-            return Ok(beat.view(term, &seen));
+            return Ok(beat.view(shared, term, &seen));
         }
     }
     client.batch_execute(BEGIN).await.sql()?;
     let term = beat.register(client, shared).await?;
     let seen = beat.look(client, term).await?;
     client.batch_execute("COMMIT").await.sql()?;
-    Ok(beat.view(term, &seen))
+    Ok(beat.view(shared, term, &seen))
 }
 
 impl Beat<'_> {
@@ -126,16 +126,18 @@ impl Beat<'_> {
         Ok(Seen { nodes, cancelled, lost, requests_since, store_now: store_now.get(0) })
     }
 
-    fn view(&self, term: Term, seen: &Seen) -> ClusterView {
+    fn view(&self, shared: &Shared, term: Term, seen: &Seen) -> ClusterView {
         let cancelled = seen.cancelled.iter().map(|row| CancelledFire {
             id: FireId(row.get(0)),
             term,
             reason: row.get(1),
         });
         let live = |node: &Node| to_millis(node.lease_until) > self.now;
+        let nodes: Vec<Node> = seen.nodes.iter().map(rows::node).filter(live).collect();
+        shared.note_versions(nodes.iter().all(|node| node.version == self.beat.version));
         ClusterView {
             term,
-            nodes: seen.nodes.iter().map(rows::node).filter(live).collect(),
+            nodes,
             cancelled: cancelled.collect(),
             store_now: micros(seen.store_now),
             lost: seen.lost,

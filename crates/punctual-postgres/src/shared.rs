@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deadpool_postgres::Object;
@@ -35,7 +36,10 @@ pub(crate) struct Owner {
 #[derive(Default)]
 pub(crate) struct Shared {
     /// [`crate::Options::batch_from`].
-    pub(crate) batch_from: usize,
+    batch_from: usize,
+    /// Whether all live nodes are of one version: an older one, which was started before the schema had batches, would not
+    /// see the fires in them.
+    alike: AtomicBool,
     ids: Mutex<Range<i64>>,
     kinds: Mutex<HashMap<JobKind, i64>>,
     jobs: Mutex<HashMap<i64, StoredJob>>,
@@ -67,6 +71,15 @@ impl Shared {
     /// Nothing is known yet; so many fires of a claim share a row, at least.
     pub(crate) fn new(batch_from: usize) -> Self {
         Self { batch_from, ..Self::default() }
+    }
+
+    /// How many fires that a claim opens share a row, at least.
+    pub(crate) fn batch_from(&self) -> usize {
+        if self.alike.load(Ordering::Relaxed) { self.batch_from } else { usize::MAX }
+    }
+
+    pub(crate) fn note_versions(&self, alike: bool) {
+        self.alike.store(alike, Ordering::Relaxed);
     }
 
     /// So many new ids. What a failed transaction does not use is lost, which does no harm.
