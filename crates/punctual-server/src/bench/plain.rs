@@ -9,6 +9,7 @@ use punctual_core::Clock;
 use punctual_core::time::to_millis;
 use punctual_engine::SystemClock;
 use punctual_postgres::PostgresStore;
+use punctual_postgres::tokio_postgres::Client;
 use tokio::task::JoinSet;
 
 use super::drain::Drained;
@@ -50,22 +51,20 @@ impl Plain {
         };
         PostgresStore::drop_schema(&url, &schema).await?;
         let plain = Self { url, schema, clock: Arc::new(SystemClock::new()), drained: 0 };
-        let client = PostgresStore::connect(&plain.url).await?;
-        let schema = &plain.schema;
-        client
-            .batch_execute(&format!("CREATE SCHEMA \"{schema}\"; {}; {TABLES}", plain.search_path()))
-            .await?;
+        let tables = format!("CREATE SCHEMA \"{}\"; {TABLES}", plain.schema);
+        plain.client().await?.batch_execute(&tables).await?;
         Ok(plain)
     }
 
-    fn search_path(&self) -> String {
-        format!("SET search_path = \"{}\"", self.schema)
+    async fn client(&self) -> anyhow::Result<Client> {
+        let client = PostgresStore::connect(&self.url).await?;
+        client.batch_execute(&format!("SET search_path = \"{}\"", self.schema)).await?;
+        Ok(client)
     }
 
     /// Fills the table and empties it, over so many connections.
     pub(super) async fn drain(&mut self, n: usize, connections: usize) -> anyhow::Result<Drained> {
-        let client = PostgresStore::connect(&self.url).await?;
-        client.batch_execute(&self.search_path()).await?;
+        let client = self.client().await?;
         let now = to_millis(self.clock.now());
         let (first, last) = (self.drained + 1, self.drained + i64::try_from(n)?);
         client.execute(FILL, &[&now, &first, &last, &data(0).as_str()]).await?;
@@ -74,9 +73,7 @@ impl Plain {
         let _ = client.batch_execute("CHECKPOINT").await;
         let mut clients = Vec::new();
         for _ in 0..connections {
-            let client = PostgresStore::connect(&self.url).await?;
-            client.batch_execute(&self.search_path()).await?;
-            clients.push(client);
+            clients.push(self.client().await?);
         }
         let wal = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint";
         let before: i64 = client.query_one(wal, &[]).await?.get(0);
