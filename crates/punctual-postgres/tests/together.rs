@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use punctual_core::{
-    CarryOut, Change, Concurrency, Data, DefinitionStore, JobDetail, JobStore, Overlap, Trigger, TriggerKey,
+    CarryOut, Change, Completed, Concurrency, Data, DefinitionStore, HistoryQuery, JobDetail, JobStore,
+    Overlap, Progress, TaskStatus, Trigger, TriggerKey,
 };
 use punctual_postgres::{Options, PostgresStore, tokio_postgres};
 use punctual_testkit::factory::{Hand, at, every, job, schedule};
@@ -14,14 +15,14 @@ use punctual_testkit::factory::{Hand, at, every, job, schedule};
 mod support;
 
 async fn store() -> Arc<dyn JobStore> {
-    opened().await.0
+    let (url, schema) = support::schema();
+    opened(&url, &schema, Options::default().batch_from).await
 }
 
-/// The store, and the URL of its database.
-async fn opened() -> (Arc<PostgresStore>, String) {
-    let (url, schema) = support::schema();
-    let options = Options { schema, max_connections: 12, ..Options::default() };
-    (Arc::new(PostgresStore::open(&url, options).await.unwrap()), url)
+async fn opened(url: &str, schema: &str, batch_from: usize) -> Arc<PostgresStore> {
+    let options =
+        Options { schema: schema.to_owned(), max_connections: 12, batch_from, ..Options::default() };
+    Arc::new(PostgresStore::open(url, options).await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -46,11 +47,33 @@ async fn claims_at_once_are_disjoint_and_full() {
     assert_eq!(keys.len(), 400, "none was given out twice");
 }
 
-/// Claims, completions, edits, and requests of applications, of the same jobs and lanes, as fast as they go: whoever waits for somebody that waits for
-/// him would be told so by the server.
+/// Claims, completions, edits, and requests of applications, of the same jobs and lanes, as fast as they go: whoever waits
+/// for somebody that waits for him would be told so by the server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn claims_completions_and_edits_never_deadlock() {
-    let (postgres, url) = opened().await;
+    never_deadlock(Options::default().batch_from).await;
+}
+
+/// The same where some fires share rows, which are taken apart beside the completions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn batches_that_are_unpacked_while_they_end_never_deadlock() {
+    never_deadlock(2).await;
+}
+
+/// Asks runs to stop that another process has opened.
+async fn cancel_runs(other: Arc<dyn JobStore>) {
+    let open = HistoryQuery { status: Some(TaskStatus::Started), ..HistoryQuery::default() };
+    for _ in 0..60 {
+        for row in other.history(&open).await.unwrap().rows.iter().step_by(7) {
+            // It may have ended meanwhile.
+            other.request_cancel(row.id, "enough").await.unwrap();
+        }
+    }
+}
+
+async fn never_deadlock(batch_from: usize) {
+    let (url, schema) = support::schema();
+    let postgres = opened(&url, &schema, batch_from).await;
     let store: Arc<dyn JobStore> = postgres.clone();
     let limited = |n: usize| -> JobDetail {
         let job = job(&format!("job{n}"));
@@ -73,11 +96,25 @@ async fn claims_completions_and_edits_never_deadlock() {
             let node = Hand::register(&store, name, at(0)).await;
             for step in 0..60 {
                 let claimed = node.claim_later(at(step), 20).await;
-                let done: Vec<_> = claimed.fires.iter().map(|fire| node.success(fire, at(step))).collect();
-                store.complete(at(step), &done).await.unwrap();
+                if step % 3 == 0 {
+                    let progress = Progress { done: 1, total: None, message: None, at: at(step) };
+                    let first = claimed.fires.first().map(|fire| (fire.id, progress));
+                    store.put_progress(node.term, first.as_slice()).await.unwrap();
+                }
+                // In two portions at once, which have their batches in common.
+                let of = |parity: usize| {
+                    let portion = claimed.fires.iter().skip(parity).step_by(2);
+                    portion.map(|fire| node.success(fire, at(step))).collect::<Vec<_>>()
+                };
+                let (even, odd) = (of(0), of(1));
+                let (even, odd) =
+                    tokio::join!(store.complete(at(step), &even), store.complete(at(step), &odd));
+                let ended = [even.unwrap(), odd.unwrap()].concat();
+                assert!(ended.iter().all(|one| *one == Completed::Closed), "{ended:?}");
             }
         }));
     }
+    tasks.push(tokio::spawn(cancel_runs(opened(&url, &schema, batch_from).await)));
     for editor in 0..2 {
         let store = Arc::clone(&store);
         tasks.push(tokio::spawn(async move {
@@ -121,4 +158,6 @@ async fn claims_completions_and_edits_never_deadlock() {
         task.await.unwrap();
     }
     punctual_testkit::account::assert_all(&store).await;
+    let open = HistoryQuery { status: Some(TaskStatus::Started), ..HistoryQuery::default() };
+    assert_eq!(store.history(&open).await.unwrap().total, 0, "each of them ended");
 }
