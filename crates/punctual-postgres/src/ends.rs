@@ -127,10 +127,9 @@ pub(crate) struct BatchEnds {
 }
 
 impl BatchEnds {
-    fn of(batch: i64, places: &[Option<Ended<'_>>]) -> Self {
-        let ends = Ends::at(places);
+    fn of((batch, term): (i64, i64), places: &[Option<Ended<'_>>]) -> Self {
         let mask = places.iter().map(|place| if place.is_some() { '1' } else { '0' }).collect();
-        Self { batch, of: places.len(), term: ends.terms.first().copied().unwrap_or_default(), mask, ends }
+        Self { batch, of: places.len(), term, mask, ends: Ends::at(places) }
     }
 
     /// For `batch_close.sql`.
@@ -151,22 +150,23 @@ impl BatchEnds {
     }
 }
 
-/// Ends by the batches of the fires; those of fires with a row of their own come last.
+/// Ends by the batches of the fires and by the terms that they name; those of fires with a row of their own come last.
 pub(crate) fn by_batch<'a>(
     ended: impl Iterator<Item = (Ended<'a>, Option<Place>)>,
 ) -> (Vec<BatchEnds>, Vec<Ended<'a>>) {
-    let mut batches: BTreeMap<i64, Vec<Option<Ended<'_>>>> = BTreeMap::new();
+    let mut batches: BTreeMap<(i64, i64), Vec<Option<Ended<'_>>>> = BTreeMap::new();
     let mut single = Vec::new();
     for (one, place) in ended {
         match place {
             Some(place) => {
-                let places = batches.entry(place.batch).or_insert_with(|| vec![None; place.of]);
+                let places =
+                    batches.entry((place.batch, one.done.term.0)).or_insert_with(|| vec![None; place.of]);
                 places[place.at] = Some(one);
             }
             None => single.push(one),
         }
     }
-    (batches.into_iter().map(|(batch, places)| BatchEnds::of(batch, &places)).collect(), single)
+    (batches.into_iter().map(|(of, places)| BatchEnds::of(of, &places)).collect(), single)
 }
 
 /// What became of each: the rows of some were there.
