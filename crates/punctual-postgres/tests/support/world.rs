@@ -62,6 +62,33 @@ impl World {
     }
 }
 
+/// A transaction that has the rows of all batches locked.
+pub(crate) struct Held(Client, i32);
+
+impl Held {
+    pub(crate) async fn let_go(self) {
+        self.0.batch_execute("COMMIT").await.unwrap();
+    }
+}
+
+impl World {
+    /// Keeps the rows of batches away from everybody else.
+    pub(crate) async fn hold_batches(&self) -> Held {
+        let client = self.client().await;
+        client.batch_execute("BEGIN; SELECT FROM running_batches FOR UPDATE").await.unwrap();
+        let process = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+        Held(client, process)
+    }
+
+    /// Returns when so many others wait for what is held, or for each other because of it.
+    pub(crate) async fn until_waiting(&self, held: &Held, wanted: i64) {
+        let waiting = "WITH RECURSIVE waiting(pid) AS (
+                SELECT $1::int UNION SELECT a.pid FROM pg_stat_activity a, waiting w WHERE w.pid = ANY(pg_blocking_pids(a.pid)))
+            SELECT count(*) - 1 FROM waiting";
+        while self.tables.query_one(waiting, &[&held.1]).await.unwrap().get::<_, i64>(0) < wanted {}
+    }
+}
+
 async fn open(url: &str, schema: &str, batch_from: usize) -> Arc<dyn JobStore> {
     let options = Options { schema: schema.to_owned(), max_connections: 4, batch_from, ..Options::default() };
     Arc::new(PostgresStore::open(url, options).await.unwrap())
