@@ -21,7 +21,7 @@ use crate::batch;
 use crate::error::Sql;
 use crate::insert::SkipRow;
 use crate::rows::{self, Due, integer, millis};
-use crate::shared::{Owner, Shared, lock};
+use crate::shared::{Owner, Shared};
 use crate::sql;
 
 use know::Known;
@@ -377,11 +377,10 @@ impl Work<'_> {
         if self.claimed.fires.is_empty() {
             client.batch_execute("COMMIT").await.sql()?;
         } else {
-            let claimed = std::mem::take(&mut self.claimed);
+            let claimed = (std::mem::take(&mut self.claimed), std::mem::take(&mut self.owners));
             let noted = doubt::note(self.shared, self.term, self.now, claimed);
             client.batch_execute("COMMIT").await.sql()?;
             self.claimed = noted.and_then(|first| doubt::dispelled(self.shared, first)).unwrap_or_default();
-            lock(&self.shared.open_fires).extend(self.owners);
         }
         self.claimed.next_due = next.get::<_, Option<i64>>(0).map(from_millis);
         Ok(Outcome { claimed: self.claimed, ended_jobs: self.ended_jobs.into_iter().collect() })

@@ -7,7 +7,7 @@ use punctual_core::time::plus_millis;
 use punctual_core::{Claim, Claimed, FireId, StoreError, Term};
 
 use crate::error::Sql;
-use crate::shared::{Shared, lock};
+use crate::shared::{Owner, Shared, lock};
 use crate::sql;
 
 /// How long the server may yet be busy with a commit that nobody waits for, in milliseconds.
@@ -19,12 +19,26 @@ pub(crate) struct Doubt {
     term: Term,
     until: Timestamp,
     claimed: Claimed,
+    owners: Vec<(i64, Owner)>,
+}
+
+impl Doubt {
+    /// What was claimed, which is committed: its fires belong to this process.
+    fn end(self, shared: &Shared) -> Claimed {
+        lock(&shared.open_fires).extend(self.owners);
+        self.claimed
+    }
 }
 
 /// Remembers a claim whose commit is about to be sent: it may fail, or its caller may give it up halfway.
-pub(super) fn note(shared: &Shared, term: Term, now: Timestamp, claimed: Claimed) -> Option<FireId> {
+pub(super) fn note(
+    shared: &Shared,
+    term: Term,
+    now: Timestamp,
+    (claimed, owners): (Claimed, Vec<(i64, Owner)>),
+) -> Option<FireId> {
     let first = claimed.fires.first()?.id;
-    lock(&shared.doubts).push(Doubt { term, until: plus_millis(now, BUSY_MS), claimed });
+    lock(&shared.doubts).push(Doubt { term, until: plus_millis(now, BUSY_MS), claimed, owners });
     Some(first)
 }
 
@@ -33,7 +47,7 @@ pub(super) fn dispelled(shared: &Shared, first: FireId) -> Option<Claimed> {
     let mut doubts = lock(&shared.doubts);
     let is_it = |doubt: &Doubt| doubt.claimed.fires.first().is_some_and(|fire| fire.id == first);
     let place = doubts.iter().position(is_it)?;
-    Some(doubts.swap_remove(place).claimed)
+    Some(doubts.swap_remove(place).end(shared))
 }
 
 /// What an earlier claim of this term turns out to have brought.
@@ -57,7 +71,9 @@ pub(super) async fn resolved(
     let mut doubts = lock(&shared.doubts);
     let is_open = |doubt: &Doubt| doubt.claimed.fires.iter().any(|fire| open.contains(&fire.id.0));
     let Some(place) = doubts.iter().position(is_open) else { return Ok(None) };
-    let mut claimed = doubts.swap_remove(place).claimed;
+    let mut doubt = doubts.swap_remove(place);
+    doubt.owners.retain(|(id, _)| open.contains(id));
+    let mut claimed = doubt.end(shared);
     claimed.fires.retain(|fire| open.contains(&fire.id.0));
     // More may be due: whoever claims should come again at once.
     claimed.next_due = Some(claim.now);
