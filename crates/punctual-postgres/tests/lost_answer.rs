@@ -9,7 +9,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use punctual_core::{
-    Claim, Completed, HistoryQuery, JobKind, JobStore, KindSlots, StoreError, TaskStatus, Trigger,
+    Claim, Completed, Completion, HistoryQuery, JobDetail, JobKind, JobStore, KindSlots, Progress,
+    StoreError, TaskStatus, Trigger,
 };
 use punctual_postgres::{Options, PostgresStore};
 use punctual_testkit::factory::{Hand, at, job, schedule};
@@ -91,18 +92,14 @@ fn to_client(mut server: TcpStream, mut client: TcpStream, muted: &Mutex<bool>) 
     end(&client, &server);
 }
 
-/// A node whose next claim fails like this, after it has failed, with the proxy that did it.
+/// A node whose next claim fails like this, after it has failed.
 async fn claimed_in_vain(next: Next) -> (Arc<dyn JobStore>, Hand) {
-    let (url, schema) = support::schema();
-    let (before, after) = url.rsplit_once(':').unwrap();
-    let (port, database) = after.split_once('/').unwrap();
-    let proxy = Proxy::start(port.parse().unwrap());
-    let url = format!("{before}:{}/{database}", proxy.port);
-    let options = Options { schema, ..Options::default() };
-    let store: Arc<dyn JobStore> = Arc::new(PostgresStore::open(&url, options).await.unwrap());
-    let triggers = ["a", "b"].map(|name| Trigger::once(name, "job", at(1))).to_vec();
-    schedule(&store, at(0), job("job").non_concurrent(), triggers).await;
-    let node = Hand::register(&store, "n", at(0)).await;
+    claimed_of(job("job").non_concurrent(), next).await
+}
+
+/// The same with two triggers of some job, and with batches of fires however few.
+async fn claimed_of(job: JobDetail, next: Next) -> (Arc<dyn JobStore>, Hand) {
+    let (proxy, store, node) = behind_proxy(job).await;
     proxy.set(next);
     let kinds = [KindSlots { kind: JobKind::new("test"), free: 9 }];
     let claim = Claim { term: node.term, now: at(2), limit: 9, kinds: &kinds };
@@ -110,6 +107,20 @@ async fn claimed_in_vain(next: Next) -> (Arc<dyn JobStore>, Hand) {
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     assert!(proxy.is_done());
     (store, node)
+}
+
+async fn behind_proxy(job: JobDetail) -> (Proxy, Arc<dyn JobStore>, Hand) {
+    let (url, schema) = support::schema();
+    let (before, after) = url.rsplit_once(':').unwrap();
+    let (port, database) = after.split_once('/').unwrap();
+    let proxy = Proxy::start(port.parse().unwrap());
+    let url = format!("{before}:{}/{database}", proxy.port);
+    let options = Options { schema, batch_from: 1, ..Options::default() };
+    let store: Arc<dyn JobStore> = Arc::new(PostgresStore::open(&url, options).await.unwrap());
+    let triggers = ["a", "b"].map(|name| Trigger::once(name, "job", at(1))).to_vec();
+    schedule(&store, at(0), job, triggers).await;
+    let node = Hand::register(&store, "n", at(0)).await;
+    (proxy, store, node)
 }
 
 /// How many runs are open.
@@ -157,4 +168,36 @@ async fn a_node_that_lost_its_lease_leaves_them_to_recovery() {
     let claimed = again.claim(at(100), 9).await;
     let names: Vec<&str> = claimed.fires.iter().map(|fire| fire.trigger.name()).collect();
     assert_eq!(names, ["b"], "the first became unknown");
+}
+
+#[tokio::test]
+async fn a_batch_whose_commit_had_no_answer_reaches_its_node() {
+    let (store, node) = claimed_of(job("job"), Next::HasNoAnswer).await;
+    assert_eq!(open(&store).await, 2, "it was committed");
+    let fires = node.claim(at(3), 9).await.fires;
+    assert_eq!(fires.len(), 2, "{fires:?}");
+    let progress = Progress { done: 1, total: None, message: None, at: at(3) };
+    store.put_progress(node.term, &[(fires[1].id, progress.clone())]).await.unwrap();
+    let row = store.history_entry(fires[1].id).await.unwrap().unwrap();
+    assert_eq!((row.status, row.progress), (TaskStatus::Started, Some(progress)));
+    let done: Vec<Completion> = fires.iter().map(|fire| node.success(fire, at(3))).collect();
+    assert_eq!(store.complete(at(3), &done).await.unwrap(), [Completed::Closed; 2]);
+    assert_eq!((open(&store).await, node.claim(at(4), 9).await.fires.len()), (0, 0));
+}
+
+/// The node tries again to say how its fires ended, and gets to know that they have.
+#[tokio::test]
+async fn a_batch_ends_once_though_its_end_had_no_answer() {
+    for (next, ends) in [(Next::HasNoAnswer, Completed::Superseded), (Next::IsLost, Completed::Closed)] {
+        let (proxy, store, node) = behind_proxy(job("job")).await;
+        let fires = node.claim(at(2), 9).await.fires;
+        let done: Vec<Completion> = fires.iter().map(|fire| node.success(fire, at(2))).collect();
+        proxy.set(next);
+        let error = store.complete(at(2), &done).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        assert_eq!(store.complete(at(3), &done).await.unwrap(), [ends; 2], "{next:?}");
+        let all = store.history(&HistoryQuery::default()).await.unwrap();
+        assert_eq!((all.total, open(&store).await), (2, 0));
+        assert!(all.rows.iter().all(|row| row.status == TaskStatus::Success));
+    }
 }
