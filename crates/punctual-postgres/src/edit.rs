@@ -8,7 +8,8 @@
 //! edit and a completion never wait for each other's rows. An edit locks the rows of `due` of the triggers that it reads, and
 //! waits for a claim that has them. Within its kind each takes rows in one order: completions
 //! lock batches of fires in ascending order, delete rows of `running` that only they may delete, and lock lanes in ascending
-//! order; edits exclude each other. A claim
+//! order; edits exclude each other. A batch is unpacked by an edit, or by the completion that has it locked: what an unpacking
+//! reads must not change while it waits for the row. A claim
 //! never waits for a row: it passes over what is locked (`SKIP LOCKED`), and what it writes it has locked itself. No
 //! cycle of waiting can come up.
 

@@ -57,8 +57,8 @@ async fn another_process_asks_a_fire_to_stop() {
         [(fires[2].id, node.term)]
     );
     // The owner believes them to be in their batch.
-    assert_eq!(end(&node, &fires[..4]).await[1..], [Completed::Closed; 3]);
-    assert_eq!(end(&node, &fires[1..]).await[3..], [Completed::Closed; 2]);
+    assert_eq!(end(&node, &fires[1..4]).await, [Completed::Closed; 3]);
+    assert_eq!(end(&node, &fires[2..]).await[2..], [Completed::Closed; 2]);
     assert_over(&world, &fires).await;
 }
 
@@ -163,6 +163,22 @@ async fn fires_of_a_lost_node_are_recovered_once() {
         assert_eq!(world.history().await.len(), fires.len() + rest.len());
         assert_eq!((world.open().await, world.count("triggers").await), ((0, 0, 0), 0));
     }
+}
+
+/// Its lease does not run out any more: that its fires are lost, only their batch says.
+#[tokio::test]
+async fn fires_of_a_node_that_has_left_are_recovered() {
+    let (world, node, fires) = opened(job("job"), 3).await;
+    let live = Hand::register(&world.store, "live", at(0)).await;
+    assert_eq!(end(&node, &fires[..1]).await, [Completed::Closed]);
+    assert!(!live.renew(at(1)).await.lost);
+    world.store.retire(at(1), node.term).await.unwrap();
+    assert!(live.renew(at(1)).await.lost);
+    let recovered = world.store.recover(at(1)).await.unwrap();
+    assert_eq!(recovered.iter().map(|one| one.id).collect::<Vec<_>>(), [fires[1].id, fires[2].id]);
+    assert!(!live.renew(at(1)).await.lost);
+    assert_eq!(world.became(&fires).await, [TaskStatus::Success, TaskStatus::Unknown, TaskStatus::Unknown]);
+    assert_eq!((world.open().await, world.count("triggers").await), ((0, 0, 0), 0));
 }
 
 #[tokio::test]
