@@ -4,7 +4,7 @@
 use deadpool_postgres::Object;
 use futures_util::future::try_join_all;
 use punctual_core::time::to_millis;
-use punctual_core::{Fire, FireId, StoreError, Term};
+use punctual_core::{Fire, FireId, StoreError, Term, Then};
 
 use crate::edit::{Edit, cause};
 use crate::ends::BatchEnds;
@@ -35,10 +35,12 @@ pub(crate) fn kept_data(fire: &Fire) -> Option<&str> {
 /// A fire, and what it belongs to.
 pub(crate) type Opened<'a> = (&'a Fire, &'a Owner);
 
-/// Says which of these fires share a row: first attempts that nobody looks for by lane or data, if there are enough.
+/// Says which of these fires share a row, if there are enough: first attempts that nobody looks for by lane or data, and
+/// whose trigger does not wait for their end.
 pub(crate) fn gather(fires: &[Fire], owners: &mut [Owner], from: usize) {
     let shares = |(fire, owner): &(&Fire, &mut Owner)| {
-        owner.lane.is_none() && fire.attempt == 1 && fire.origin == fire.id && kept_data(fire).is_none()
+        let first = fire.attempt == 1 && fire.origin == fire.id;
+        owner.lane.is_none() && first && fire.then != Then::MayAwait && kept_data(fire).is_none()
     };
     let mut together: Vec<(&Fire, &mut Owner)> = fires.iter().zip(owners).filter(shares).collect();
     let of = together.len();

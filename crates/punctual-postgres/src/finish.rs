@@ -90,6 +90,10 @@ pub(crate) async fn complete_plain(
     let all: Vec<Ended<'_>> = done.iter().zip(series).map(ended).collect();
     let places = owners.iter().map(|owner| owner.place);
     let (batches, single) = ends::by_batch(all.iter().copied().zip(places));
+    // Prepared beforehand, so that what is sent together arrives, and locks, in its order.
+    for text in [sql::BATCH_CLOSE, sql::RUNNING_CLOSE] {
+        client.prepare_cached(text).await.sql()?;
+    }
     let (_, _, (mut closed, little), rows, (), ()) = futures_util::try_join!(
         async { client.batch_execute("BEGIN").await.sql() },
         async { client.batch_execute(EDIT_LOCK_SHARED).await.sql() },
