@@ -9,7 +9,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use punctual_core::time::{plus_millis, to_millis};
 use punctual_core::{Claimed, Event, Fire, KindSlots, NodeState, StoreError, Term};
-use tokio_util::sync::CancellationToken;
 
 use crate::execute::{Cancel, Ended, execute};
 use crate::kinds;
@@ -146,11 +145,10 @@ async fn start_runs(inner: &Arc<Inner>, term: Term, fires: Vec<Fire>) {
         return;
     }
     let mut surplus = Vec::new();
-    let token = inner.run_token();
     for fire in fires {
         match inner.node.registry.entry(&fire.job.kind) {
             Some(entry) if !entry.try_begin() => surplus.push(fire),
-            _ => start_run(inner, term, fire, &token),
+            _ => start_run(inner, term, fire),
         }
     }
     if !surplus.is_empty() && inner.node.release(inner.node.clock.now(), term, &surplus).await.is_err() {
@@ -159,14 +157,14 @@ async fn start_runs(inner: &Arc<Inner>, term: Term, fires: Vec<Fire>) {
             if let Some(entry) = inner.node.registry.entry(&fire.job.kind) {
                 entry.begin();
             }
-            start_run(inner, term, fire, &token);
+            start_run(inner, term, fire);
         }
     }
 }
 
-fn start_run(inner: &Arc<Inner>, term: Term, fire: Fire, token: &CancellationToken) {
+fn start_run(inner: &Arc<Inner>, term: Term, fire: Fire) {
     inner.running.fetch_add(1, Ordering::SeqCst);
-    let cancel = Cancel::new(token.clone(), Arc::clone(&inner.requests));
+    let cancel = Cancel::new(inner.guard.token(&fire), Arc::clone(&inner.requests));
     inner.tracker.spawn(run(Arc::clone(inner), term, fire, cancel));
 }
 
@@ -385,6 +383,7 @@ async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, 
     if let (true, Some(old)) = (beat.lost_lease, old) {
         inner.cancel_lost(old);
     }
+    inner.guard.renew();
     inner.cancel_runs(beat.term, &beat.cancelled);
     if beat.requests {
         // A net: the store has told of them, unless that was missed.

@@ -19,6 +19,7 @@ mod capture;
 pub mod clock;
 mod driver;
 mod execute;
+mod guard;
 mod info;
 mod job;
 mod kinds;

@@ -231,6 +231,11 @@ impl Node {
         self.standing().trusted_until.is_some_and(|until| now < until)
     }
 
+    /// Until when it does; `None` before the first heartbeat was answered, and when the store is gone.
+    pub(crate) fn trusted_until(&self) -> Option<Timestamp> {
+        self.standing().trusted_until
+    }
+
     /// How many runs it has ended.
     pub(crate) fn executed(&self) -> u64 {
         self.executed.load(Ordering::Relaxed)

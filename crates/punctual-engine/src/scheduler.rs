@@ -19,6 +19,7 @@ use crate::asked;
 use crate::builder::{Contents, Entry, SchedulerBuilder};
 use crate::driver;
 use crate::execute::{Ended, Requests};
+use crate::guard::{Guard, guard_loop};
 use crate::job::DataProblem;
 use crate::kinds::{self, Kinds};
 use crate::node::{Node, Status};
@@ -61,8 +62,8 @@ pub(crate) struct Inner {
     /// When a claim last left something due, in milliseconds.
     pub(crate) behind_at: AtomicI64,
     pub(crate) tracker: TaskTracker,
-    /// Cancels the runs of the present term.
-    pub(crate) runs: Mutex<CancellationToken>,
+    /// Cancels runs.
+    pub(crate) guard: Guard,
     /// Runs that were asked to stop.
     pub(crate) requests: Arc<Requests>,
     /// Ends the loops.
@@ -133,7 +134,7 @@ impl Scheduler {
             starved: AtomicBool::new(false),
             behind_at: AtomicI64::new(i64::MIN),
             tracker: TaskTracker::new(),
-            runs: Mutex::new(CancellationToken::new()),
+            guard: Guard::default(),
             requests: Arc::default(),
             stop: CancellationToken::new(),
             loops: Mutex::default(),
@@ -186,6 +187,7 @@ impl Scheduler {
         let mut loops = lock(&self.inner.loops);
         loops.push(tokio::spawn(driver::heartbeat_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::arrange_loop(Arc::clone(&self.inner))));
+        loops.push(tokio::spawn(guard_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::completion_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::claim_loop(Arc::clone(&self.inner))));
         loops.push(tokio::spawn(driver::changed_loop(Arc::clone(&self.inner))));
@@ -374,7 +376,7 @@ impl Scheduler {
         };
         if !in_time {
             report.cancelled = inner.running.load(Ordering::Relaxed);
-            lock(&inner.runs).cancel();
+            inner.guard.cancel_all();
             // A run is dropped after the grace time; twice that means that its thread is blocked.
             let grace = inner.node.settings.cancel_grace_ms;
             let last = Duration::from_millis(grace.saturating_mul(2).saturating_add(100));
@@ -446,11 +448,6 @@ impl Inner {
         }
     }
 
-    /// The token that cancels runs claimed now.
-    pub(crate) fn run_token(&self) -> CancellationToken {
-        lock(&self.runs).clone()
-    }
-
     /// Asks runs of this node to stop. Others hear of it by their own heartbeats.
     pub(crate) fn cancel_runs(&self, term: Term, cancelled: &[CancelledFire]) {
         for fire in cancelled.iter().filter(|fire| fire.term == term) {
@@ -463,8 +460,7 @@ impl Inner {
 
     /// Cancels everything that was claimed under a lost term.
     pub(crate) fn cancel_lost(&self, term: Term) {
-        let lost = std::mem::take(&mut *lock(&self.runs));
-        lost.cancel();
+        self.guard.cancel_lost();
         warn!(node.term = term.0, "runs under the lost lease were cancelled");
     }
 }
