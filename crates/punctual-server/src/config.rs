@@ -5,6 +5,7 @@
 
 mod auth;
 mod faults;
+pub(crate) mod hidden;
 mod job;
 mod read;
 pub(crate) mod secrets;

@@ -122,7 +122,8 @@ fn read(path: &Path) -> anyhow::Result<Value> {
     }
     let text = std::fs::read_to_string(path)?;
     if path.extension().is_some_and(|extension| extension == "toml") {
-        let table: toml::Table = toml::from_str(&text)?;
+        let table: toml::Table =
+            toml::from_str(&text).map_err(|error| hidden::syntax_error(&text, &error))?;
         return Ok(Value::Object(table.into_iter().map(|(name, value)| (name, plain(value))).collect()));
     }
     Ok(serde_json::from_str(&text)?)

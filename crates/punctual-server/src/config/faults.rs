@@ -8,6 +8,14 @@ use anyhow::anyhow;
 use punctual_core::schedule::ScheduleError;
 use toml::Spanned;
 
+use super::hidden;
+
+/// Stands for a line that is not shown.
+const HIDDEN: &str = "(not shown: this line may hold a password)";
+
+/// What the reader says before it says a value.
+const QUOTING: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
+
 /// Something wrong with a file, or with what is laid over it.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
@@ -164,7 +172,7 @@ impl Source {
         }
     }
 
-    /// A fault with the line that it is in.
+    /// A fault with the line that it is in; a line that may hold a password is not shown.
     fn marked(&self, span: &Range<usize>, problem: &str) -> String {
         let path = self.path.display();
         let start = span.start.min(self.text.len());
@@ -175,10 +183,26 @@ impl Source {
         let column = before[line_start..].chars().count();
         let width = span.len().clamp(1, line.chars().count().saturating_sub(column).max(1));
         let margin = " ".repeat(line_number.to_string().len());
+        let (line, width, problem) = if hidden::lines(&self.text).contains(&line_number) {
+            // How long a password is shows as little as the password.
+            (HIDDEN, 1, self.without_value(span, problem))
+        } else {
+            (line, width, problem.to_owned())
+        };
         format!(
             "{path}, line {line_number}: {problem}\n{margin} |\n{line_number} | {line}\n{margin} | {}{}",
             " ".repeat(column),
             "^".repeat(width),
         )
+    }
+
+    /// What is wrong with a value, without the value where the words are those of the reader. A key may be said.
+    fn without_value(&self, span: &Range<usize>, problem: &str) -> String {
+        let value = self.text.get(span.clone()).unwrap_or_default().trim_matches(['"', '\'', '\n', '\r']);
+        let Some(at) = QUOTING.iter().find_map(|words| problem.find(words)).filter(|_| !value.is_empty())
+        else {
+            return problem.to_owned();
+        };
+        format!("{}{}", &problem[..at], problem[at..].replace(value, "..."))
     }
 }

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::Config;
 use super::faults::{Fault, Source};
+use super::hidden;
 
 /// What a text says: every part of it that is right.
 pub(super) struct Read {
@@ -205,6 +206,15 @@ fn with_variable(table: &toml::Table, name: &str, value: &str) -> Result<(toml::
     };
     slot.insert(key.clone(), parsed);
     let probe: Result<Config, _> = table.clone().try_into();
-    probe.map_err(|error| format!("environment variable {name}={value}: {}", error.message()))?;
+    probe.map_err(|error| {
+        let message = error.message();
+        if hidden::tells(key) || hidden::tells(section) {
+            // It may hold a password.
+            let message = if value.is_empty() { message.to_owned() } else { message.replace(value, "...") };
+            format!("environment variable {name}: {message}")
+        } else {
+            format!("environment variable {name}={value}: {message}")
+        }
+    })?;
     Ok((table, format!("{section}.{key}")))
 }

@@ -50,6 +50,52 @@ fn a_secret_is_named_by_a_job_and_is_not_read() {
 }
 
 #[test]
+fn a_line_that_may_hold_a_password_is_not_shown() {
+    const URL: &str = "postgresql://pun:s3cretpw@127.0.0.1:18199/pun";
+    let job = "[jobs.a]\nkind = 'http'\nevery = '1m'\n";
+    for (text, line) in [
+        // Syntax errors.
+        (format!("[database]\nurl = \"{URL}\n"), 2),
+        (format!("[database]\nurl = \"{URL}\" x\n"), 2),
+        ("[database]\nurl = \"postgresql://pun:s3c\"retpw@127.0.0.1/pun\"\n".to_owned(), 2),
+        (format!("[database]\nurl = \"\"\"\n{URL}\n\"\"\" x\n"), 4),
+        (format!("[database]\nurl = \"\"\"\n\\q {URL}\n\"\"\"\n"), 3),
+        (format!("[database]\nurl =\n\"{URL}\"\n"), 2),
+        (format!("[database]\nurl = {URL}\n"), 2),
+        (format!("{job}headers = {{ Authorization = 'Bearer s3cretpw }}\n"), 4),
+        (format!("{job}headers = {{\n  X = 's3cretpw\n}}\n"), 5),
+        (format!("{job}[jobs.a.headers]\nX = s3cretpw\n"), 5),
+        // A key that does not exist, and values that do not fit.
+        ("[database]\npasword = 's3cretpw'\n".to_owned(), 2),
+        ("[server]\npasword = 's3cretpw'\nlisten = 1\nadmin_password = 's3cretpw'\n".to_owned(), 2),
+        ("[database]\nmax_connections = 's3cretpw'\n".to_owned(), 2),
+        (format!("{job}url = 'http://me:s3cretpw@h/'\nheaders = 's3cretpw'\n"), 5),
+    ] {
+        let message = refused(&text);
+        assert!(!message.contains("s3c") && !message.contains("retpw"), "{text}\n{message}");
+        let (named, shown) = (format!("jobs.toml, line {line}: "), format!("{line} | (not shown"));
+        assert!(message.contains(&named) && message.contains(&shown), "{text}\n{message}");
+        assert!(message.contains("| ") && message.contains('^'), "{message}");
+    }
+    let shown = refused(&format!("{job}repeat = '3\n"));
+    assert!(shown.contains("4 | repeat = '3\n"), "{shown}");
+}
+
+#[test]
+fn a_variable_that_may_hold_a_password_is_not_shown() {
+    for (name, value, shown) in [
+        ("PUNCTUAL__DATABASE__PASSWORD", "s3cretpw", false),
+        ("PUNCTUAL__DATABASE__MAX_CONNECTIONS", "s3cretpw", false),
+        ("PUNCTUAL__SERVER__SLOTS", "many", true),
+    ] {
+        let variables = std::iter::once((name.to_owned(), value.to_owned()));
+        let error = Config::from_text(Path::new("jobs.toml"), String::new(), variables).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains(name) && error.contains(value) == shown, "{error}");
+    }
+}
+
+#[test]
 fn several_triggers_get_names_of_their_own() {
     let entries = read(
         "[jobs.a]\nkind = 'noop'\n[[jobs.a.triggers]]\nevery = '1m'\n[[jobs.a.triggers]]\nname = 'noon'\ncron = '0 0 \
