@@ -131,6 +131,11 @@ impl PostgresStore {
         open::is_made(&Target::of(url)?, &options.schema).await
     }
 
+    /// Whether a store has, or had in an earlier version, a table or view of this name.
+    pub fn has_table(name: &str) -> bool {
+        migrate::has_table(name)
+    }
+
     fn with(connections: Connections, target: Target, options: &Options) -> Self {
         let place = format!("{} at {}, schema {}", target.database(), target.address(), options.schema);
         let listener = Listener::start(target, &options.schema);

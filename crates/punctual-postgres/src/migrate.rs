@@ -61,6 +61,21 @@ pub(crate) async fn has_versions(client: &tokio_postgres::Client, schema: &str) 
     Ok(client.query_opt(table, &[&schema]).await.sql()?.is_some())
 }
 
+/// Whether a store has, or had, a table or view of this name.
+pub(crate) fn has_table(name: &str) -> bool {
+    let made = |migration: &str| {
+        let mut words =
+            migration.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+        let mut before = "";
+        words.any(|word| {
+            let found = word == name && ["TABLE", "VIEW", "EXISTS"].contains(&before);
+            before = word;
+            found
+        })
+    };
+    name == "schema_version" || MIGRATIONS.iter().any(|migration| made(migration))
+}
+
 /// Refuses a schema that is missing or of another version.
 pub(crate) async fn check_schema(client: &Object, schema: &str) -> Result<(), StoreError> {
     if !has_versions(client, schema).await? {

@@ -3,13 +3,18 @@
 
 mod drain;
 mod failover;
+mod held;
 mod history;
 mod idle;
 mod lateness;
 mod plain;
 mod world;
 
+use anyhow::anyhow;
 use clap::Subcommand;
+
+use self::held::{BESIDE, Held, Needs, PLAIN};
+use crate::commands::serve::Signals;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -34,7 +39,8 @@ pub(crate) enum Command {
 /// Which store to measure.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// sqlite://PATH, postgresql://... or memory://; a temporary SQLite file unless given.
+    /// sqlite://PATH, postgresql://... or memory://; a temporary SQLite file unless given. On a server, the measurement makes
+    /// the schema `punctual_bench` and drops it in the end; it slows down nodes that work on the same server meanwhile.
     #[arg(long)]
     database: Option<String>,
     /// Whether each commit reaches the disk before it is acknowledged (SQLite).
@@ -51,15 +57,55 @@ enum Sync {
     Normal,
 }
 
+impl Command {
+    /// What it needs on a server.
+    fn needs(&self) -> anyhow::Result<Option<Needs>> {
+        let all: &[&str] = &["", PLAIN, BESIDE];
+        match self {
+            Self::Drain(args) => Needs::of(args.store.database.as_deref(), all),
+            Self::Lateness(args) => Needs::of(args.store.database.as_deref(), &[""]),
+            Self::Idle(args) => Needs::of(args.store.database.as_deref(), &[""]),
+            Self::Failover(args) => Needs::of(args.database.as_deref(), &[""]),
+            Self::History(args) => {
+                let needs = Needs::of(args.store.database.as_deref(), &[""])?;
+                Ok(needs.map(|needs| Needs { keeps: args.keep || args.filled, ..needs }))
+            }
+            // A part of one that has it.
+            Self::FailoverVictim(_) | Self::IdleMeasure(_) => Ok(None),
+        }
+    }
+
+    async fn measure(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Drain(args) => drain::run(args).await,
+            Self::Lateness(args) => lateness::run(args).await,
+            Self::History(args) => history::run(args).await,
+            Self::Idle(args) => idle::run(args).await,
+            Self::Failover(args) => failover::run(args).await,
+            Self::FailoverVictim(args) => failover::victim(args).await,
+            Self::IdleMeasure(args) => idle::measure(args).await,
+        }
+    }
+}
+
 pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match command {
-        Command::Drain(args) => runtime.block_on(drain::run(args)),
-        Command::Lateness(args) => runtime.block_on(lateness::run(args)),
-        Command::History(args) => runtime.block_on(history::run(args)),
-        Command::Idle(args) => runtime.block_on(idle::run(args)),
-        Command::Failover(args) => runtime.block_on(failover::run(args)),
-        Command::FailoverVictim(args) => runtime.block_on(failover::victim(args)),
-        Command::IdleMeasure(args) => runtime.block_on(idle::measure(args)),
-    }
+    runtime.block_on(async {
+        match command.needs()? {
+            Some(needs) => measure_on_server(command, &needs).await,
+            None => command.measure().await,
+        }
+    })
+}
+
+/// Measures in schemas that are gone in the end, also when the measurement fails or is interrupted.
+async fn measure_on_server(command: &Command, needs: &Needs) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let held = Held::take(needs).await?;
+    let measured = tokio::select! {
+        measured = command.measure() => measured,
+        signal = signals.next() => Err(anyhow!("interrupted by {signal}: no figure")),
+    };
+    let released = held.release().await;
+    measured.and(released)
 }

@@ -280,10 +280,12 @@ fn the_bench_counts_each_run_once() {
     }
     let (code, text) = output(&["bench", "lateness", "--rate", "20", "--seconds", "1", "--json"]);
     assert_eq!(code, Some(0), "{text}");
-    let figures: Value = serde_json::from_str(&text).unwrap();
+    assert!(text.contains("then firing 20 a second for 1 s"), "{text}");
+    let figures: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert!(["p50_ms", "p95_ms", "p99_ms", "max_ms"].iter().all(|name| figures[name].is_number()), "{text}");
     let (code, text) = output(&["bench", "idle", "--triggers", "20", "--seconds", "1", "--json"]);
     assert_eq!(code, Some(0), "{text}");
-    let figures: Value = serde_json::from_str(&text).unwrap();
+    assert!(text.contains("watching a node for 9 s"), "{text}");
+    let figures: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert!(["ready_ms", "rss_mib", "commits_per_s"].iter().all(|name| figures[name].is_number()), "{text}");
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::StoreArgs;
+use super::held::{BESIDE, PLAIN};
 use super::plain::Plain;
 use super::world::{Opened, Place, STOP, Tally, data, job_key, key, node, put_job, put_triggers, wait_until};
 use crate::output::say;
@@ -17,7 +18,7 @@ use crate::output::say;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    store: StoreArgs,
+    pub(super) store: StoreArgs,
     /// How many triggers are due.
     #[arg(long, default_value_t = 100_000)]
     n: usize,
@@ -60,12 +61,12 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         "--blocked is measured alone: give one --nodes and one round"
     );
     let mut plain = match args.plain {
-        true => Some(Plain::open(Place::of(&args.store)?.named("_plain")).await?),
+        true => Some(Plain::open(Place::of(&args.store)?.named(PLAIN)).await?),
         false => None,
     };
     let mut worlds = Vec::new();
     for stored in args.worlds() {
-        let name = if worlds.is_empty() { "" } else { "_beside" };
+        let name = if worlds.is_empty() { "" } else { BESIDE };
         worlds.push(World::open(args, Place::of(&args.store)?.named(name), stored).await?);
     }
     let mut series: Vec<Series> = Vec::new();

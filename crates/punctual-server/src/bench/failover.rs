@@ -15,13 +15,15 @@ use tokio::process::{Child, Command};
 
 use super::world::{job_key, key, postgres_options, put_job, put_triggers, wait_until};
 use crate::commands::serve::end_of_input;
+use crate::database;
 use crate::output::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// postgresql://...; a throwaway server from the programs on this machine unless given.
+    /// postgresql://... (measuring slows down nodes at work there); a throwaway server from the programs on this machine unless
+    /// given.
     #[arg(long)]
-    database: Option<String>,
+    pub(super) database: Option<String>,
     /// How many nodes are killed, one after the other, at different times after their heartbeats.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
@@ -80,10 +82,12 @@ pub(crate) async fn victim(args: &VictimArgs) -> anyhow::Result<()> {
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let mut server = None;
     let url = match &args.database {
-        Some(url) if url.starts_with("postgres") => url.clone(),
-        Some(url) => {
-            bail!("--database {url:?}: only nodes that share a PostgreSQL take over from each other")
-        }
+        Some(url) => match database::Place::of(url, punctual_sqlite::Options::default())? {
+            database::Place::Postgres(url, _) => url,
+            database::Place::Sqlite(..) => {
+                bail!("--database {url:?}: only nodes that share a PostgreSQL take over from each other")
+            }
+        },
         None => {
             let postgres =
                 tokio::task::block_in_place(|| Postgres::start(punctual_throwaway::Options::default()))?;

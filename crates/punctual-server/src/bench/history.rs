@@ -19,7 +19,7 @@ use crate::output::{note, say};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    store: StoreArgs,
+    pub(super) store: StoreArgs,
     /// How many rows the history has.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
@@ -28,7 +28,10 @@ pub(crate) struct Args {
     questions: u32,
     /// Ask a database that was filled before, and leave it.
     #[arg(long)]
-    filled: bool,
+    pub(super) filled: bool,
+    /// Leave what is filled in the schema of a PostgreSQL server, for `--filled`; a SQLite file at a path is always left.
+    #[arg(long)]
+    pub(super) keep: bool,
 }
 
 /// Rows in one transaction while it is filled.
@@ -344,6 +347,12 @@ const INSIGHTS: [&str; 3] = [
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(args.rows > 0 && args.questions > 0, "--rows and --questions must be at least 1");
     let place = Place::of(&args.store)?;
+    let asked = "then asking for pages and insights";
+    if args.filled {
+        note!("bringing what is filled in order, {asked}: it takes seconds to minutes");
+    } else {
+        note!("filling a history with {} rows, {asked}: each million takes a minute or two", args.rows);
+    }
     let filled = place.open_filled(args.filled).await?;
     let clock = SystemClock::new();
     let end = from_millis(END_MS);

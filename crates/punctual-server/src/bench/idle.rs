@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::world::{Place, Tally, job_key, key, node, put_job, put_triggers};
 use super::{StoreArgs, Sync};
-use crate::output::{self, say};
+use crate::output::{self, note, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    store: StoreArgs,
+    pub(super) store: StoreArgs,
     /// How many cron triggers are stored.
     #[arg(long, default_value_t = 1_000)]
     triggers: usize,
@@ -39,6 +39,11 @@ pub(crate) struct MeasureArgs {
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(args.seconds > 0, "--seconds is 0: give at least 1");
     let place = Place::of(&args.store)?;
+    note!(
+        "storing {} triggers, then watching a node for {} s",
+        args.triggers,
+        args.seconds + SETTLE.as_secs()
+    );
     let opened = place.open().await?;
     let now = SystemClock::new().now();
     put_job(&opened.store(), now, JobDetail::new(job_key("idle"), "bench")).await?;

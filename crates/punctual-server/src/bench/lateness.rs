@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::StoreArgs;
 use super::world::{Place, Tally, data, job_key, key, node, put_job, put_triggers, wait_until};
-use crate::output::say;
+use crate::output::{note, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    store: StoreArgs,
+    pub(super) store: StoreArgs,
     /// Fires a second, spread evenly over each second.
     #[arg(long, default_value_t = 200)]
     rate: usize,
@@ -33,6 +33,14 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     ensure!((1..=100_000).contains(&args.rate), "--rate is {}: give 1 to 100000", args.rate);
     ensure!((1..=255).contains(&args.seconds), "--seconds is {}: give 1 to 255", args.seconds);
     let place = Place::of(&args.store)?;
+    let lead_ms = 3_000 + i64::try_from(args.rate)? / 20;
+    note!(
+        "storing {} triggers, then firing {} a second for {} s: {} s in all",
+        args.rate,
+        args.rate,
+        args.seconds,
+        i64::from(args.seconds) + lead_ms / 1_000
+    );
     let opened = place.open().await?;
     let clock = SystemClock::new();
     let now = clock.now();
@@ -40,7 +48,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let each_second =
         Schedule::Simple(SimpleSchedule::new(Duration::from_secs(1), Repeat::Times(args.seconds - 1))?);
     // Far enough ahead that everything is stored and the node is ready when the first one is due.
-    let begin = plus_millis(now, 3_000 + i64::try_from(args.rate)? / 20);
+    let begin = plus_millis(now, lead_ms);
     let triggers = (0..args.rate).map(|n| {
         let offset = (n as i64 * 1_000) / args.rate as i64;
         Trigger::new(key(format!("late-{n}")), job_key("lateness"), each_second.clone())

@@ -17,6 +17,7 @@ use punctual_sqlite::{Options, SqliteStore, Synchronous};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use super::held::SCHEMA;
 use super::{StoreArgs, Sync};
 use crate::database;
 
@@ -111,7 +112,7 @@ impl Place {
 
 /// The schema of measurements.
 pub(super) fn postgres_options() -> punctual_postgres::Options {
-    let schema = "punctual_bench".to_owned();
+    let schema = SCHEMA.to_owned();
     punctual_postgres::Options { schema, ..punctual_postgres::Options::default() }
 }
 

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 /// The kept sessions.
@@ -62,7 +62,8 @@ impl Credentials {
         if mode & 0o077 != 0 {
             bail!("{}: others can read it (mode {:o}): `chmod 600` it", named(), mode & 0o777);
         }
-        toml::from_str(&text).with_context(|| format!("{}: delete it and sign in again", named()))
+        // The words of the error would show a line, and all lines are secrets.
+        toml::from_str(&text).map_err(|_| anyhow!("{} cannot be read: delete it and sign in again", named()))
     }
 
     fn write(&self, path: &Path) -> anyhow::Result<()> {

@@ -7,6 +7,8 @@ use anyhow::{Context, anyhow, bail};
 use punctual_core::key::DEFAULT_GROUP;
 use serde_json::{Map, Value, json};
 
+use crate::config::hidden;
+
 /// A file with a definition.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct File {

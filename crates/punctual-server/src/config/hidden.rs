@@ -36,10 +36,7 @@ pub(crate) fn syntax_error(text: &str, error: &toml::de::Error) -> anyhow::Error
     let start = error.span().map_or(text.len(), |span| span.start).min(text.len());
     let line = text[..text.floor_char_boundary(start)].matches('\n').count() + 1;
     if lines(text).contains(&line) {
-        anyhow::anyhow!(
-            "line {line}: {} (the line is not shown: it may hold a password)",
-            error.message()
-        )
+        anyhow::anyhow!("line {line}: {} (the line is not shown: it may hold a password)", error.message())
     } else {
         anyhow::anyhow!("{}", error.to_string().trim_end())
     }
@@ -186,9 +183,8 @@ mod tests {
 
     #[test]
     fn a_syntax_error_does_not_show_a_hidden_line() {
-        let error = |text: &str| {
-            syntax_error(text, &toml::from_str::<toml::Table>(text).unwrap_err()).to_string()
-        };
+        let error =
+            |text: &str| syntax_error(text, &toml::from_str::<toml::Table>(text).unwrap_err()).to_string();
         let hidden = error("name = 'a'\nurl = 'http://me:s3cret@h");
         assert!(hidden.starts_with("line 2: ") && !hidden.contains("s3cret"), "{hidden}");
         let shown = error("name = 'a");
