@@ -85,6 +85,11 @@ async fn runs_that_another_node_may_begin_again_end_with_the_trust_in_the_lease(
     let since = ended(&mut world);
     assert_eq!((since.get("next"), since.get("recovered")), (Some(&None), Some(&None)));
     let rows = world.closed_history().await;
-    let last = rows.iter().find(|row| row.task == "next").unwrap();
-    assert_eq!(last.status, TaskStatus::Success);
+    let of = |task: &str| -> Vec<(u32, TaskStatus)> {
+        rows.iter().filter(|row| row.task == task).map(|row| (row.attempt, row.status)).collect()
+    };
+    assert_eq!(of("next"), [(1, TaskStatus::Success)]);
+    assert_eq!(of("limited").len(), 1, "it does not ask to run again");
+    assert_eq!(of("recovered").len(), 2);
+    assert_eq!(of("recovered")[1], (2, TaskStatus::Success), "exactly once more");
 }
