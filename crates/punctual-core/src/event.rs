@@ -75,6 +75,8 @@ pub enum Event {
         released: usize,
         /// Runs that were cancelled because they outlived the limit.
         cancelled: usize,
+        /// Runs whose end could not be stored.
+        unreported: usize,
     },
     /// The node went over to another state.
     NodeStateChanged {
@@ -150,6 +152,17 @@ pub enum Event {
     Repaired(crate::definition::Repair),
     /// Work of a lost node was taken up.
     WorkRecovered(Recovered),
+    /// A node was lost, with what it ran or idle. Of several nodes that look, one alone tells it.
+    NodeLost {
+        /// Its name.
+        name: String,
+        /// When its lease ended, UTC; `None` for one that is not registered any more and had left runs open.
+        lease_until: Option<Timestamp>,
+        /// How many of its runs were closed.
+        closed: usize,
+        /// How many of those run again.
+        again: usize,
+    },
     /// The store failed; the node tries again.
     StoreFailed {
         /// What the node tried.
@@ -158,6 +171,19 @@ pub enum Event {
         error: String,
         /// When it tries again, in milliseconds from now.
         retry_in_ms: u64,
+        /// How often in a row that has failed, counted from 1.
+        failures: u64,
+        /// When it failed for the first of these times, UTC.
+        since: Timestamp,
+    },
+    /// What the store had failed to do works again.
+    StoreWorks {
+        /// What the node tried.
+        operation: &'static str,
+        /// How often in a row it had failed.
+        failures: u64,
+        /// When it had failed for the first of these times, UTC.
+        since: Timestamp,
     },
     /// The store is gone ([`crate::StoreError::Gone`]): the node runs nothing more. Told once.
     StoreGone {

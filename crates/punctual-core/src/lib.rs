@@ -85,7 +85,7 @@ pub use punctual_schedule as schedule;
 pub use punctual_schedule::{Calendar, MisfirePolicy, Schedule};
 pub use query::{HistoryQuery, HistorySort, JobQuery, Page, Paging, SkippedQuery, StateCounts, TriggerQuery};
 pub use record::{LogEntry, LogLevel, Progress, TaskEnd, TaskRecord};
-pub use recovery::Recovered;
+pub use recovery::{LostNode, Recovered, Recovery};
 pub use retry::RetryPolicy;
 pub use store::{ClusterStore, DefinitionStore, FiringStore, HistoryStore, JobStore, PoolStatus};
 pub use task_run::{

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::pending::OpenFire;
-use crate::{FireId, JobKey, StoredJob, TriggerKey};
+use crate::{FireId, JobKey, StoredJob, Term, TriggerKey};
 
 /// An open fire whose owner is no longer live.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +66,34 @@ pub fn plan(orphan: &Orphan, now: Timestamp) -> RecoveryPlan {
             "recovered_at": now.to_string(),
         }),
     }
+}
+
+/// What a recovery did ([`crate::ClusterStore::recover`]).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recovery {
+    /// The fires that it closed.
+    pub runs: Vec<Recovered>,
+    /// The nodes that it removed: of several nodes that look, one alone is told of a lost one.
+    pub nodes: Vec<LostNode>,
+}
+
+impl Recovery {
+    /// Adds what another transaction did.
+    pub fn extend(&mut self, other: Self) {
+        self.runs.extend(other.runs);
+        self.nodes.extend(other.nodes);
+    }
+}
+
+/// A node whose lease ran out, and which did not give it up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostNode {
+    /// Its name.
+    pub name: String,
+    /// The term that ended.
+    pub term: Term,
+    /// When its lease ended, UTC.
+    pub lease_until: Timestamp,
 }
 
 /// What recovery did with one fire.

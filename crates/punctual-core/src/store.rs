@@ -17,7 +17,7 @@ use crate::idempotency::RequestStore;
 use crate::{
     AccountStore, Applied, CarriedOut, CarryOut, Change, Claim, Claimed, ClusterView, Completed, Completion,
     DueKind, Fire, FireId, Heartbeat, HeldLock, HistoryQuery, Insight, InsightsQuery, JobKey, JobKind,
-    JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovered, Retention, SkippedQuery,
+    JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress, Recovery, Retention, SkippedQuery,
     SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory,
     TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey,
     TriggerQuery,
@@ -198,10 +198,10 @@ pub trait ClusterStore: Send + Sync {
     /// Ends a term: the node is gone, and nothing of it is open.
     async fn retire(&self, now: Timestamp, term: Term) -> Result<(), StoreError>;
 
-    /// Closes the open fires of nodes whose lease has run out at `now` and stores the re-runs that
-    /// [`crate::recovery::plan`] asks for. Recorded work of such nodes becomes `unknown`, and their task runs become
+    /// Closes the open fires of nodes whose lease has run out at `now`, stores the re-runs that
+    /// [`crate::recovery::plan`] asks for, and removes those nodes. Recorded work of such nodes becomes `unknown`, and their task runs become
     /// `abandoned`; those are not in the answer.
-    async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError>;
+    async fn recover(&self, now: Timestamp) -> Result<Recovery, StoreError>;
 
     /// What the store's own clock shows; `None` where it has none (a store inside the process), as by default. A node
     /// asks before it registers, so that its first heartbeat already carries the store's time: all instants that a

@@ -41,13 +41,18 @@ pub(crate) async fn asked_loop(inner: Arc<Inner>) {
 /// Carries out what waits, batch by batch.
 async fn carry_out_all(inner: &Inner) -> Result<(), StoreError> {
     let mut after = None;
+    let mut stuck = false;
     loop {
         let carried = inner.node.carry_out(inner.node.clock.now(), after, AT_ONCE).await?;
         if carried.done > 0 {
             inner.wake.notify_one();
         }
+        stuck |= carried.stuck.is_some();
         after = carried.next;
         if after.is_none() || inner.stop.is_cancelled() {
+            if !stuck {
+                inner.node.tell_works(OPERATION);
+            }
             return Ok(());
         }
     }
@@ -67,8 +72,7 @@ impl Node {
             self.listeners.emit_with(|| Event::RequestRefused(refused.clone()));
         }
         if let Some(error) = carried.stuck.clone() {
-            let retry_in_ms = self.settings.heartbeat_ms;
-            self.listeners.emit(&Event::StoreFailed { operation: OPERATION, error, retry_in_ms });
+            self.tell_failed(OPERATION, error, self.settings.heartbeat_ms);
         }
         Ok(carried)
     }

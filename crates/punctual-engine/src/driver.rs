@@ -19,6 +19,11 @@ use crate::settings::Backoff;
 /// another node in between, say).
 const EMPTY_CLAIM_PAUSE_MS: i64 = 50;
 
+const CLAIM: &str = "claim due fires";
+const STORE_ENDS: &str = "store how runs ended";
+const RENEW: &str = "renew the node's lease";
+const TAKE_UP: &str = "take up the work of a lost node";
+
 fn later(now: Timestamp, millis: u64) -> Timestamp {
     plus_millis(now, i64::try_from(millis).unwrap_or(i64::MAX))
 }
@@ -52,6 +57,7 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
         match claim(&inner, now, limit, &kinds, &mut recovered).await {
             Ok((term, claimed)) => {
                 backoff.reset();
+                inner.node.tell_works(CLAIM);
                 let pause = pause_after(&claimed, now, inner.poll_ms());
                 if pause.is_none() {
                     inner.behind_at.store(to_millis(now), Ordering::Relaxed);
@@ -68,7 +74,7 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
             }
             Err(error) => {
                 let pause = backoff.fail();
-                inner.node.tell_failure("claim due fires", &error, pause);
+                inner.node.tell_failure(CLAIM, &error, pause);
                 inner.node.clock.sleep_for(Duration::from_millis(pause)).await;
             }
         }
@@ -207,9 +213,13 @@ pub(crate) async fn completion_loop(inner: Arc<Inner>) {
             continue;
         }
         let now = inner.node.clock.now();
-        match inner.node.complete(now, &batch).await {
+        inner.storing.store(batch.len(), Ordering::SeqCst);
+        let stored = inner.node.complete(now, &batch).await;
+        inner.storing.store(0, Ordering::SeqCst);
+        match stored {
             Ok(wake) => {
                 backoff.reset();
+                inner.node.tell_works(STORE_ENDS);
                 if wake {
                     inner.wake.notify_one();
                 }
@@ -218,7 +228,7 @@ pub(crate) async fn completion_loop(inner: Arc<Inner>) {
             Err(StoreError::Gone(_)) => backoff.reset(),
             Err(error) => {
                 let pause = backoff.fail();
-                inner.node.tell_failure("store how runs ended", &error, pause);
+                inner.node.tell_failure(STORE_ENDS, &error, pause);
                 put_back(&inner, batch);
                 if inner.stop.is_cancelled() {
                     tries_left_after_stop -= 1;
@@ -294,7 +304,10 @@ pub(crate) async fn heartbeat_loop(inner: Arc<Inner>) {
         match result {
             Ok(wake) => {
                 backoff.reset();
+                // A heartbeat takes up what is left, too.
+                inner.node.tell_works(TAKE_UP);
                 if is_beat {
+                    inner.node.tell_works(RENEW);
                     // The beat may have moved the clock; the next one does not wait for longer because of that.
                     let started = now.min(inner.node.clock.now());
                     pulse.next_beat = later(started, settings.heartbeat_ms);
@@ -305,8 +318,7 @@ pub(crate) async fn heartbeat_loop(inner: Arc<Inner>) {
             }
             Err(error) => {
                 let pause = backoff.fail().min(settings.heartbeat_ms);
-                let operation =
-                    if is_beat { "renew the node's lease" } else { "take up the work of a lost node" };
+                let operation = if is_beat { RENEW } else { TAKE_UP };
                 inner.node.tell_failure(operation, &error, pause);
                 let retry_at = later(now, pause);
                 pulse.next_beat = if is_beat { retry_at } else { pulse.next_beat.min(retry_at) };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use punctual_core::Event;
 use tracing::{debug, error, info, warn};
 
@@ -57,7 +58,7 @@ impl Listener for LogListener {
             Event::LeaseLost { old, new } => warn!(
                 node.old_term = old.0,
                 node.term = new.0,
-                "this node's lease had run out: what it ran belongs to recovery, and it goes on under a new term"
+                "this node's lease had run out; it goes on under a new term"
             ),
             Event::ClockUncertain { uncertainty_ms, limit_ms } => warn!(
                 uncertainty_ms,
@@ -86,9 +87,14 @@ impl Listener for LogListener {
                 "this node's clock was moved by {by_ms} ms to follow the store's: either that was set, or this machine \
                  stood still"
             ),
-            Event::NodeStopped { name, released, cancelled } => info!(
+            Event::NodeStopped { name, released, cancelled, unreported: 0 } => info!(
                 node.name = %name, released, cancelled,
                 "node {name} stopped ({released} fires handed back, {cancelled} runs cancelled)"
+            ),
+            Event::NodeStopped { name, released, cancelled, unreported } => warn!(
+                node.name = %name, released, cancelled, unreported,
+                "node {name} stopped ({released} fires handed back, {cancelled} runs cancelled); how {unreported} run(s) \
+                 ended could not be stored: recovery closes them as unknown"
             ),
             Event::NodeStateChanged { name, state } => {
                 debug!(node.name = %name, "node {name} is {}", state.as_str())
@@ -139,14 +145,35 @@ impl Listener for LogListener {
             Event::Repaired(repair) => {
                 warn!(what = repair.what(), "a broken invariant was mended: {repair:?}")
             }
-            Event::WorkRecovered(work) => warn!(
+            Event::NodeLost { name, lease_until, closed, again } => {
+                warn!(node.name = %name, closed, again, "{}", loss(name, *lease_until, *closed, *again));
+            }
+            Event::WorkRecovered(work) => debug!(
                 job.key = %work.job, fire.id = work.id.0, node.name = %work.node,
                 "node {} was lost while job {} ran{}", work.node, work.job,
                 if work.refired { "; it runs again" } else { "" }
             ),
-            Event::StoreFailed { operation, error, retry_in_ms } => error!(
+            Event::StoreFailed { operation, error, retry_in_ms, failures: 1, .. } => error!(
                 operation, error = %error, retry_in_ms,
                 "the store failed to {operation}: {error}; next try in {retry_in_ms} ms"
+            ),
+            // The 2nd, 4th, 8th ... in a row: a store may be away for long.
+            Event::StoreFailed { operation, error, retry_in_ms, failures, since }
+                if failures.is_power_of_two() =>
+            {
+                error!(
+                    operation, error = %error, retry_in_ms, failures, %since,
+                    "the store failed to {operation} for the {failures}. time since {since}: {error}; next try in \
+                     {retry_in_ms} ms"
+                );
+            }
+            Event::StoreFailed { operation, error, retry_in_ms, failures, since } => debug!(
+                operation, error = %error, retry_in_ms, failures, %since,
+                "the store failed to {operation} once more: {error}"
+            ),
+            Event::StoreWorks { operation, failures, since } => info!(
+                operation, failures, %since,
+                "the store can {operation} again, after {failures} failure(s) since {since}"
             ),
             Event::StoreGone { error } => error!(
                 error = %error,
@@ -160,5 +187,17 @@ impl Listener for LogListener {
             Event::HistoryPruned { rows } => info!(rows, "{rows} old rows of the task history were deleted"),
             _ => debug!(?event, "an event without a sentence of its own"),
         }
+    }
+}
+
+/// What became of a lost node's runs; nothing of runs where there were none.
+fn loss(name: &str, lease_until: Option<Timestamp>, closed: usize, again: usize) -> String {
+    let how = match lease_until {
+        Some(at) => format!("node {name} was lost (its lease ended at {at})"),
+        None => format!("node {name} is gone"),
+    };
+    match closed {
+        0 => how,
+        1.. => format!("{how}: {closed} run(s) that it had left open were closed, {again} of them run again"),
     }
 }

@@ -28,7 +28,9 @@ use punctual_core::{
 
 use crate::clock::{ClockQuality, StoreClock};
 use crate::execute::Ended;
+use crate::failing::Failing;
 use crate::listen::Listeners;
+use crate::lost::losses;
 use crate::recorder::Outbox;
 use crate::recording::Recorder;
 use crate::registry::JobRegistry;
@@ -49,6 +51,7 @@ pub struct Node {
     pub(crate) outbox: Arc<Outbox>,
     short_name: Arc<str>,
     standing: Mutex<Standing>,
+    failing: Mutex<Failing>,
     executed: AtomicU64,
 }
 
@@ -167,12 +170,17 @@ impl Node {
             listeners: Listeners::default(),
             outbox: Arc::default(),
             standing: Mutex::new(standing),
+            failing: Mutex::default(),
             executed: AtomicU64::new(0),
         }
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn failing(&self) -> MutexGuard<'_, Failing> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The clock that the node goes by: it follows the store's. Steps are to be told its time.
@@ -289,13 +297,6 @@ impl Node {
 
     pub(crate) fn is_store_gone(&self) -> bool {
         self.standing().gone.is_some()
-    }
-
-    /// Tells that the store failed. Of a store that is gone everything has been said.
-    pub(crate) fn tell_failure(&self, operation: &'static str, error: &StoreError, retry_in_ms: u64) {
-        if !matches!(error, StoreError::Gone(_)) {
-            self.listeners.emit(&Event::StoreFailed { operation, error: error.to_string(), retry_in_ms });
-        }
     }
 
     /// The answer of the store, unless it takes longer than the settings allow.
@@ -467,13 +468,16 @@ impl Node {
         self.note(self.answered(self.store.release(now, term, fires)).await)
     }
 
-    /// Takes up the work of lost nodes.
+    /// Takes up the work of lost nodes, and tells of each of them.
     pub async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
         let recovered = self.note(self.answered(self.store.recover(now)).await)?;
-        for work in &recovered {
+        for work in &recovered.runs {
             self.listeners.emit_with(|| Event::WorkRecovered(work.clone()));
         }
-        Ok(recovered)
+        for loss in losses(&recovered) {
+            self.listeners.emit(&loss);
+        }
+        Ok(recovered.runs)
     }
 
     /// Gives up the overdue instants of kinds that no live node can run, where their job or the settings say so. Returns

@@ -117,6 +117,8 @@ impl Node {
     }
 }
 
+const REPORT: &str = "store progress and ends of recorded work";
+
 /// Empties the outbox when something is in it, at most once a second, until the loops are told to stop.
 pub(crate) async fn report_loop(inner: Arc<Inner>) {
     let mut backoff = Backoff::new(&inner.node.settings);
@@ -130,11 +132,12 @@ pub(crate) async fn report_loop(inner: Arc<Inner>) {
         let pause = match inner.node.report().await {
             Ok(()) => {
                 backoff.reset();
+                inner.node.tell_works(REPORT);
                 PACE_MS
             }
             Err(error) => {
                 let pause = backoff.fail().max(PACE_MS);
-                inner.node.tell_failure("store progress and ends of recorded work", &error, pause);
+                inner.node.tell_failure(REPORT, &error, pause);
                 outbox.filled.notify_one();
                 pause
             }

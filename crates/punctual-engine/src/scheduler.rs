@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
@@ -57,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) queue: Mutex<Vec<Ended>>,
     pub(crate) unstarted: Mutex<Vec<Fire>>,
     pub(crate) running: AtomicUsize,
+    /// Ended runs that were taken out of the queue and are being stored.
+    pub(crate) storing: AtomicUsize,
     /// Whether the claim loop waits for room, so that the end of a run should wake it.
     pub(crate) starved: AtomicBool,
     /// When a claim last left something due, in milliseconds.
@@ -68,12 +69,12 @@ pub(crate) struct Inner {
     pub(crate) requests: Arc<Requests>,
     /// Ends the loops.
     pub(crate) stop: CancellationToken,
-    loops: Mutex<Vec<JoinHandle<()>>>,
-    lifecycle: tokio::sync::Mutex<Lifecycle>,
+    pub(crate) loops: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) lifecycle: tokio::sync::Mutex<Lifecycle>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lifecycle {
+pub(crate) enum Lifecycle {
     New,
     Initialised,
     Stopped,
@@ -131,6 +132,7 @@ impl Scheduler {
             queue: Mutex::default(),
             unstarted: Mutex::default(),
             running: AtomicUsize::new(0),
+            storing: AtomicUsize::new(0),
             starved: AtomicBool::new(false),
             behind_at: AtomicI64::new(i64::MIN),
             tracker: TaskTracker::new(),
@@ -354,84 +356,6 @@ impl Scheduler {
     ) -> Result<Option<StoredJob>, StoreError> {
         self.inner.node.store.job(key).await
     }
-
-    /// Ends the node: stops claiming, lets what runs go on for at most `limit`, hands back what was claimed and
-    /// not started, cancels the rest (each run then has the grace time to stop), stores how everything ended,
-    /// and gives up the lease. Later calls do nothing.
-    pub async fn shutdown(&self, limit: Duration) -> ShutdownReport {
-        let mut lifecycle = self.inner.lifecycle.lock().await;
-        let before = std::mem::replace(&mut *lifecycle, Lifecycle::Stopped);
-        if before != Lifecycle::Initialised {
-            return ShutdownReport::default();
-        }
-        let inner = &self.inner;
-        inner.node.set_phase(NodeState::Draining, self.now());
-        inner.wake.notify_one();
-        inner.tracker.close();
-        let mut report = ShutdownReport::default();
-        let in_time = tokio::select! {
-            biased;
-            () = inner.tracker.wait() => true,
-            () = inner.node.clock.sleep_for(limit) => false,
-        };
-        if !in_time {
-            report.cancelled = inner.running.load(Ordering::Relaxed);
-            inner.guard.cancel_all();
-            // A run is dropped after the grace time; twice that means that its thread is blocked.
-            let grace = inner.node.settings.cancel_grace_ms;
-            let last = Duration::from_millis(grace.saturating_mul(2).saturating_add(100));
-            tokio::select! {
-                biased;
-                () = inner.tracker.wait() => {}
-                () = inner.node.clock.sleep_for(last) => {}
-            }
-        }
-        inner.stop.cancel();
-        inner.wake.notify_one();
-        inner.ended.notify_one();
-        let loops = std::mem::take(&mut *lock(&inner.loops));
-        for running in loops {
-            if let Err(error) = running.await {
-                error!(%error, "a scheduler loop ended badly");
-            }
-        }
-        if in_time {
-            // What the last claim brought hands itself back without running.
-            inner.tracker.wait().await;
-        }
-        report.released = self.hand_back().await;
-        report.unreported = lock(&inner.queue).len() + inner.running.load(Ordering::Relaxed);
-        self.give_up_lease().await;
-        inner.node.listeners.emit(&Event::NodeStopped {
-            name: inner.node.name.clone(),
-            released: report.released,
-            cancelled: report.cancelled,
-        });
-        report
-    }
-
-    /// Ends the term. What is open under it nevertheless (a claim that was never answered, an end that could not be stored)
-    /// is taken up now: there may be no other node to do it.
-    async fn give_up_lease(&self) {
-        let node = &self.inner.node;
-        if let Err(error) = node.retire(self.now()).await {
-            warn!(%error, "the node's lease could not be given up: {error}; it ends by itself");
-        } else if let Err(error) = node.recover(self.now()).await {
-            warn!(%error, "what this node may have left open waits for another node: {error}");
-        }
-    }
-
-    async fn hand_back(&self) -> usize {
-        let fires = std::mem::take(&mut *lock(&self.inner.unstarted));
-        let Some(term) = self.inner.node.term() else { return 0 };
-        match self.inner.node.release(self.now(), term, &fires).await {
-            Ok(released) => usize::try_from(released).unwrap_or(usize::MAX),
-            Err(error) => {
-                warn!(%error, "{} fires could not be handed back: {error}; recovery takes them up", fires.len());
-                0
-            }
-        }
-    }
 }
 
 impl Inner {
@@ -460,8 +384,14 @@ impl Inner {
 
     /// Cancels everything that was claimed under a lost term.
     pub(crate) fn cancel_lost(&self, term: Term) {
+        let count = self.running.load(Ordering::SeqCst);
         self.guard.cancel_lost();
-        warn!(node.term = term.0, "runs under the lost lease were cancelled");
+        if count > 0 {
+            warn!(
+                node.term = term.0,
+                count, "runs under the lost lease were cancelled ({count}): they belong to recovery"
+            );
+        }
     }
 }
 

@@ -7,8 +7,9 @@ use punctual_core::pending::{self, OpenFire};
 use punctual_core::recovery::{self, Orphan};
 use punctual_core::time::{from_millis, to_millis, whole_millis};
 use punctual_core::{
-    CancelledFire, Claim, Claimed, Completed, Completion, Data, Fire, FireId, Node, Outcome, Recovered,
-    SkippedRange, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskStatus, Term, Then, TriggerState,
+    CancelledFire, Claim, Claimed, Completed, Completion, Data, Fire, FireId, LostNode, Node, Outcome,
+    Recovered, Recovery, SkippedRange, StoreError, StoredJob, StoredTrigger, TaskHistory, TaskStatus, Term,
+    Then, TriggerState,
 };
 
 use crate::state::{Row, State};
@@ -206,7 +207,7 @@ pub(crate) fn release(
     Ok(true)
 }
 
-pub(crate) fn recover(state: &mut State, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+pub(crate) fn recover(state: &mut State, now: Timestamp) -> Result<Recovery, StoreError> {
     let now = whole_millis(now);
     let lost: Vec<FireId> = state
         .open
@@ -215,7 +216,7 @@ pub(crate) fn recover(state: &mut State, now: Timestamp) -> Result<Vec<Recovered
         .copied()
         .filter(|id| state.history.get(id).is_some_and(|row| state.live_node(row.term, now).is_none()))
         .collect();
-    let mut recovered = Vec::with_capacity(lost.len());
+    let mut runs = Vec::with_capacity(lost.len());
     for id in std::collections::BTreeSet::from_iter(lost) {
         let Some(row) = state.history.get(&id).cloned() else { continue };
         let (Some(job_key), Some(fire)) = (row.entry.job.clone(), open_fire_of(&row)) else { continue };
@@ -236,9 +237,16 @@ pub(crate) fn recover(state: &mut State, now: Timestamp) -> Result<Vec<Recovered
             definition::ended(&mut Tx::new(state), now, &fire.trigger)?;
         }
         settle(state, &row);
-        recovered.push(Recovered { id, job: job_key, trigger: fire.trigger, node: row.entry.node, refired });
+        runs.push(Recovered { id, job: job_key, trigger: fire.trigger, node: row.entry.node, refired });
     }
     state.close_lost_records(now);
-    state.nodes.retain(|_, node| node.lease_until > now);
-    Ok(recovered)
+    let mut nodes = Vec::new();
+    state.nodes.retain(|term, node| {
+        let live = node.lease_until > now;
+        if !live {
+            nodes.push(LostNode { name: node.name.clone(), term: *term, lease_until: node.lease_until });
+        }
+        live
+    });
+    Ok(Recovery { runs, nodes })
 }

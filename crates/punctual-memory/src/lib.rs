@@ -22,7 +22,7 @@ use punctual_core::{
     Applied, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
     DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, Insight,
     InsightsQuery, JobKey, JobKind, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page, Progress,
-    Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob,
+    Recovery, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar, StoredJob,
     StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery,
     TaskRunStatus, Term, TriggerKey, TriggerQuery, definition,
 };
@@ -270,7 +270,7 @@ impl ClusterStore for MemoryStore {
         Ok(())
     }
 
-    async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+    async fn recover(&self, now: Timestamp) -> Result<Recovery, StoreError> {
         firing::recover(&mut self.state(), now)
     }
 

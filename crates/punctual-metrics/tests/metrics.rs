@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use punctual_core::{Event, JobDetail, JobKey, PoolStatus, Recovered, Skip, SkipReason, Trigger, TriggerKey};
+use punctual_core::{
+    Event, JobDetail, JobKey, PoolStatus, Recovered, Skip, SkipReason, Timestamp, Trigger, TriggerKey,
+};
 use punctual_engine::{Job, JobContext, JobError, JobResult, ManualScheduler};
 use punctual_memory::MemoryStore;
 use punctual_metrics::{Metrics, catalog};
@@ -197,7 +199,13 @@ async fn what_went_wrong_is_counted_by_reason() {
         skipped(SkipReason::Misfire, 1),
         skipped(SkipReason::Paused, 2),
         Event::WorkRecovered(recovered),
-        Event::StoreFailed { operation: "claim", error: "locked".to_owned(), retry_in_ms: 100 },
+        Event::StoreFailed {
+            operation: "claim",
+            error: "locked".to_owned(),
+            retry_in_ms: 100,
+            failures: 1,
+            since: Timestamp::UNIX_EPOCH,
+        },
         Event::TriggerFailed { trigger: TriggerKey::new("t"), error: "unreadable".to_owned() },
         Event::HistoryPruned { rows: 500 },
     ];
@@ -246,7 +254,13 @@ async fn what_is_rendered_is_what_the_catalogue_lists() {
     let world = World::new().await;
     world.add("one").await;
     world.manual.run_due().await.unwrap();
-    let failed = Event::StoreFailed { operation: "claim", error: String::new(), retry_in_ms: 1 };
+    let failed = Event::StoreFailed {
+        operation: "claim",
+        error: String::new(),
+        retry_in_ms: 1,
+        failures: 1,
+        since: Timestamp::UNIX_EPOCH,
+    };
     punctual_engine::Listener::on_event(&*world.metrics, &failed);
     let repaired = Event::Repaired(punctual_core::definition::Repair::Hidden { lane: 1 });
     punctual_engine::Listener::on_event(&*world.metrics, &repaired);

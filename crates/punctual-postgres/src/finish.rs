@@ -9,7 +9,8 @@ use punctual_core::pending::{self, OpenFire};
 use punctual_core::recovery::{self, Orphan};
 use punctual_core::time::{to_millis, whole_millis};
 use punctual_core::{
-    Cause, Completed, Completion, Data, Fire, FireId, JobKey, Recovered, StoreError, Term, Then, TriggerKey,
+    Cause, Completed, Completion, Data, Fire, FireId, JobKey, LostNode, Recovered, Recovery, StoreError,
+    Term, Then, TriggerKey,
 };
 use tokio_postgres::Row;
 
@@ -252,9 +253,9 @@ pub(crate) fn release(
     Ok(released)
 }
 
-pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Recovery, StoreError> {
     let now = whole_millis(now);
-    let mut recovered = Vec::new();
+    let mut runs = Vec::new();
     batch::unpack_lost(edit, to_millis(now))?;
     let lost: Vec<Open> = edit.query(sql::RUNNING_LOST, &[&to_millis(now)])?.iter().map(read_open).collect();
     edit.wake = !lost.is_empty();
@@ -273,7 +274,7 @@ pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>,
             definition::ended(edit, now, &open.fire.trigger)?;
         }
         after(edit, &open, Some(now))?;
-        recovered.push(Recovered {
+        runs.push(Recovered {
             id: open.fire.id,
             job: open.job,
             trigger: open.fire.trigger,
@@ -282,6 +283,10 @@ pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Vec<Recovered>,
         });
     }
     records::close_lost(edit, now)?;
-    edit.run_statement(sql::NODES_EXPIRED_DELETE, &[&to_millis(now)])?;
-    Ok(recovered)
+    let nodes = edit.query(sql::NODES_EXPIRED_DELETE, &[&to_millis(now)])?.iter().map(read_lost).collect();
+    Ok(Recovery { runs, nodes })
+}
+
+fn read_lost(row: &Row) -> LostNode {
+    LostNode { name: row.get(0), term: Term(row.get(1)), lease_until: instant(row.get(2)) }
 }

@@ -8,7 +8,7 @@ use punctual_core::{
     Applied, CarriedOut, CarryOut, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
     DefinitionStore, DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore,
     Insight, InsightsQuery, JobKey, JobKind, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page,
-    PoolStatus, Progress, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
+    PoolStatus, Progress, Recovery, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
     StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity,
     TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery, lock,
 };
@@ -334,15 +334,16 @@ impl ClusterStore for PostgresStore {
         self.execute(sql::NODE_DELETE, &[&term.0]).await.map(drop)
     }
 
-    async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
-        let mut all = Vec::new();
+    async fn recover(&self, now: Timestamp) -> Result<Recovery, StoreError> {
+        let mut all = Recovery::default();
         loop {
             // Each call takes a bounded number, so that no transaction is long.
             let some = self.edit(move |edit| finish::recover(edit, now)).await?;
-            if some.is_empty() {
+            let done = some.runs.is_empty();
+            all.extend(some);
+            if done {
                 return Ok(all);
             }
-            all.extend(some);
         }
     }
 }

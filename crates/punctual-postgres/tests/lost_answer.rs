@@ -162,7 +162,7 @@ async fn fires_whose_commit_was_lost_are_claimed_anew() {
 #[tokio::test]
 async fn a_node_that_lost_its_lease_leaves_them_to_recovery() {
     let (store, node) = claimed_in_vain(Next::HasNoAnswer).await;
-    assert_eq!(store.recover(at(100)).await.unwrap().len(), 1);
+    assert_eq!(store.recover(at(100)).await.unwrap().runs.len(), 1);
     let again = Hand::register(&store, "n", at(100)).await;
     assert_ne!(again.term, node.term);
     let claimed = again.claim(at(100), 9).await;

@@ -145,13 +145,13 @@ async fn fires_of_a_lost_node_are_recovered_once() {
         assert_eq!((kept.len(), world.open().await), (3, (2, 7, 0)));
         assert!(live.renew(at(101)).await.lost);
         let other = world.other().await;
-        let recovered = other.recover(at(101)).await.unwrap();
+        let recovered = other.recover(at(101)).await.unwrap().runs;
         let ids: Vec<_> = recovered.iter().map(|one| one.id).collect();
         assert_eq!(ids, fires[4..].iter().map(|fire| fire.id).collect::<Vec<_>>());
         assert!(recovered.iter().all(|one| one.refired == recovers));
         assert_eq!(world.open().await, (1, 3, 0));
         assert!(!live.renew(at(102)).await.lost);
-        assert!(other.recover(at(102)).await.unwrap().is_empty());
+        assert!(other.recover(at(102)).await.unwrap().runs.is_empty());
         assert_eq!(end(&node, &fires[3..]).await, [Completed::Superseded; 5], "the node comes back");
         let expected = [[TaskStatus::Success; 4], [TaskStatus::Unknown; 4]].concat();
         assert_eq!(world.became(&fires).await, expected);
@@ -174,7 +174,7 @@ async fn fires_of_a_node_that_has_left_are_recovered() {
     assert!(!live.renew(at(1)).await.lost);
     world.store.retire(at(1), node.term).await.unwrap();
     assert!(live.renew(at(1)).await.lost);
-    let recovered = world.store.recover(at(1)).await.unwrap();
+    let recovered = world.store.recover(at(1)).await.unwrap().runs;
     assert_eq!(recovered.iter().map(|one| one.id).collect::<Vec<_>>(), [fires[1].id, fires[2].id]);
     assert!(!live.renew(at(1)).await.lost);
     assert_eq!(world.became(&fires).await, [TaskStatus::Success, TaskStatus::Unknown, TaskStatus::Unknown]);

@@ -9,8 +9,8 @@ use punctual_core::ranking::Noted;
 use punctual_core::recovery::{self, Orphan};
 use punctual_core::time::{to_millis, whole_millis};
 use punctual_core::{
-    Cause, Completed, Completion, Data, Fire, FireId, JobKey, Outcome, Recovered, StoreError, TaskStatus,
-    Term, Then, TriggerKey,
+    Cause, Completed, Completion, Data, Fire, FireId, JobKey, LostNode, Outcome, Recovered, Recovery,
+    StoreError, TaskStatus, Term, Then, TriggerKey,
 };
 use rusqlite::{OptionalExtension, Row};
 
@@ -253,10 +253,10 @@ pub(crate) fn release(
     Ok(released)
 }
 
-pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Recovery, StoreError> {
     let now = whole_millis(now);
     let mut touched = Touched::default();
-    let mut recovered = Vec::new();
+    let mut runs = Vec::new();
     for open in writer.many(sql::FIRES_LOST, [to_millis(now)], read_open)? {
         writer.last_end = writer.last_end.max(now);
         let job = writer.job_by_id(open.owner.job_id)?;
@@ -272,7 +272,7 @@ pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recover
         writer.run(sql::TRIGGER_DELETE_COMPLETE, [open.owner.trigger_id])?;
         writer.open_fires.remove(&open.fire.id.0);
         touched.note(open.owner);
-        recovered.push(Recovered {
+        runs.push(Recovered {
             id: open.fire.id,
             job: open.job,
             trigger: open.fire.trigger,
@@ -282,6 +282,10 @@ pub(crate) fn recover(writer: &mut Writer, now: Timestamp) -> Result<Vec<Recover
     }
     touched.settle(writer, now)?;
     records::close_lost(writer, now)?;
-    writer.run(sql::NODES_EXPIRED_DELETE, [to_millis(now)])?;
-    Ok(recovered)
+    let nodes = writer.many(sql::NODES_EXPIRED_DELETE, [to_millis(now)], read_lost)?;
+    Ok(Recovery { runs, nodes })
+}
+
+fn read_lost(row: &Row<'_>) -> rusqlite::Result<LostNode> {
+    Ok(LostNode { name: row.get(0)?, term: Term(row.get(1)?), lease_until: instant(row.get(2)?) })
 }

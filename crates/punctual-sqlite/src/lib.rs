@@ -45,7 +45,7 @@ use punctual_core::{
     Applied, CancelledFire, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
     DefinitionStore, DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore,
     Insight, InsightsQuery, JobKey, JobKind, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page,
-    Progress, Recovered, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar,
+    Progress, Recovery, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError, StoredCalendar,
     StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId,
     TaskRunQuery, TaskRunStatus, TaskStatus, Term, TriggerKey, TriggerQuery, definition, lock,
 };
@@ -459,16 +459,17 @@ impl ClusterStore for SqliteStore {
         self.write(move |writer| writer.run(sql::NODE_DELETE, [term.0]).map(drop)).await
     }
 
-    async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+    async fn recover(&self, now: Timestamp) -> Result<Recovery, StoreError> {
         let now = whole_millis(now);
-        let mut all = Vec::new();
+        let mut all = Recovery::default();
         loop {
             // Each call takes a bounded number, so that no transaction is long.
             let some = self.write(move |writer| finish::recover(writer, now)).await?;
-            if some.is_empty() {
+            let done = some.runs.is_empty();
+            all.extend(some);
+            if done {
                 return Ok(all);
             }
-            all.extend(some);
         }
     }
 

@@ -16,7 +16,7 @@ use punctual_core::{
     CarryOut, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion, DefinitionStore,
     DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore, Insight,
     InsightsQuery, JobKey, JobKind, JobQuery, JobStore, LockAnswer, LockRequest, NewTaskRun, Node, Page,
-    Paging, PoolStatus, Progress, PrunedAccounts, Recovered, Retention, SkippedQuery, SkippedRange,
+    Paging, PoolStatus, Progress, PrunedAccounts, Recovery, Retention, SkippedQuery, SkippedRange,
     StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord,
     TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery,
 };
@@ -347,7 +347,7 @@ impl ClusterStore for FaultyStore {
         self.pass().await?.retire(now, term).await
     }
 
-    async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
+    async fn recover(&self, now: Timestamp) -> Result<Recovery, StoreError> {
         self.recoveries.fetch_add(1, Ordering::SeqCst);
         self.pass().await?.recover(now).await
     }

@@ -189,7 +189,14 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
         () = input_ended.cancelled() => info!("standard input has ended"),
     }
     let limit = config.server.shutdown_limit.duration();
-    info!("stopping: running jobs have {} s to end; signal again to stop at once", limit.as_secs());
+    match scheduler.status().running {
+        0 => info!("stopping: no run is under way; signal again to stop at once"),
+        running => info!(
+            running,
+            "stopping: {running} run(s) under way have {} s to end; signal again to stop at once",
+            limit.as_secs()
+        ),
+    }
     tokio::select! {
         _ = scheduler.shutdown(limit) => {}
         () = signals.again() => {

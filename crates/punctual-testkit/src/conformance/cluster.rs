@@ -5,8 +5,8 @@ use std::sync::Arc;
 use punctual_core::definition::{Expired, Expiry};
 use punctual_core::{
     Cause, Change, Claim, Completed, Concurrency, Data, HistoryQuery, JobDetail, JobKey, JobKind, JobStore,
-    KindSlots, NodeState, Skip, SkipReason, SkippedQuery, StoreError, TaskStatus, Term, Trigger, TriggerKey,
-    TriggerQuery, UnknownKind,
+    KindSlots, LostNode, NodeState, Skip, SkipReason, SkippedQuery, StoreError, TaskStatus, Term, Trigger,
+    TriggerKey, TriggerQuery, UnknownKind,
 };
 use serde_json::json;
 
@@ -83,10 +83,13 @@ pub async fn nodes_are_listed_until_a_recovery_removes_them(store: Store) {
     live.renew(at(70)).await;
     let ends: Vec<_> = store.nodes().await.unwrap().iter().map(|node| node.lease_until).collect();
     assert_eq!(ends, [at(60), at(130)], "a lease that has run out is listed");
-    store.recover(at(70)).await.unwrap();
+    let removed = store.recover(at(70)).await.unwrap().nodes;
+    assert_eq!(removed, [LostNode { name: "lost".to_owned(), term: lost.term, lease_until: at(60) }]);
+    assert_eq!(store.recover(at(70)).await.unwrap().nodes, [], "it is told once");
     let left: Vec<_> = store.nodes().await.unwrap().iter().map(|node| node.term).collect();
     assert_eq!(left, [live.term]);
     store.retire(at(71), live.term).await.unwrap();
+    assert_eq!(store.recover(at(200)).await.unwrap().nodes, [], "it stopped by itself");
     assert!(store.nodes().await.unwrap().is_empty());
 }
 
@@ -118,21 +121,21 @@ async fn lost_fire(store: &Store, detail: JobDetail) -> (Hand, punctual_core::Fi
 
 pub async fn recovery_closes_what_a_lost_node_ran(store: Store) {
     let (_, fire) = lost_fire(&store, job("job")).await;
-    assert!(store.recover(at(59)).await.unwrap().is_empty());
-    let recovered = store.recover(at(60)).await.unwrap();
+    assert!(store.recover(at(59)).await.unwrap().runs.is_empty());
+    let recovered = store.recover(at(60)).await.unwrap().runs;
     assert_eq!(recovered.len(), 1);
     assert_eq!((recovered[0].id, recovered[0].refired, recovered[0].node.as_str()), (fire.id, false, "lost"));
     let row = store.history_entry(fire.id).await.unwrap().unwrap();
     assert_eq!((row.status, row.ended_at), (TaskStatus::Unknown, Some(at(60))));
     assert!(row.details.unwrap()["message"].as_str().unwrap().contains("node lost was lost"));
-    assert!(store.recover(at(61)).await.unwrap().is_empty());
+    assert!(store.recover(at(61)).await.unwrap().runs.is_empty());
     let node = Hand::register(&store, "n", at(60)).await;
     assert!(node.claim(at(61), 5).await.fires.is_empty());
 }
 
 pub async fn recovery_runs_again_what_asks_for_it(store: Store) {
     let (_, fire) = lost_fire(&store, JobDetail::new("job", "test").requests_recovery()).await;
-    assert!(store.recover(at(60)).await.unwrap()[0].refired);
+    assert!(store.recover(at(60)).await.unwrap().runs[0].refired);
     let node = Hand::register(&store, "n", at(60)).await;
     let again = node.claim(at(60), 5).await.fires.remove(0);
     assert_eq!((again.attempt, again.cause, again.origin), (2, Cause::Recovery, fire.id));
@@ -145,7 +148,7 @@ pub async fn recovery_runs_again_what_asks_for_it(store: Store) {
 pub async fn recovery_leaves_live_nodes_alone(store: Store) {
     let (node, fire) = lost_fire(&store, job("job").requests_recovery()).await;
     node.renew(at(50)).await;
-    assert!(store.recover(at(100)).await.unwrap().is_empty());
+    assert!(store.recover(at(100)).await.unwrap().runs.is_empty());
     assert_eq!(node.succeed(&fire, at(101)).await, Completed::Closed);
 }
 

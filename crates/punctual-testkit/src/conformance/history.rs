@@ -157,7 +157,7 @@ pub async fn recorded_work_is_a_row(store: Store) {
     assert_eq!((row.task.as_str(), row.db_id, row.duration_ms), ("sync", Some(3), Some(2_000)));
     assert_eq!((row.details, row.job, row.scheduled_at), (Some(json!({"n": 1})), None, None));
     assert!(store.history_entry(punctual_core::FireId(1 << 40)).await.unwrap().is_none());
-    assert!(store.recover(at(9_999)).await.unwrap().is_empty(), "it is no fire of a node");
+    assert!(store.recover(at(9_999)).await.unwrap().runs.is_empty(), "it is no fire of a node");
 }
 
 pub async fn task_names_are_distinct_and_ascending(store: Store) {

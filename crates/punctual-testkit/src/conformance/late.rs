@@ -152,7 +152,7 @@ pub async fn a_fixed_delay_goes_on_after_its_node_was_lost(store: Store) {
     schedule(&store, at(0), job("job"), vec![delayed(30, Repeat::Forever)]).await;
     let node = Hand::register(&store, "lost", at(0)).await;
     assert_eq!(node.claim(at(0), 10).await.fires.len(), 1);
-    assert_eq!(store.recover(at(100)).await.unwrap().len(), 1);
+    assert_eq!(store.recover(at(100)).await.unwrap().runs.len(), 1);
     assert_eq!(next(&store).await, Some(at(130)));
 }
 

@@ -110,7 +110,7 @@ pub async fn recovery_closes_recorded_work_of_lost_nodes(store: Store) {
     assert!(!live.renew(at(52)).await.lost);
     store.recover(at(52)).await.unwrap();
     assert_eq!(store.history_entry(id).await.unwrap().unwrap().status, TaskStatus::Started);
-    assert!(store.recover(at(70)).await.unwrap().is_empty(), "nothing of it can run again");
+    assert!(store.recover(at(70)).await.unwrap().runs.is_empty(), "nothing of it can run again");
     let row = store.history_entry(id).await.unwrap().unwrap();
     assert_eq!((row.status, row.ended_at, row.duration_ms), (TaskStatus::Unknown, Some(at(70)), None));
     assert_eq!(row.details, Some(json!({"begun": true})));
