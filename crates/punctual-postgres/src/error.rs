@@ -61,7 +61,7 @@ fn client_error(error: &tokio_postgres::Error) -> StoreError {
     }
     if text.contains("server does not support TLS") {
         return StoreError::Other(format!(
-            "{text}; switch it on there (ssl = on), or write sslmode=disable into the database URL"
+            "{text}; switch it on there (ssl = on): the sslmode of the database URL asks for it"
         ));
     }
     if text.contains("password missing") {

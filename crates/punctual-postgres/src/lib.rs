@@ -93,6 +93,15 @@ impl PostgresStore {
         Target::of(url).map(drop)
     }
 
+    /// `HOST:PORT` of the server that a URL names (several with commas between) and the name of the database.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn named_by(url: &str) -> Result<(String, String), StoreError> {
+        let target = Target::of(url)?;
+        Ok((target.address(), target.database().to_owned()))
+    }
+
     /// Opens a database, and brings its schema up to date. Must be called inside a tokio runtime.
     ///
     /// # Errors

@@ -100,9 +100,15 @@ fn unreadable(cause: &str) -> StoreError {
 
 /// Takes the parameters of TLS out of a URL: the library knows only some of their values.
 fn take_tls(url: &str) -> Result<(String, Mode, Files), StoreError> {
-    if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
+    let (scheme, rest) = url.split_once(':').unwrap_or_default();
+    if !["postgresql", "postgres"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return Err(unreadable("it does not start with postgresql://"));
     }
+    if !rest.starts_with("//") {
+        return Err(unreadable("the // behind postgresql: is missing"));
+    }
+    // The library knows a scheme in small letters only.
+    let url = &format!("postgresql:{rest}");
     // Whatever follows a second one could be a part of the password, and would be shown as a host or parameter.
     if url.matches('@').count() > 1 {
         return Err(unreadable("it has more than one @"));
@@ -146,6 +152,12 @@ mod tests {
     }
 
     #[test]
+    fn a_scheme_is_known_in_any_case() {
+        assert_eq!(target("POSTGRESQL://me@db:1/jobs").address(), "db:1");
+        assert_eq!(target("Postgres://me@db:1/jobs?sslmode=disable").database(), "jobs");
+    }
+
+    #[test]
     fn tls_is_preferred_unless_the_url_says_otherwise() {
         for (query, mode) in [
             ("", SslMode::Prefer),
@@ -186,6 +198,7 @@ mod tests {
             ("postgresql://me:hunter2@db/jobs?colour", "parameter"),
             ("postgresql://me:p@hunter2?hunter2=/x@db/jobs", "more than one @"),
             ("postgresql://me:hunter2@/jobs", "no host"),
+            ("postgresql:/me:hunter2@db/jobs", "the // behind postgresql: is missing"),
             ("postgresql://me:hunter2@db/jobs?sslmode=maybe", "\"maybe\", not disable"),
             ("postgresql://me:hunter2@db/jobs?sslmode=verify-full&sslrootcert=/nowhere", "\"/nowhere\""),
             ("postgresql://me:hunter2@db/jobs?sslcert=/nowhere", "sslkey"),

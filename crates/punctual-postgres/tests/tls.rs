@@ -154,6 +154,14 @@ async fn a_certificate_that_signed_itself_can_be_its_own_root() {
 async fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
     let server = Postgres::start(punctual_throwaway::Options::default()).unwrap();
     says(&connect(&server, "punctual", "127.0.0.1", "sslmode=require").await, "ssl = on");
+    let folder = tempfile::tempdir().unwrap();
+    let root = file(folder.path(), "root.crt", &Authority::new("root").pem);
+    for mode in ["verify-full", "verify-ca"] {
+        let refused =
+            connect(&server, "punctual", "127.0.0.1", &format!("sslmode={mode}&sslrootcert={root}")).await;
+        says(&refused, "ssl = on");
+        assert!(!refused.unwrap_err().to_string().contains("disable"), "{mode}");
+    }
     let store = PostgresStore::open(&server.url(), Options::default()).await.unwrap();
     store.heartbeat(&beat("node", None, at(0))).await.unwrap();
 }

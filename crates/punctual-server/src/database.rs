@@ -10,10 +10,15 @@ use punctual_sqlite::SqliteStore;
 
 use crate::config::{Config, secrets};
 
+/// Whether a URL is one of PostgreSQL, which nodes share.
+pub(crate) fn is_server(url: &str) -> bool {
+    let scheme = url.split(':').next().unwrap_or_default();
+    ["postgresql", "postgres"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+}
+
 /// A URL with the password that a file holds.
 fn with_password(url: &str, password: &str) -> anyhow::Result<String> {
-    let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| scheme.starts_with("postgres"))
-    else {
+    let Some((scheme, rest)) = url.split_once("://").filter(|_| is_server(url)) else {
         bail!("database.password_file is for a postgresql:// url only: leave it out");
     };
     let (server, parameters) =
@@ -76,10 +81,22 @@ impl Place {
 
     /// Reads a URL.
     pub(crate) fn of(url: &str, options: punctual_sqlite::Options) -> anyhow::Result<Self> {
-        if url.starts_with("postgresql://") || url.starts_with("postgres://") {
-            return Ok(Self::Postgres(url.to_owned(), punctual_postgres::Options::default()));
+        let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+        let is_sqlite = scheme.eq_ignore_ascii_case("sqlite");
+        let path = rest.strip_prefix("//");
+        match path {
+            Some(_) if is_server(url) => {
+                return Ok(Self::Postgres(url.to_owned(), punctual_postgres::Options::default()));
+            }
+            None if is_server(url) => bail!(
+                "the database url lacks the // behind {scheme:?}: give postgresql://USER:PASSWORD@HOST/DATABASE"
+            ),
+            None if is_sqlite => {
+                bail!("the database url lacks the // behind {scheme:?}: give sqlite://PATH")
+            }
+            _ => {}
         }
-        match url.strip_prefix("sqlite://") {
+        match path.filter(|_| is_sqlite) {
             Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path), options)),
             // The rest may hold a password.
             _ => bail!(
@@ -115,6 +132,19 @@ impl Place {
             );
         }
         Ok(self)
+    }
+
+    /// Kind, host and name, and never a password.
+    pub(crate) fn shown(&self) -> serde_json::Value {
+        match self {
+            Self::Sqlite(path, _) => {
+                serde_json::json!({ "kind": "sqlite", "name": path.display().to_string() })
+            }
+            Self::Postgres(url, _) => {
+                let (host, name) = PostgresStore::named_by(url).ok().unzip();
+                serde_json::json!({ "kind": "postgresql", "host": host, "name": name })
+            }
+        }
     }
 
     /// Whether nodes share it.
@@ -161,6 +191,30 @@ mod tests {
 
     fn place(url: &str) -> Place {
         Place::of(url, punctual_sqlite::Options::default()).unwrap()
+    }
+
+    #[test]
+    fn a_scheme_is_known_in_any_case_and_needs_its_slashes() {
+        assert!(place("POSTGRESQL://me@db/jobs").is_clustered() && place("Postgres://db").is_clustered());
+        assert!(matches!(place("SQLite:///a.db"), Place::Sqlite(path, _) if path.to_str() == Some("/a.db")));
+        for (url, says) in [
+            ("postgresql:/pun:s3cret@db/jobs", "postgresql://USER"),
+            ("Postgres:me:s3cret@db", "postgresql://USER"),
+            ("sqlite:s3cret.db", "sqlite://PATH"),
+        ] {
+            let error = Place::of(url, punctual_sqlite::Options::default()).unwrap_err().to_string();
+            assert!(error.contains("lacks the //") && error.contains(says), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_a_place_has_no_password() {
+        let shown = place("POSTGRESQL://me:s3cret@db.example:6000/jobs?password=s3cret").shown();
+        let wanted = serde_json::json!({"kind": "postgresql", "host": "db.example:6000", "name": "jobs"});
+        assert_eq!(shown, wanted);
+        let wanted = serde_json::json!({"kind": "sqlite", "name": "a/b.db"});
+        assert_eq!(place("sqlite://a/b.db").shown(), wanted);
     }
 
     #[test]

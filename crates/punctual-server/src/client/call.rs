@@ -69,6 +69,8 @@ pub(super) enum Shown {
     Made(&'static [Column], Lines, fn(&Value) -> Made),
     /// One object: these members first, then all others, then lists of what belongs to it.
     Record(&'static [Column], &'static [Section]),
+    /// The same without lists, and of its own lists only the beginning.
+    Brief(&'static [Column]),
     /// The session is kept.
     SignedIn,
     /// The session is forgotten.
@@ -254,6 +256,11 @@ impl Request {
     /// The same, with lists of what belongs to it below.
     pub(crate) fn record_with(self, columns: &'static [Column], sections: &'static [Section]) -> Call {
         Call { request: self, shown: Shown::Record(columns, sections) }
+    }
+
+    /// Shows an object and the beginning of its lists.
+    pub(crate) fn brief(self, columns: &'static [Column]) -> Call {
+        Call { request: self, shown: Shown::Brief(columns) }
     }
 
     /// Shows rows that are made of the answer as a table.

@@ -70,7 +70,7 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
             Credentials::forget(connection.server())?;
             (format!("Signed out of {}.", connection.server()), true)
         }
-        Shown::Record(..) | Shown::Made(..) | Shown::Rows(..) => (String::new(), true),
+        Shown::Record(..) | Shown::Brief(..) | Shown::Made(..) | Shown::Rows(..) => (String::new(), true),
     };
     // The id of a session is for the file alone.
     let is_secret = matches!(call.shown, Shown::SignedIn);
@@ -80,10 +80,14 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
                 writeln!(out, "{}", text.trim_end())?;
             }
         }
+        Shown::Brief(columns) => {
+            warn(&value);
+            let (value, left_out) = table::brief(value);
+            table::record(&value, columns, &style, &mut out)?;
+            left_out.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        }
         Shown::Record(columns, sections) => {
-            for warning in value["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                crate::output::note!("warning: {warning}");
-            }
+            warn(&value);
             table::record(&value, columns, &style, &mut out)?;
             for section in *sections {
                 show_section(connection, section, &value, &style, &mut out).await?;
@@ -97,6 +101,12 @@ async fn ask(connection: &Connection, call: &Call, options: &Options) -> anyhow:
     }
     out.flush()?;
     Ok(is_yes)
+}
+
+fn warn(answer: &Value) {
+    for warning in answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        crate::output::note!("warning: {warning}");
+    }
 }
 
 /// A list below a record.

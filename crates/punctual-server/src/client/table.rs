@@ -100,6 +100,19 @@ pub(super) fn record(
     write_members(&members, 0, style, out)
 }
 
+/// An object with the beginning of each of its lists, and what is said of the rest.
+pub(super) fn brief(mut value: Value) -> (Value, Vec<String>) {
+    const LONGEST: usize = 20;
+    let mut left_out = Vec::new();
+    for (name, list) in value.as_object_mut().into_iter().flatten() {
+        if let Some(list) = list.as_array_mut().filter(|list| list.len() > LONGEST) {
+            left_out.push(format!("{} more {name} (--json shows all)", list.len() - LONGEST));
+            list.truncate(LONGEST);
+        }
+    }
+    (value, left_out)
+}
+
 /// The name of a member, without its unit where the value is written with its own.
 fn label(name: &str, format: Format) -> &str {
     match format {
@@ -241,6 +254,14 @@ mod tests {
         let text = "logs:\n  2026-11-21 05:00:00.000Z  warn   slow\\nagain\n  2026-11-21 05:00:00.000Z  error  gone\n\
                     \x20   no disk\n    full\n";
         assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+
+    #[test]
+    fn of_a_long_list_the_beginning_is_shown() {
+        let list = |length: i32| (0..length).collect::<Vec<_>>();
+        let (value, left_out) = brief(json!({"name": "n", "triggers": list(700), "other": list(20)}));
+        assert_eq!(value, json!({"name": "n", "triggers": list(20), "other": list(20)}));
+        assert_eq!(left_out, ["680 more triggers (--json shows all)"]);
     }
 
     #[test]

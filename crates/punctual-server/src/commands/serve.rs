@@ -124,8 +124,9 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
         commands(&place, &settings, &*clock).await?,
         Http::with_secrets(config.secrets()?),
     );
+    let node_name = config.scheduler.node_name.clone().unwrap_or_else(host_name);
     let options = ApiOptions {
-        settings: shown(&config, &place, &settings),
+        settings: shown(&config, &place, &settings, &node_name),
         allow_commands: config.api.allow_commands,
         command_kinds: COMMAND_KINDS.map(str::to_owned).to_vec(),
         file_group: Some(FILE_GROUP.to_owned()),
@@ -133,7 +134,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     let builder = Scheduler::builder(store)
         .clock(clock)
         .settings(settings)
-        .node_name(config.scheduler.node_name.clone().unwrap_or_else(host_name))
+        .node_name(node_name)
         .registry(registry)
         .listener(listener_metrics)
         .listener(listener_live)
@@ -365,14 +366,15 @@ fn cleanup_entry(config: &Config) -> anyhow::Result<Entry> {
 }
 
 /// The settings that the API shows: figures and names, nothing that opens a door.
-fn shown(config: &Config, place: &Place, settings: &Settings) -> serde_json::Value {
+fn shown(config: &Config, place: &Place, settings: &Settings, node_name: &str) -> serde_json::Value {
     json!({
         "server": {
             "listen": config.server.listen,
             "shutdown_limit_ms": config.server.shutdown_limit.millis(),
         },
         "api": { "allow_commands": config.api.allow_commands },
-        "database": { "kind": if place.is_clustered() { "postgresql" } else { "sqlite" } },
+        "node": node_name,
+        "database": place.shown(),
         "scheduler": {
             "slots": settings.slots,
             "heartbeat_ms": settings.heartbeat_ms,

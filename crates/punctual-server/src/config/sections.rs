@@ -159,7 +159,7 @@ impl Database {
 impl Database {
     /// Whether nodes share it.
     pub(super) fn is_clustered(&self) -> bool {
-        self.url.as_ref().is_some_and(|url| url.starts_with("postgres"))
+        self.url.as_ref().is_some_and(|url| crate::database::is_server(url))
     }
 }
 

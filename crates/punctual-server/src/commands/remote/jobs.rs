@@ -140,7 +140,7 @@ impl Remote for Command {
                 let mut file = put.file.read()?;
                 let (group, name) = file.take_key()?;
                 let request = Request::put("/api/v1/jobs/{group}/{name}").at("group", group).at("name", name);
-                request.json(&file.job()).note(&put.note).record(COLUMNS)
+                request.json(&file.job()).note(&put.note).brief(COLUMNS)
             }
         };
         Ok(call.into())
