@@ -160,6 +160,8 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
         crate::tls::check(files)?;
     }
     let report = scheduler.start().await.context("cannot start the scheduler")?;
+    // Before anything says that it runs: who reads that may send a signal at once.
+    let mut signals = Signals::listen()?;
     if let Some((name, problem)) = report.failed.first() {
         warn!("job {name} is not scheduled: {problem}");
     }
@@ -184,7 +186,6 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
         None => tokio::spawn(http::serve(listener, app, limits, clock, stop.clone())),
     };
     let input_ended = if args.until_stdin_ends { end_of_input()? } else { CancellationToken::new() };
-    let mut signals = Signals::listen()?;
     tokio::select! {
         name = signals.next() => info!(signal = name, "{name}{}", about(name)),
         () = input_ended.cancelled() => info!("standard input has ended"),
