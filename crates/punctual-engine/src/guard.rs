@@ -5,6 +5,7 @@
 //! begin. So such runs are asked to stop then, though the store cannot be asked. All others go on: nobody begins them
 //! again, and their ends count if the store answers before somebody has closed them.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use punctual_core::Fire;
@@ -80,7 +81,8 @@ pub(crate) async fn guard_loop(inner: Arc<Inner>) {
             match inner.node.trusted_until() {
                 Some(until) if now < until => inner.node.clock.sleep_until(until).await,
                 until => {
-                    if inner.guard.cancel_guarded() && until.is_some() {
+                    let runs = inner.running.load(Ordering::Relaxed) > 0;
+                    if inner.guard.cancel_guarded() && runs && until.is_some() {
                         warn!(
                             "the lease could not be renewed in time: runs that another node may begin again have to stop"
                         );
