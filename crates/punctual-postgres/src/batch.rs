@@ -140,8 +140,5 @@ pub(crate) fn unpack_lost(edit: &Edit, now: i64) -> Result<(), StoreError> {
 
 fn unpack_found(edit: &Edit, text: &str, params: Params<'_>) -> Result<(), StoreError> {
     let batches: Vec<i64> = edit.query(text, params)?.iter().map(|row| row.get(0)).collect();
-    if !batches.is_empty() {
-        edit.run_statement(sql::BATCHES_UNPACK, &[&batches])?;
-    }
-    Ok(())
+    edit.unpack(&batches)
 }

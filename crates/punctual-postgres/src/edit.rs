@@ -25,6 +25,7 @@ use punctual_core::{Cause, FireId, JobKey, JobKind, Skip, StoreError, StoredJob,
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
 
+use crate::batch;
 use crate::insert;
 use crate::link::{Asking, Caller, Link, Params, Statements};
 use crate::pool::Loan;
@@ -241,6 +242,11 @@ impl Edit {
     /// Notes rows that a statement ended.
     pub(crate) fn note_rows(&self, rows: &[Row]) -> Result<()> {
         self.runtime.block_on(ranked::note_rows(&self.link, &self.shared, rows, false))
+    }
+
+    /// Gives each open fire of these batches a row of its own.
+    pub(crate) fn unpack(&self, batches: &[i64]) -> Result<()> {
+        self.runtime.block_on(batch::unpack(&self.link, batches))
     }
 
     /// The numbers of the series of jobs.

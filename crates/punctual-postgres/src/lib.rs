@@ -221,7 +221,7 @@ impl PostgresStore {
         let unpacked = batches.clone();
         self.edit(move |edit| {
             edit.wake = false;
-            edit.run_statement(sql::BATCHES_UNPACK, &[&unpacked]).map(drop)
+            edit.unpack(&unpacked)
         })
         .await?;
         self.shared.forget_fires(&[], &batches);
