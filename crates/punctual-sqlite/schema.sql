@@ -321,6 +321,8 @@ CREATE INDEX triggers_due ON triggers (kind_id, next_fire_at, priority_rank)
 
 CREATE INDEX triggers_event ON triggers (event) WHERE event IS NOT NULL;
 
+CREATE INDEX triggers_in_error ON triggers (id) WHERE state = 3;
+
 CREATE INDEX triggers_job ON triggers (job_id);
 
 CREATE INDEX triggers_lane ON triggers (lane_id, lane_limit, kind_id, next_fire_at, priority_rank)
@@ -328,6 +330,8 @@ CREATE INDEX triggers_lane ON triggers (lane_id, lane_limit, kind_id, next_fire_
 
 CREATE INDEX triggers_overlap ON triggers (lane_id, overlap, kind_id, next_fire_at, priority_rank)
     WHERE state = 0 AND overlap > 0 AND pending = 0 AND lane_id IS NOT NULL AND next_fire_at IS NOT NULL;
+
+CREATE INDEX triggers_without_next ON triggers (id) WHERE next_fire_at IS NULL AND state IN (0, 1);
 
 CREATE TABLE user_group_members (
     group_id INTEGER NOT NULL,

@@ -2,9 +2,9 @@
 -- runs. While a cancelled run has not ended, nobody cancels another. Each walk goes over pairs (of limit or overlap
 -- policy, and kind) and reads the first trigger of each, however many wait.
 WITH RECURSIVE lane AS (
-    SELECT l.lane_id, count(r.id) AS open, count(r.cancel) AS cancelled
-    FROM unnest($1::bigint[]) AS l(lane_id) LEFT JOIN running r ON r.lane_id = l.lane_id
-    GROUP BY l.lane_id
+    SELECT l.lane_id, r.*
+    FROM (SELECT DISTINCT * FROM unnest($1::bigint[])) AS l(lane_id) CROSS JOIN LATERAL (
+        SELECT count(*) AS open, count(cancel) AS cancelled FROM running WHERE lane_id = l.lane_id) r
 ), room AS (
     SELECT lane.lane_id, f.*
     FROM lane CROSS JOIN LATERAL (

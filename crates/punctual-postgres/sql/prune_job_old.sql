@@ -1,3 +1,3 @@
-DELETE FROM task_history WHERE id IN (
-    SELECT id FROM task_history WHERE status <> 0 AND job_group = $3 AND job_name = $4 AND ended_at < $1 ORDER BY id LIMIT $2)
+DELETE FROM task_history WHERE id = ANY(ARRAY(
+    SELECT id FROM task_history WHERE status <> 0 AND job_group = $3 AND job_name = $4 AND ended_at < $1 ORDER BY id LIMIT $2))
 RETURNING id, task, coalesce(job_group, ''), status, started_at, ended_at, duration_ms, trigger_group, trigger_name

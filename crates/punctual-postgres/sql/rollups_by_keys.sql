@@ -1,3 +1,3 @@
 SELECT r.success, r.failed, r.unknown, r.total_ms, r.durations, r.bucket, r.series, r.level
 FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS k(level, series, bucket)
-JOIN history_rollups r ON r.level = k.level AND r.series = k.series AND r.bucket = k.bucket
+CROSS JOIN LATERAL (SELECT * FROM history_rollups WHERE level = k.level AND series = k.series AND bucket = k.bucket OFFSET 0) r

@@ -1,3 +1,7 @@
-DELETE FROM history_rollups r
-USING unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS k(level, series, bucket)
-WHERE r.level = k.level AND r.series = k.series AND r.bucket = k.bucket AND r.success = 0 AND r.failed = 0 AND r.unknown = 0
+DELETE FROM history_rollups WHERE ctid = ANY(ARRAY(
+    SELECT r.ctid
+    FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS k(level, series, bucket)
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM history_rollups
+        WHERE level = k.level AND series = k.series AND bucket = k.bucket AND success = 0 AND failed = 0 AND unknown = 0
+        FOR UPDATE OFFSET 0) r))

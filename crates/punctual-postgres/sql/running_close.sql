@@ -5,7 +5,7 @@ WITH moved AS (
     USING unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::text[], $7::boolean[], $8::text[],
         $9::text[], $10::bigint[])
         AS d(id, term, status, ended_at, duration_ms, details, keep, logs, progress, series)
-    WHERE r.id = d.id AND r.term = coalesce(d.term, ($2::bigint[])[1])
+    WHERE r.id BETWEEN d.id AND d.id AND r.term = coalesce(d.term, ($2::bigint[])[1])
     RETURNING r.id, r.term, r.started_at, r.scheduled_at, r.origin, r.attempt, r.cause, r.job_group, r.job_name, r.trigger_group,
         r.trigger_name, r.node, coalesce(d.status, ($3::smallint[])[1]) AS status, d.ended_at, d.duration_ms, d.details,
         coalesce(d.keep, ($7::boolean[])[1]) AS keep, CASE cardinality($8) WHEN 1 THEN ($8::text[])[1] ELSE d.logs END AS logs,

@@ -7,4 +7,4 @@ SELECT f.id, $1, j.id, f.trigger_id, f.lane_id, coalesce(f.started_at, ($7::bigi
 FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
     $11::smallint[], $12::text[], $13::text[], $14::text[])
     AS f(id, job_id, trigger_id, lane_id, started_at, scheduled_at, origin, attempt, cause, trigger_group, trigger_name, data)
-JOIN jobs j ON j.id = coalesce(f.job_id, ($4::bigint[])[1])
+CROSS JOIN LATERAL (SELECT id, job_group, job_name FROM jobs WHERE id = coalesce(f.job_id, ($4::bigint[])[1]) OFFSET 0) j

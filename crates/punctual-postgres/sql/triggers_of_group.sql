@@ -3,6 +3,7 @@ SELECT t.id, t.trigger_group, t.trigger_name, t.job_id, t.description, t.schedul
        t.scheduled_at, t.for_group, t.for_name, t.error, t.created_at, t.updated_at,
        d.trigger_id, d.kind_id, d.next_fire_at, d.priority_rank, d.state, d.lane_id, d.lane_limit, d.overlap, d.previous_fire_at, d.fired,
        d.skipped, d.version, j.job_group, j.job_name
-FROM triggers t JOIN jobs j ON j.id = t.job_id LEFT JOIN due d ON d.trigger_id = t.id
-WHERE t.trigger_group = $1
+FROM (SELECT * FROM triggers WHERE trigger_group = $1 OFFSET 0) t
+CROSS JOIN LATERAL (SELECT job_group, job_name FROM jobs WHERE id = t.job_id OFFSET 0) j
+LEFT JOIN LATERAL (SELECT * FROM due WHERE trigger_id = t.id OFFSET 0) d ON true
 ORDER BY t.trigger_group, t.trigger_name

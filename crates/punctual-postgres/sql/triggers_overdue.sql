@@ -3,8 +3,11 @@ SELECT t.id, t.trigger_group, t.trigger_name, t.job_id, t.description, t.schedul
        t.scheduled_at, t.for_group, t.for_name, t.error, t.created_at, t.updated_at,
        d.trigger_id, d.kind_id, d.next_fire_at, d.priority_rank, d.state, d.lane_id, d.lane_limit, d.overlap, d.previous_fire_at, d.fired,
        d.skipped, d.version, j.job_group, j.job_name
-FROM triggers t JOIN jobs j ON j.id = t.job_id JOIN due d ON d.trigger_id = t.id
-JOIN kinds k ON k.id = d.kind_id
-WHERE k.name = ANY($1::text[]) AND d.state = 0 AND NOT d.pending AND d.next_fire_at <= $2 AND d.trigger_id > $3
+FROM (
+    SELECT * FROM due
+    WHERE kind_id = ANY(ARRAY(SELECT id FROM kinds WHERE name = ANY($1::text[]))) AND state = 0 AND NOT pending
+      AND next_fire_at <= $2 AND trigger_id > $3
+    ORDER BY trigger_id LIMIT $4) d
+CROSS JOIN LATERAL (SELECT * FROM triggers WHERE id = d.trigger_id OFFSET 0) t
+CROSS JOIN LATERAL (SELECT job_group, job_name FROM jobs WHERE id = t.job_id OFFSET 0) j
 ORDER BY d.trigger_id
-LIMIT $4

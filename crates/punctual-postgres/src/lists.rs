@@ -37,6 +37,8 @@ struct Filter {
     of_trigger: bool,
     /// How many rows match, where that is known.
     total: Option<u64>,
+    /// What has to be read to count the rows, where that is less than what a page needs.
+    counted: Option<String>,
 }
 
 impl Filter {
@@ -77,6 +79,7 @@ impl Filter {
             (false, Some(0)) => return Ok(Page { rows: Vec::new(), total: 0 }),
             (false, Some(total)) => Some(total),
             (false, None) => {
+                let from = self.counted.as_deref().unwrap_or(from);
                 let text = format!("SELECT count(*) FROM {from}{}", self.conditions);
                 Some(total(client, &text, &self.values).await?)
             }
@@ -170,6 +173,12 @@ fn trigger_columns() -> &'static str {
     file[start..end].trim()
 }
 
+/// What a trigger is listed with: found by its key, whatever the server believes of the sizes of the tables.
+const JOB_OF_TRIGGER: &str =
+    "CROSS JOIN LATERAL (SELECT job_group, job_name, kind_id FROM jobs WHERE id = t.job_id OFFSET 0) j";
+const DUE_OF_TRIGGER: &str =
+    "LEFT JOIN LATERAL (SELECT * FROM due WHERE trigger_id = t.id OFFSET 0) d ON true";
+
 pub(crate) async fn triggers(
     client: &Object,
     query: &TriggerQuery,
@@ -187,9 +196,12 @@ pub(crate) async fn triggers(
     filter.add(&contains("t.trigger_group", "t.trigger_name"), query.search.clone());
     let after = query.after.as_ref().map(|key| (key.group(), key.name()));
     filter.key("(t.trigger_group, t.trigger_name) > (?, ?)", after);
-    let from = "triggers t JOIN jobs j ON j.id = t.job_id LEFT JOIN due d ON d.trigger_id = t.id";
+    let job = query.kind.as_ref().map_or("", |_| JOB_OF_TRIGGER);
+    let due = query.state.map_or("", |_| DUE_OF_TRIGGER);
+    filter.counted = Some(format!("triggers t {job} {due}"));
+    let from = format!("triggers t {JOB_OF_TRIGGER} {DUE_OF_TRIGGER}");
     let order = "t.trigger_group, t.trigger_name";
-    filter.page(client, (trigger_columns(), from, order), query.paging, rows::listed).await
+    filter.page(client, (trigger_columns(), &from, order), query.paging, rows::listed).await
 }
 
 /// The columns of a row of the history.
@@ -394,17 +406,13 @@ pub(crate) async fn state_counts(client: &Object, now: Timestamp) -> Result<Stat
     let mut counts = StateCounts::default();
     let running = client.prepare_cached(sql::RUNNING_COUNT).await.sql()?;
     counts.executing = count(client.query_one(&running, &[]).await.sql()?.get(0));
-    let groups = client.prepare_cached(sql::STATE_COUNTS).await.sql()?;
-    for row in client.query(&groups, &[&to_millis(now)]).await.sql()? {
-        let (state, held): (i16, bool) = (row.get(0), row.get(1));
-        *match TriggerState::from_code(state.into()) {
-            TriggerState::Waiting if held => &mut counts.blocked,
-            TriggerState::Waiting => &mut counts.waiting,
-            TriggerState::Paused => &mut counts.paused,
-            TriggerState::Complete => &mut counts.complete,
-            TriggerState::Error => &mut counts.error,
-        } += count(row.get(2));
-    }
+    let states = client.prepare_cached(sql::STATE_COUNTS).await.sql()?;
+    let states = client.query_one(&states, &[&to_millis(now)]).await.sql()?;
+    counts.waiting = count(states.get(0));
+    counts.blocked = count(states.get(1));
+    counts.paused = count(states.get(2));
+    counts.complete = count(states.get(3));
+    counts.error = count(states.get(4));
     let requests = client.prepare_cached(sql::RUN_REQUESTS_WAITING).await.sql()?;
     let requests = client.query_one(&requests, &[]).await.sql()?;
     counts.requests = count(requests.get(0));

@@ -49,6 +49,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0013_history_off_time.sql"),
     include_str!("../migrations/0014_places_of_all_tasks.sql"),
     include_str!("../migrations/0015_fences_of_triggers.sql"),
+    include_str!("../migrations/0016_triggers_to_mend.sql"),
 ];
 
 /// The version of the schema that this program writes.
