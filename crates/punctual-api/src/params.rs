@@ -140,6 +140,15 @@ impl Params {
         })
     }
 
+    /// The instants `from` and `to`, of which the second is the later one.
+    pub(crate) fn span(&mut self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let (from, to) = (self.instant("from"), self.instant("to"));
+        if from.zip(to).is_some_and(|(from, to)| to < from) {
+            self.refuse("to", "is before `from`");
+        }
+        (from, to)
+    }
+
     pub(crate) fn trigger(&mut self) -> Option<TriggerKey> {
         self.key("trigger", "trigger_group", TriggerKey::try_new)
     }

@@ -164,6 +164,10 @@ pub struct HistoryQuery {
     pub scheduled_to: Option<Timestamp>,
     /// Only rows that started from here on.
     pub started_from: Option<Timestamp>,
+    /// Only rows that started before this instant.
+    pub started_before: Option<Timestamp>,
+    /// Only what ran on the node of this name.
+    pub node: Option<String>,
     /// Only attempts of this fire.
     pub origin: Option<FireId>,
     /// Only children of this row.
@@ -235,6 +239,7 @@ impl HistoryQuery {
             job: self.job.clone(),
             trigger: self.trigger.clone(),
             started_from: self.started_from,
+            started_before: self.started_before,
             sort: self.sort,
             descending: self.descending,
             after: self.after,
@@ -244,9 +249,20 @@ impl HistoryQuery {
         *self == plain
     }
 
-    /// Before the first place that it matches in the order by start.
-    pub fn bound(&self) -> Option<Place> {
-        self.started_from.map(|from| Place { value: to_millis(from), id: i64::MIN })
+    /// From which place on, and before which, the rows stand in the order by start that it may match.
+    pub fn bounds(&self) -> (Place, Place) {
+        let bound = |at: Timestamp| Place { value: to_millis(at), id: i64::MIN };
+        (self.started_from.map_or(Place::FIRST, bound), self.started_before.map_or(Place::END, bound))
+    }
+
+    /// Whether it matches starts from an instant on or up to one.
+    pub fn has_bounds(&self) -> bool {
+        self.started_from.is_some() || self.started_before.is_some()
+    }
+
+    /// The last instant at which a row that it matches may start, in milliseconds since 1970.
+    pub fn last_start(&self) -> Option<i64> {
+        self.started_before.map(|before| to_millis(before).saturating_sub(1))
     }
 
     /// The statuses of ended rows that it matches.
@@ -269,6 +285,7 @@ impl HistoryQuery {
     /// Whether it matches what started at an instant, in milliseconds since 1970.
     pub fn starts_within(&self, started_at: i64) -> bool {
         self.started_from.is_none_or(|from| started_at >= to_millis(from))
+            && self.last_start().is_none_or(|last| started_at <= last)
     }
 
     /// Whether its lists are those of series; otherwise they are those of all series together.
@@ -298,6 +315,8 @@ impl Default for HistoryQuery {
             scheduled_from: None,
             scheduled_to: None,
             started_from: None,
+            started_before: None,
+            node: None,
             origin: None,
             parent: None,
             run: None,

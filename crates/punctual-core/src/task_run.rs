@@ -180,6 +180,8 @@ pub struct TaskRunQuery {
     pub started_from: Option<Timestamp>,
     /// Only runs that started before this instant.
     pub started_before: Option<Timestamp>,
+    /// Only runs of the node of this name.
+    pub node: Option<String>,
     /// The order.
     pub sort: TaskRunSort,
     /// The other way round.
@@ -198,6 +200,7 @@ impl Default for TaskRunQuery {
             status: None,
             started_from: None,
             started_before: None,
+            node: None,
             sort: TaskRunSort::StartedAt,
             descending: true,
             paging: Paging::ALL,

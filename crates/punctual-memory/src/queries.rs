@@ -99,6 +99,8 @@ pub(crate) fn history(state: &State, query: &HistoryQuery) -> Page<TaskHistory> 
                 && fits(query.run.as_ref(), row.run.as_ref())
                 && within(row.scheduled_at)
                 && query.started_from.is_none_or(|from| row.started_at >= from)
+                && query.started_before.is_none_or(|before| row.started_at < before)
+                && fits(query.node.as_ref(), Some(&row.node))
         })
         .collect();
     rows.sort_by(|one, other| query.sort.compare(one, other));
@@ -167,6 +169,7 @@ fn run_fits(run: &TaskRun, query: &TaskRunQuery) -> bool {
         && fits(query.status.as_ref(), Some(&run.status))
         && query.started_from.is_none_or(|from| run.started_at >= from)
         && query.started_before.is_none_or(|before| run.started_at < before)
+        && fits(query.node.as_ref(), Some(&run.node))
 }
 
 /// The runs that a query matches, ascending by number.

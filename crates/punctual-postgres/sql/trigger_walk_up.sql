@@ -5,5 +5,5 @@ FROM (SELECT value, id, other FROM history_places
       ORDER BY value, id LIMIT $9) p
 CROSS JOIN LATERAL (SELECT FROM task_history h
                     WHERE h.id = p.id AND h.trigger_group = $11 AND h.trigger_name = $12 OFFSET 0) h
-WHERE p.other >= $4
+WHERE p.other BETWEEN $4 AND $13
 ORDER BY p.value, p.id LIMIT $10

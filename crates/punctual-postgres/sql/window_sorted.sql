@@ -1,8 +1,8 @@
--- $1 to $4 say which rows of the order by start; of those the first by their durations. The inner limit is none: with the order it
+-- $1 to $4 and $11 say which rows of the order by start; of those the first by their durations. The inner limit is none: with the order it
 -- leaves the server no other way than through the index.
 SELECT other, id
 FROM (SELECT other, id FROM history_places
-      WHERE sort = $1 AND status = $2 AND series = $3 AND value >= $4
+      WHERE sort = $1 AND status = $2 AND series = $3 AND value BETWEEN $4 AND $11
       ORDER BY value, id LIMIT 9223372036854775807) p
 WHERE (other, id) > ($5, $6) AND (other, id) < ($7, $8)
 ORDER BY CASE WHEN $9::boolean THEN -other ELSE other END, CASE WHEN $9::boolean THEN -id ELSE id END

@@ -280,6 +280,8 @@ fn history_filter(query: &HistoryQuery) -> Result<(Filter, &'static str), StoreE
     filter.add("scheduled_at >= ?", query.scheduled_from.map(to_millis));
     filter.add("scheduled_at <= ?", query.scheduled_to.map(to_millis));
     filter.add("started_at >= ?", query.started_from.map(to_millis));
+    filter.add("started_at < ?", query.started_before.map(to_millis));
+    filter.add("node = ?", query.node.clone());
     if let Some(FireId(origin)) = query.origin {
         // The first attempt is its own origin; the index has the others.
         let condition = "((id = ? AND origin = id) OR (origin = ? AND origin <> id))";
@@ -335,6 +337,7 @@ fn run_filter(query: &TaskRunQuery) -> Filter {
     filter.add("r.status = ?", query.status.map(|status| code(status.code())));
     filter.add("r.started_at >= ?", query.started_from.map(to_millis));
     filter.add("r.started_at < ?", query.started_before.map(to_millis));
+    filter.add("r.node = ?", query.node.clone());
     filter
 }
 

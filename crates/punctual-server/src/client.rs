@@ -26,7 +26,7 @@ pub(crate) use connection::Connection;
 pub(crate) use definition::{File, object};
 pub(crate) use failure::{Failure, outcome};
 pub(crate) use format::Format;
-pub(crate) use instant::When;
+pub(crate) use instant::{Started, When};
 pub(crate) use key::Key;
 pub(crate) use options::Options;
 pub(crate) use prompt::{Prompt, Question};

@@ -60,6 +60,17 @@ fn runs_and_skipped_instants_are_listed_for_people_and_for_programs() {
     ]);
     assert!(named.out.lines().count() == 1 && named.json()["task"] == "bad", "{named:?}");
     assert_eq!(server.run(&["history", "list", "--since", "2099-01-01", "--jsonl"]).out, "");
+    assert_eq!(server.run(&["history", "list", "--until", "2026-01-01", "--jsonl"]).out, "");
+    let node = row["node"].as_str().unwrap();
+    let there = server.run(&["history", "list", "--task=once", "--node", node, "--until=0s", "--jsonl"]);
+    assert_eq!(there.json(), row, "{there:?}");
+    assert_eq!(server.run(&["history", "list", "--node", "nobody", "--jsonl"]).out, "");
+    assert_eq!(server.run(&["history", "runs", "--node", "nobody", "--jsonl"]).out, "");
+    let wrong = server.run(&["history", "list", "--since", "1h", "--until", "2h"]);
+    assert!(
+        wrong.code == 2 && wrong.err.contains("--until 20") && wrong.err.contains("before --since 20"),
+        "{wrong:?}"
+    );
     let sorted = server.run(&["history", "list", "--sort", "started_at", "--asc", "--all", "--jsonl"]).out;
     let rows = sorted.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let starts: Vec<String> = rows.map(|row| row["started_at"].to_string()).collect();

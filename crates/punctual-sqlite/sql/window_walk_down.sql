@@ -3,5 +3,5 @@ SELECT value, id
 FROM (SELECT value, id, other FROM history_places
       WHERE sort = ?1 AND status = ?2 AND series = ?3 AND (value, id) > (?5, ?6) AND (value, id) < (?7, ?8)
       ORDER BY value DESC, id DESC LIMIT ?9)
-WHERE other >= ?4
+WHERE other BETWEEN ?4 AND ?11
 LIMIT ?10

@@ -66,15 +66,25 @@ async fn filters_are_those_of_the_history() {
     assert!(ids(&attempts).contains(&origin));
     assert_eq!(world.json(&format!("/api/v1/runs?parent={origin}")).await["total"], 0);
     assert_eq!(world.json("/api/v1/runs?from=2026-01-01T00:03:00Z&task=alpha").await["total"], 1);
+    let all = world.json("/api/v1/runs?task=alpha").await;
+    let before = world.json("/api/v1/runs?to=2026-01-01T00:03:00Z&task=alpha").await;
+    assert_eq!(before["total"].as_u64().unwrap() + 1, all["total"].as_u64().unwrap());
+    let within = "/api/v1/runs?from=2026-01-01T00:01:00Z&to=2026-01-01T00:02:00Z&task=alpha";
+    assert_eq!(world.json(within).await["total"], 1, "without the end");
+    let node = all["data"][0]["node"].as_str().unwrap();
+    assert_eq!(world.json(&format!("/api/v1/runs?task=alpha&node={node}")).await["total"], all["total"]);
+    assert_eq!(world.json("/api/v1/runs?node=nobody").await["total"], 0);
 }
 
 #[tokio::test]
 async fn what_cannot_be_used_is_named() {
     let world = World::new().await;
-    let query = "cursor=41&origin=-1&sort=name&order=up&from=now";
+    let query = "cursor=41&origin=-1&sort=name&order=up&from=now&to=then&node=%20";
     let body = world.get(&format!("/api/v1/runs?{query}")).await.json();
     assert_eq!(body["code"], json!("invalid-parameters"));
-    for name in ["cursor", "origin", "sort", "order", "from"] {
+    for name in ["cursor", "origin", "sort", "order", "from", "to", "node"] {
         assert!(body["errors"][name].is_string(), "{name}: {body}");
     }
+    let body = world.get("/api/v1/runs?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z").await.json();
+    assert_eq!(body["errors"], json!({"to": "is before `from`"}));
 }

@@ -72,6 +72,7 @@ async fn runs_are_filtered_sorted_and_cut() {
         ("run-type=sync", vec![4, 3]),
         ("entity-type=card", vec![5]),
         ("entity-id=4", vec![4]),
+        ("node=nobody", vec![]),
         ("status=failed", vec![4]),
         ("started-at=past1days", vec![4, 3]),
         ("started-at=past1days~", vec![5, 4, 3]),

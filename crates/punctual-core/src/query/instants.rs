@@ -35,7 +35,7 @@ impl HistoryQuery {
         let later = |at: Timestamp| to_millis(at).saturating_add(ON_TIME_MS);
         (names_instants && !names_few).then(|| Starts {
             from: self.scheduled_from.max(self.started_from).map(to_millis),
-            to: self.scheduled_to.map(later),
+            to: [self.scheduled_to.map(later), self.last_start()].into_iter().flatten().min(),
         })
     }
 }
@@ -60,6 +60,7 @@ mod tests {
             from in proptest::option::of(instant()),
             to in proptest::option::of(instant()),
             started_from in proptest::option::of(instant()),
+            started_before in proptest::option::of(instant()),
             scheduled_at in instant(),
             late in -2..=HOUR + 2,
         ) {
@@ -68,11 +69,13 @@ mod tests {
                 scheduled_from: from.map(from_millis),
                 scheduled_to: to.map(from_millis),
                 started_from: started_from.map(from_millis),
+                started_before: started_before.map(from_millis),
                 ..HistoryQuery::default()
             };
             let matches = from.is_none_or(|from| scheduled_at >= from)
                 && to.is_none_or(|to| scheduled_at <= to)
-                && started_from.is_none_or(|from| started_at >= from);
+                && started_from.is_none_or(|from| started_at >= from)
+                && started_before.is_none_or(|before| started_at < before);
             let Some(starts) = query.starts_on_time() else {
                 prop_assert!(from.is_none() && to.is_none());
                 return Ok(());
@@ -81,7 +84,7 @@ mod tests {
                 && starts.to.is_none_or(|to| started_at <= to);
             prop_assert!(inside || !matches || !is_on_time(scheduled_at, started_at));
             // A window of starts is longer than that of the instants by one hour, and no more.
-            prop_assert_eq!(starts.to, to.map(|to| to + HOUR));
+            prop_assert_eq!(starts.to, to.map(|to| to + HOUR).into_iter().chain(started_before.map(|at| at - 1)).min());
             prop_assert_eq!(starts.from.is_some(), from.is_some() || started_from.is_some());
         }
     }

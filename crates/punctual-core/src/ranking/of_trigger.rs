@@ -4,11 +4,11 @@
 use std::collections::HashSet;
 
 use super::page::{Lists, gave_up, in_order};
-use super::pieces::Piece;
+use super::pieces::{Counts, Piece};
 use super::triggers::changes;
 use super::window::Window;
 use super::{List, Noted, Place};
-use crate::{HistoryQuery, HistorySort, Page, StoreError, TaskHistory, Timestamp};
+use crate::{HistoryQuery, HistorySort, Page, StoreError, TaskHistory};
 
 /// With more rows that are noted and not arranged than this, their triggers are not looked at.
 const MOST_FRESH: usize = 4_096;
@@ -65,8 +65,8 @@ pub async fn page_of_trigger<L: Lists>(
     let value = |place: &Place| if query.sort == HistorySort::StartedAt { place.value } else { i64::MAX };
     let open = open.map(|place| Place { value: value(place), id: place.id });
     let piece = Piece { fresh: ended.chain(open).collect(), ..Piece::default() };
-    let from = query.started_from.unwrap_or(Timestamp::MIN);
-    let mut window = Window::new(query, from, piece, (known.total, all));
+    let counts = Counts { within: known.total, before: all.saturating_sub(known.total), behind: 0 };
+    let mut window = Window::new(query, piece, counts);
     for (_, list) in counted {
         // As many as may be looked at in the time in which all of the trigger are read.
         let most = known.rows / known.look.max(1);

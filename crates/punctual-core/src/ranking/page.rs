@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::pieces::{Cutter, Open, Piece, part_from, pieces};
-use super::window::{Search, Window};
+use super::pieces::{Counts, Cutter, Open, Piece, part_within, pieces};
+use super::window::{Search, Way, Window};
 use super::{Fence, List, Noted, Part, Place, most_between};
 use crate::insights::Series;
+use crate::time::to_millis;
 use crate::{
     HistoryQuery, HistorySort, Page, Paging, StoreError, TaskHistory, TaskStatus, Timestamp, TriggerKey,
 };
@@ -106,24 +107,24 @@ pub async fn page<L: Lists>(lists: &L, query: &HistoryQuery, around: Around) -> 
         let open = open.iter().cloned().map(Open::by_start).collect();
         pieces(&by_start, &series, open, &noted).into_iter().next().unwrap_or_default()
     };
-    let (ids, total) = match (query.started_from, query.sort) {
+    let (ids, total) = match (query.has_bounds(), query.sort) {
         (_, HistorySort::StartedAt) => reader.whole(of_start(&open)).await?,
-        (Some(from), HistorySort::EndedAt | HistorySort::Duration) => {
+        (true, HistorySort::EndedAt | HistorySort::Duration) => {
             let of_start = of_start(&open);
             let within: Vec<Noted> =
                 noted.into_iter().filter(|row| query.starts_within(row.started_at)).collect();
             let open = open.into_iter().filter(|row| query.starts_within(row.started_at)).collect();
             let piece = pieces(query, &series, open, &within).into_iter().next().unwrap_or_default();
-            reader.window(of_start, piece, from).await?
+            reader.window(of_start, piece).await?
         }
-        (Some(_), HistorySort::Task | HistorySort::Status) => {
+        (true, HistorySort::Task | HistorySort::Status) => {
             let of_start = of_start(&open);
             reader.windows(of_start, pieces(query, &series, open, &noted)).await?
         }
-        (None, HistorySort::EndedAt | HistorySort::Duration) => {
+        (false, HistorySort::EndedAt | HistorySort::Duration) => {
             reader.whole(pieces(query, &series, open, &noted).into_iter().next().unwrap_or_default()).await?
         }
-        (None, HistorySort::Task | HistorySort::Status) => {
+        (false, HistorySort::Task | HistorySort::Status) => {
             reader.pieces(pieces(query, &series, open, &noted)).await?
         }
     };
@@ -146,7 +147,7 @@ pub(super) async fn in_order<L: Lists>(
     let found = lists.rows(ids).await?;
     let mut found: HashMap<i64, TaskHistory> = found.into_iter().map(|row| (row.id.0, row)).collect();
     let mut rows: Vec<TaskHistory> = ids.iter().filter_map(|id| found.remove(id)).collect();
-    rows.retain(|row| query.started_from.is_none_or(|from| row.started_at >= from));
+    rows.retain(|row| query.starts_within(to_millis(row.started_at)));
     Ok(rows)
 }
 
@@ -164,43 +165,60 @@ impl<L: Lists> Reader<'_, L> {
         let fences = self.lists.fences(&piece.lists).await?;
         let counts = self.count(&piece, &fences).await?;
         let ids = self.cut(piece, &fences, counts, &self.query.part()).await?;
-        Ok((ids, counts.1))
+        Ok((ids, counts.within))
     }
 
     /// A window of an order whose lists do not tell the starts.
-    async fn window(&self, of_start: Piece, piece: Piece, from: Timestamp) -> Result<Found> {
+    async fn window(&self, of_start: Piece, piece: Piece) -> Result<Found> {
         let starts = self.lists.fences(&of_start.lists).await?;
-        let (before, total) = self.count(&of_start, &starts).await?;
-        let mut window = Window::new(self.query, from, piece, (total, before + total));
+        let counts = self.count(&of_start, &starts).await?;
+        let mut window = Window::new(self.query, piece, counts);
         let rows = |fences: &Vec<Fence>| fences.iter().map(|fence| fence.rows).sum::<u64>();
         let mut lists: Vec<(u64, List)> = starts.iter().map(rows).zip(of_start.lists).collect();
         // What the long ones have on the page tells how far to go in the short ones.
         lists.sort_unstable_by(|one, other| other.cmp(one));
         for (rows, list) in lists.into_iter().filter(|(rows, _)| *rows > 0) {
             let search = window.search(list, rows);
-            let mut places = self.lists.search(&search).await?;
+            let mut places = self.find(&search).await?;
             if let Some(instead) = window.instead(&search, places.len(), list)
                 && gave_up(self.lists, &search).await?
             {
-                places = self.lists.search(&instead).await?;
+                places = self.find(&instead).await?;
             }
             window.take(places);
         }
-        if window.wants_moved_clocks() {
+        if let Some(from) = self.query.started_from
+            && window.wants_moved_clocks()
+        {
             let moved = self.lists.moved_clocks(from).await?;
-            let wanted = moved.into_iter().filter(|row| self.query.wants_row(&row.series, row.status));
-            window.take(wanted.map(|row| row.place));
+            let is_wanted = |row: &Looked| {
+                self.query.wants_row(&row.series, row.status) && self.query.starts_within(row.started_at)
+            };
+            window.take(moved.into_iter().filter(is_wanted).map(|row| row.place));
         }
-        Ok((window.ids(), total))
+        Ok((window.ids(), counts.within))
+    }
+
+    /// The places that a search finds, or more.
+    async fn find(&self, search: &Search) -> Result<Vec<Place>> {
+        if self.query.sort != HistorySort::EndedAt || search.way != Way::Sort {
+            return self.lists.search(search).await;
+        }
+        // No list in the order of starts says the ends.
+        let (from, to) = self.query.bounds();
+        let places = self.lists.places(&[(search.list, from, Some(to))]).await?;
+        let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
+        Ok(self.lists.look(self.query.sort, &ids).await?.into_iter().map(|row| row.place).collect())
     }
 
     /// A window of pieces that follow one another, given also the one that has all of its rows by start.
     async fn windows(&self, of_start: Piece, pieces: Vec<Piece>) -> Result<Found> {
         let starts = self.lists.fences(&of_start.lists).await?;
         // Counted in the lists of all tasks rather than in those of each.
-        let (_, total) = self.count(&of_start, &starts).await?;
+        let counts = self.count(&of_start, &starts).await?;
+        let total = counts.within;
         if self.query.sort == HistorySort::Task && total <= FEW {
-            return Ok((self.sorted_by_task(of_start, &starts, total).await?, total));
+            return Ok((self.sorted_by_task(of_start, &starts, counts).await?, total));
         }
         let (mut ids, mut cutter) = (Vec::new(), Cutter::new(self.query.paging));
         for piece in self.in_order(pieces) {
@@ -209,7 +227,7 @@ impl<L: Lists> Reader<'_, L> {
             }
             let fences = self.lists.fences(&piece.lists).await?;
             let counts = self.count(&piece, &fences).await?;
-            if let Some(paging) = cutter.next(counts.1) {
+            if let Some(paging) = cutter.next(counts.within) {
                 let part = Part { paging, ..self.query.part() };
                 ids.extend(self.cut(piece, &fences, counts, &part).await?);
             }
@@ -217,10 +235,14 @@ impl<L: Lists> Reader<'_, L> {
         Ok((ids, total))
     }
 
-    async fn sorted_by_task(&self, of_start: Piece, starts: &[Vec<Fence>], total: u64) -> Result<Vec<i64>> {
-        let all = Part { descending: true, after: None, paging: Paging::first(total) };
-        let places = self.places(of_start, starts, &all).await?;
-        let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
+    async fn sorted_by_task(
+        &self,
+        of_start: Piece,
+        starts: &[Vec<Fence>],
+        counts: Counts,
+    ) -> Result<Vec<i64>> {
+        let all = Part { descending: true, after: None, paging: Paging::ALL };
+        let ids = self.cut(of_start, starts, counts, &all).await?;
         let mut found = self.lists.look(self.query.sort, &ids).await?;
         found.sort_unstable_by(|one, other| {
             (&one.series.task, one.place).cmp(&(&other.series.task, other.place))
@@ -250,7 +272,8 @@ impl<L: Lists> Reader<'_, L> {
             if let Some(paging) = cutter.next(rows) {
                 let fences = self.lists.fences(&piece.lists).await?;
                 let part = Part { paging, ..self.query.part() };
-                ids.extend(self.cut(piece, &fences, (0, rows), &part).await?);
+                let counts = Counts { within: rows, ..Counts::default() };
+                ids.extend(self.cut(piece, &fences, counts, &part).await?);
             }
         }
         Ok((ids, total))
@@ -263,26 +286,33 @@ impl<L: Lists> Reader<'_, L> {
         pieces
     }
 
-    /// How many rows of a piece lie before the window, and how many in it.
-    async fn count(&self, piece: &Piece, fences: &[Vec<Fence>]) -> Result<(u64, u64)> {
+    /// How many rows of a piece lie before the window, in it and behind it.
+    async fn count(&self, piece: &Piece, fences: &[Vec<Fence>]) -> Result<Counts> {
         let rows = piece.rows(fences.iter().flatten().map(|fence| fence.rows).sum());
-        let Some(bound) = self.query.bound() else { return Ok((0, rows)) };
+        let (from, to) = self.query.bounds();
+        let before = if from == Place::FIRST { 0 } else { self.before(piece, fences, from).await? };
+        let upto = if to == Place::END { rows } else { self.before(piece, fences, to).await? };
+        Ok(Counts { before, within: upto.saturating_sub(before), behind: rows.saturating_sub(upto) })
+    }
+
+    /// How many rows of a piece lie before a place.
+    async fn before(&self, piece: &Piece, fences: &[Vec<Fence>], bound: Place) -> Result<u64> {
         let before = piece.before(fences, bound);
         let stretch = |span: &super::Span| (piece.lists[span.list], span.from, span.to);
         let stretches: Vec<Stretch> = before.spans.iter().map(stretch).collect();
-        let before = before.rows(self.lists.count_places(&stretches).await?);
-        Ok((before, rows.saturating_sub(before)))
+        Ok(before.rows(self.lists.count_places(&stretches).await?))
     }
 
-    /// A part of a piece, given how many of its rows lie before the window and in it.
+    /// A part of what a piece has in the window, given how its rows lie to that.
     async fn cut(
         &self,
         piece: Piece,
         fences: &[Vec<Fence>],
-        (before, rows): (u64, u64),
+        counts: Counts,
         part: &Part,
     ) -> Result<Vec<i64>> {
-        let part = self.query.bound().map_or(*part, |bound| part_from(part, bound, before, rows));
+        let part =
+            if self.query.has_bounds() { part_within(part, self.query.bounds(), counts) } else { *part };
         let places = self.places(piece, fences, &part).await?;
         Ok(places.iter().map(|place| place.id).collect())
     }

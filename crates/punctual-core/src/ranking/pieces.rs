@@ -79,18 +79,32 @@ impl Before {
     }
 }
 
-/// The part of a whole piece that is a part of what begins at a place, given how many of the piece's rows lie before that
-/// place, and how many from there on. What a page in descending order after another place has too much, lies before `bound`.
-pub(super) fn part_from(part: &Part, bound: Place, before: u64, rows: u64) -> Part {
+/// How many rows of a piece lie before a window of starts, in it and behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) before: u64,
+    pub(super) within: u64,
+    pub(super) behind: u64,
+}
+
+impl Counts {
+    pub(super) fn all(&self) -> u64 {
+        self.before + self.within + self.behind
+    }
+}
+
+/// The part of a whole piece that is a part of what lies between two places, given how its rows lie to these. What a page after
+/// another place has too much, lies outside of them.
+pub(super) fn part_within(part: &Part, (from, to): (Place, Place), counts: Counts) -> Part {
     let Paging { limit, offset } = part.paging;
     match (part.after, part.descending) {
-        (Some(after), false) => Part { after: Some(after.max(bound)), ..*part },
-        (Some(_), true) => *part,
-        (None, false) => Part { paging: Paging { limit, offset: offset.saturating_add(before) }, ..*part },
-        (None, true) => {
-            let left = rows.saturating_sub(offset);
+        (Some(after), false) => Part { after: Some(after.max(from)), ..*part },
+        (Some(after), true) => Part { after: Some(after.min(to)), ..*part },
+        (None, descending) => {
+            let left = counts.within.saturating_sub(offset);
             let limit = Some(limit.map_or(left, |limit| limit.min(left)));
-            Part { paging: Paging { limit, offset }, ..*part }
+            let beside = if descending { counts.behind } else { counts.before };
+            Part { paging: Paging { limit, offset: offset.saturating_add(beside) }, ..*part }
         }
     }
 }

@@ -173,7 +173,7 @@ pub struct Counting {
     pub looked: Vec<i64>,
     /// From one place up to another: here the rows of the index count, whether they have ended or not.
     pub spans: Vec<(Place, Place)>,
-    from: Place,
+    bounds: (Place, Place),
     wants_open: bool,
 }
 
@@ -187,10 +187,11 @@ impl Counting {
         (noted, deleted): (&[Noted], &Deleted),
         spacing: Spacing,
     ) -> Self {
-        let from = query.bound().unwrap_or(Place::FIRST);
+        let bounds = query.bounds();
+        let (from, to) = bounds;
         let wants_open = query.wants_open();
         let mut counting =
-            Self { fenced: 0, lost: 0, looked: Vec::new(), spans: Vec::new(), from, wants_open };
+            Self { fenced: 0, lost: 0, looked: Vec::new(), spans: Vec::new(), bounds, wants_open };
         if query.status == Some(TaskStatus::Started) {
             return counting;
         }
@@ -204,7 +205,7 @@ impl Counting {
             };
             noted.iter().filter(fits).map(|row| row.place(HistorySort::StartedAt))
         };
-        let mut fresh: Vec<Place> = not_folded(false).filter(|place| *place >= from).collect();
+        let mut fresh: Vec<Place> = not_folded(false).filter(|place| (from..to).contains(place)).collect();
         fresh.sort_unstable();
         // The index is counted from the last fence before all but a few of what the fences do not count.
         let last = |place: Place| {
@@ -212,6 +213,7 @@ impl Counting {
             after.checked_sub(1).map_or(Place::FIRST, |at| fences[at].first)
         };
         let end = fresh.get(spacing.few()).map_or(*upto, |place| last(*place).min(*upto));
+        let end = if to < end { last(to) } else { end };
         let start = match from {
             Place::FIRST => from,
             _ => fences
@@ -219,10 +221,10 @@ impl Counting {
                 .map_or(end, |fence| fence.first),
         };
         if start >= end {
-            counting.spans.push((from, Place::END));
+            counting.spans.push((from, to));
             return counting;
         }
-        let spans = [(from, start), (end, Place::END)];
+        let spans = [(from, start), (end, to)];
         counting.spans.extend(spans.into_iter().filter(|(from, to)| from < to));
         let within = |place: &Place| start <= *place && *place < end;
         let counted = fences.iter().filter(|fence| within(&fence.first) && fits(fence.series, fence.status));
@@ -240,7 +242,9 @@ impl Counting {
     pub fn open(&self, places: &[Place], in_index: bool) -> u64 {
         let is_counted =
             |place: Place| in_index && self.spans.iter().any(|(from, to)| *from <= place && place < *to);
-        let is_added = |place: &&Place| self.wants_open && **place >= self.from && !is_counted(**place);
+        let (from, to) = self.bounds;
+        let is_added =
+            |place: &&Place| self.wants_open && (from..to).contains(*place) && !is_counted(**place);
         places.iter().filter(is_added).count() as u64
     }
 

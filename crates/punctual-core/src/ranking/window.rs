@@ -3,18 +3,20 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::pieces::Piece;
+use super::pieces::{Counts, Piece};
 use super::{List, Part, Place};
-use crate::time::to_millis;
-use crate::{HistoryQuery, HistorySort, Paging, Timestamp};
+use crate::{HistoryQuery, HistorySort, Paging};
 
 /// What it costs to sort a place of the window, where passing by one of an order costs 1.
 const SORT: u64 = 2;
 
+/// What it costs to look at the row of a place besides.
+const LOOK: u64 = 20;
+
 /// How to find the first rows of a window in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Sort all rows of the window in the list by start.
+    /// Sort all rows of the window in the list by start. Stores are asked for that in the order by duration alone.
     Sort,
     /// Walk the list in its order past what is not in the window, and give up after so many places.
     Walk(u64),
@@ -29,6 +31,8 @@ pub struct Search {
     pub list: List,
     /// The beginning of the window, in milliseconds since 1970.
     pub started_from: i64,
+    /// The last instant of the window, in milliseconds since 1970.
+    pub started_to: i64,
     /// Only what lies beyond this place.
     pub above: Place,
     /// Only what lies before this place.
@@ -53,21 +57,23 @@ impl Search {
 #[derive(Debug)]
 pub(super) struct Window {
     sort: HistorySort,
-    from: i64,
+    /// In the order by start.
+    bounds: (Place, Place),
+    /// The first and the last instant, in milliseconds since 1970.
+    starts: (i64, i64),
     part: Part,
     gone: HashSet<Place>,
     found: BTreeSet<Place>,
-    /// How many rows lie in the window, and how many in all.
-    rows: (u64, u64),
+    counts: Counts,
 }
 
 impl Window {
-    /// Of a query for what started from an instant on, given what no list has of the window, and how many rows lie in it and in
-    /// all.
-    pub(super) fn new(query: &HistoryQuery, from: Timestamp, piece: Piece, rows: (u64, u64)) -> Self {
+    /// Of a query for what started between instants, given what no list has of the window, and how all rows lie to it.
+    pub(super) fn new(query: &HistoryQuery, piece: Piece, counts: Counts) -> Self {
         let gone = piece.gone.iter().map(|(_, place)| *place).collect();
-        let (sort, part, from) = (query.sort, query.part(), to_millis(from));
-        let mut window = Self { sort, from, part, gone, found: BTreeSet::new(), rows };
+        let (sort, part, bounds) = (query.sort, query.part(), query.bounds());
+        let starts = (bounds.0.value, query.last_start().unwrap_or(i64::MAX));
+        let mut window = Self { sort, bounds, starts, part, gone, found: BTreeSet::new(), counts };
         window.take(piece.fresh);
         window
     }
@@ -78,31 +84,31 @@ impl Window {
         let list = if way == Way::Sort { of_start } else { List { sort: self.sort.code(), ..of_start } };
         // Apart from clocks that were set back, all of the window ends after its beginning.
         let begin = match self.sort {
-            HistorySort::EndedAt => Place { value: self.from, id: i64::MIN },
+            HistorySort::EndedAt => self.bounds.0,
             _ => Place::FIRST,
         };
-        self.beyond(begin, way, list)
+        self.beyond((begin, Place::END), way, list)
     }
 
     /// The walk of a list in its order, which passes by so many places at most.
     pub(super) fn walk(&self, list: List, most: u64) -> Search {
         if self.sort == HistorySort::StartedAt {
             // The places say the starts themselves.
-            let begin = Place { value: self.from, id: i64::MIN };
-            return Search { started_from: i64::MIN, ..self.beyond(begin, Way::Walk(most), list) };
+            let search = self.beyond(self.bounds, Way::Walk(most), list);
+            return Search { started_from: i64::MIN, started_to: i64::MAX, ..search };
         }
-        self.beyond(Place::FIRST, Way::Walk(most), list)
+        self.beyond((Place::FIRST, Place::END), Way::Walk(most), list)
     }
 
     /// What of a list may be on the page.
-    fn beyond(&self, begin: Place, way: Way, list: List) -> Search {
+    fn beyond(&self, (begin, end): (Place, Place), way: Way, list: List) -> Search {
         let Part { descending, after, .. } = self.part;
-        let (above, below) = match (descending, self.worst()) {
-            (false, worst) => (begin.max(after.unwrap_or(begin)), worst.unwrap_or(Place::END)),
-            (true, worst) => (begin.max(worst.unwrap_or(begin)), after.unwrap_or(Place::END)),
-        };
+        let (above, below) = if descending { (self.worst(), after) } else { (after, self.worst()) };
+        let above = above.map_or(begin, |above| above.max(begin));
+        let below = below.map_or(end, |below| below.min(end));
         let limit = self.need().saturating_add(self.gone.len() as u64);
-        Search { way, list, started_from: self.from, above, below, descending, limit }
+        let (started_from, started_to) = self.starts;
+        Search { way, list, started_from, started_to, above, below, descending, limit }
     }
 
     /// The search to do instead of a walk that found less than it should, if it gave up.
@@ -113,20 +119,38 @@ impl Window {
 
     /// The way that is probably the shortest.
     fn way(&self, rows: u64) -> Way {
-        if self.sort == HistorySort::EndedAt {
+        if self.sort == HistorySort::EndedAt && self.bounds.1 == Place::END {
             // Runs end about in the order in which they start.
             return Way::Walk(u64::MAX);
         }
-        let (within, all) = (self.rows.0.max(1), self.rows.1.max(1));
+        let (within, all) = (self.counts.within.max(1), self.counts.all().max(1));
         let share = |of: u64, part: u64, whole: u64| {
             u64::try_from(u128::from(of) * u128::from(part) / u128::from(whole)).unwrap_or(u64::MAX)
         };
-        let sort = share(rows, within, all).saturating_mul(SORT);
-        let walk = share(self.need(), all, within);
-        // As far as to the last place that is still of use.
-        let walk = if self.is_full() { share(walk, rows, all) } else { walk }.min(rows);
+        let sort = share(rows, within, all);
+        let (sort, walk) = if self.sort == HistorySort::EndedAt {
+            (sort.saturating_mul(LOOK), share(self.passed_by_end(), rows, all))
+        } else {
+            let walk = share(self.need(), all, within);
+            // As far as to the last place that is still of use.
+            let walk = if self.is_full() { share(walk, rows, all) } else { walk }.min(rows);
+            (sort.saturating_mul(SORT), walk)
+        };
         // Half of what sorting costs, lest both together take too long.
         if walk < sort / 2 { Way::Walk(sort / 2) } else { Way::Sort }
+    }
+
+    /// How many rows are passed by in the order by end, in which they lie about as in that by start.
+    fn passed_by_end(&self) -> u64 {
+        let Counts { within, behind, .. } = self.counts;
+        let is_begun = self.part.after.is_some();
+        match self.part.descending {
+            true if is_begun => self.need(),
+            true => behind.saturating_add(self.need()),
+            // The last rows of the window are found when all that comes behind them is seen.
+            false if self.need() > within => within.saturating_add(behind),
+            false => self.need(),
+        }
     }
 
     fn need(&self) -> u64 {
@@ -151,12 +175,11 @@ impl Window {
     /// Whether what ended before the window, by a clock that was set back, may be on the page: searches pass it by. To be
     /// asked when they are done.
     pub(super) fn wants_moved_clocks(&self) -> bool {
-        let begin = Place { value: self.from, id: i64::MIN };
         self.sort == HistorySort::EndedAt
             && if self.part.descending {
                 !self.is_full()
             } else {
-                self.part.after.is_none_or(|after| after < begin)
+                self.part.after.is_none_or(|after| after < self.bounds.0)
             }
     }
 
@@ -190,8 +213,19 @@ mod tests {
 
     fn window(sort: HistorySort, within: u64) -> Window {
         let paging = Paging::first(50);
-        let query = HistoryQuery { sort, descending: false, paging, ..HistoryQuery::default() };
-        Window::new(&query, Timestamp::UNIX_EPOCH, Piece::default(), (within, ROWS))
+        let started_from = Some(crate::Timestamp::UNIX_EPOCH);
+        let query = HistoryQuery { sort, descending: false, started_from, paging, ..HistoryQuery::default() };
+        let counts = Counts { before: ROWS - within, within, behind: 0 };
+        Window::new(&query, Piece::default(), counts)
+    }
+
+    /// A window of the past in the order by end.
+    fn past(descending: bool, within: u64, behind: u64) -> Window {
+        let mut window = window(HistorySort::EndedAt, within);
+        window.bounds.1 = place(1_000);
+        window.part.descending = descending;
+        window.counts = Counts { before: ROWS - within - behind, within, behind };
+        window
     }
 
     fn place(value: i64) -> Place {
@@ -206,6 +240,19 @@ mod tests {
         // A list with few rows of the window.
         assert_eq!(way(100_000, 200_000), Way::Sort);
         assert_eq!(window(HistorySort::EndedAt, 20).way(ROWS), Way::Walk(u64::MAX));
+    }
+
+    #[test]
+    fn rows_of_a_past_window_are_looked_at_where_there_are_few() {
+        // From the beginning of the window on, unless it has less than a page.
+        assert_eq!(past(false, 1_000, 5_000_000).way(ROWS), Way::Walk(10_000));
+        assert_eq!(past(false, 20, 5_000_000).way(ROWS), Way::Sort);
+        // From the end on, all that lies behind the window comes first.
+        assert_eq!(past(true, 1_000, 5_000_000).way(ROWS), Way::Sort);
+        assert_eq!(past(true, 1_000_000, 5_000_000).way(ROWS), Way::Walk(10_000_000));
+        let mut window = past(true, 1_000, 5_000_000);
+        window.part.after = Some(place(900));
+        assert_eq!(window.way(ROWS), Way::Walk(10_000));
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl Lists for Snapshot<'_> {
 
     async fn search(&self, search: &Search) -> Result<Vec<Place>, StoreError> {
         let List { sort, status, series } = &search.list;
-        let Search { started_from: from, above, below, descending, .. } = search;
+        let Search { started_from: from, started_to, above, below, descending, .. } = search;
         let (limit, most) = (integer(search.limit), integer(search.walks()));
         let files = match (search.way, descending) {
             (Way::Sort, _) => [sql::WINDOW_SORTED, sql::WINDOW_SORTED_OF_ALL],
@@ -197,7 +197,7 @@ impl Lists for Snapshot<'_> {
         }
         params.extend([from as &(dyn ToSql + Sync), &above.value, &above.id, &below.value, &below.id]);
         params.push(if search.way == Way::Sort { descending } else { &most });
-        params.push(&limit);
+        params.extend([&limit as &(dyn ToSql + Sync), started_to]);
         let rows = self.client.rows(files[usize::from(*series == 0)], &params).await?;
         Ok(rows.iter().map(|row| Place { value: row.get(0), id: row.get(1) }).collect())
     }
@@ -208,11 +208,11 @@ impl Lists for Snapshot<'_> {
         trigger: &TriggerKey,
     ) -> Result<Vec<Place>, StoreError> {
         let List { sort, status, series } = &search.list;
-        let Search { started_from: from, above, below, .. } = search;
+        let Search { started_from: from, started_to, above, below, .. } = search;
         let most = integer(search.walks());
         let file = if search.descending { sql::TRIGGER_WALK_DOWN } else { sql::TRIGGER_WALK_UP };
         let (limit, group, name) = (integer(search.limit), trigger.group(), trigger.name());
-        let params: [&(dyn ToSql + Sync); 12] = [
+        let params: [&(dyn ToSql + Sync); 13] = [
             sort,
             status,
             series,
@@ -225,6 +225,7 @@ impl Lists for Snapshot<'_> {
             &limit,
             &group,
             &name,
+            started_to,
         ];
         let rows = self.client.rows(file, &params).await?;
         Ok(rows.iter().map(|row| Place { value: row.get(0), id: row.get(1) }).collect())

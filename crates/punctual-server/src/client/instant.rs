@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
@@ -35,12 +35,16 @@ impl FromStr for When {
 impl When {
     /// The instant that is meant, in the form that the API takes.
     pub(crate) fn resolve(&self, now: Timestamp, zone: &TimeZone) -> anyhow::Result<String> {
+        Ok(written(self.past(now, zone)?))
+    }
+
+    fn past(&self, now: Timestamp, zone: &TimeZone) -> anyhow::Result<Timestamp> {
         self.instant(now, zone, |then, span| then.checked_sub(span))
     }
 
     /// The same where a span says how long from now.
     pub(crate) fn resolve_ahead(&self, now: Timestamp, zone: &TimeZone) -> anyhow::Result<String> {
-        self.instant(now, zone, |then, span| then.checked_add(span))
+        Ok(written(self.instant(now, zone, |then, span| then.checked_add(span))?))
     }
 
     fn instant(
@@ -48,7 +52,7 @@ impl When {
         now: Timestamp,
         zone: &TimeZone,
         moved: fn(&Zoned, Span) -> Result<Zoned, jiff::Error>,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<Timestamp> {
         let at = match self {
             Self::At(at) => *at,
             Self::Local(local) => zone.to_ambiguous_timestamp(*local).unambiguous().with_context(|| {
@@ -59,7 +63,38 @@ impl When {
                 then.context("no calendar reaches that far")?.timestamp()
             }
         };
-        Ok(format!("{at:.3}"))
+        Ok(at)
+    }
+}
+
+fn written(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// Since when, and until when: `--since` and `--until` of a list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Started {
+    /// Only those that started from here on: an instant, or how long ago, such as 2h.
+    #[arg(long, value_name = "WHEN")]
+    since: Option<When>,
+    /// Only those that started before: an instant, or how long ago.
+    #[arg(long, value_name = "WHEN")]
+    until: Option<When>,
+}
+
+impl Started {
+    /// Both instants, in the form that the API takes.
+    pub(crate) fn resolve(&self, now: Timestamp, zone: &TimeZone) -> anyhow::Result<[Option<String>; 2]> {
+        let at = |when: &Option<When>, name: &'static str| {
+            when.as_ref().map(|when| when.past(now, zone).context(name)).transpose()
+        };
+        let (since, until) = (at(&self.since, "--since")?, at(&self.until, "--until")?);
+        if let (Some(since), Some(until)) = (since, until)
+            && until < since
+        {
+            bail!("--until {} is before --since {}: give a later one", written(until), written(since));
+        }
+        Ok([since.map(written), until.map(written)])
     }
 }
 

@@ -199,7 +199,7 @@ impl Lists for Snapshot<'_> {
 
     async fn search(&self, search: &Search) -> Result<Vec<Place>, StoreError> {
         let List { sort, status, series } = &search.list;
-        let Search { started_from: from, above, below, descending, .. } = search;
+        let Search { started_from: from, started_to, above, below, descending, .. } = search;
         let (limit, most) = (integer(search.limit), integer(search.walks()));
         let files = match (search.way, descending) {
             (Way::Sort, _) => [sql::WINDOW_SORTED, sql::WINDOW_SORTED_OF_ALL],
@@ -212,7 +212,7 @@ impl Lists for Snapshot<'_> {
         }
         params.extend([from as &dyn ToSql, &above.value, &above.id, &below.value, &below.id]);
         params.push(if search.way == Way::Sort { descending } else { &most });
-        params.push(&limit);
+        params.extend([&limit as &dyn ToSql, started_to]);
         many(self.0, files[usize::from(*series == 0)], &*params, read_place)
     }
 
@@ -222,11 +222,11 @@ impl Lists for Snapshot<'_> {
         trigger: &TriggerKey,
     ) -> Result<Vec<Place>, StoreError> {
         let List { sort, status, series } = &search.list;
-        let Search { started_from: from, above, below, .. } = search;
+        let Search { started_from: from, started_to, above, below, .. } = search;
         let (most, limit) = (integer(search.walks()), integer(search.limit));
         let file = if search.descending { sql::TRIGGER_WALK_DOWN } else { sql::TRIGGER_WALK_UP };
         let (group, name) = (trigger.group(), trigger.name());
-        let params: [&dyn ToSql; 12] = [
+        let params: [&dyn ToSql; 13] = [
             sort,
             status,
             series,
@@ -239,6 +239,7 @@ impl Lists for Snapshot<'_> {
             &limit,
             &group,
             &name,
+            started_to,
         ];
         many(self.0, file, &params[..], read_place)
     }

@@ -38,7 +38,8 @@ async fn starts(store: &Store, query: &HistoryQuery) -> Vec<i64> {
 }
 
 pub async fn rows_are_filtered(store: Store) {
-    store.record(&[record("a", 1, Some(5)), record("b", 2, Some(5)), record("a", 3, None)]).await.unwrap();
+    let elsewhere = TaskRecord { node: "elsewhere".to_owned(), ..record("b", 2, Some(5)) };
+    store.record(&[record("a", 1, Some(5)), elsewhere, record("a", 3, None)]).await.unwrap();
     let all = HistoryQuery::default();
     assert_eq!(starts(&store, &all).await, [3, 2, 1]);
     let a = HistoryQuery { task: Some("a".to_owned()), ..all.clone() };
@@ -57,6 +58,21 @@ pub async fn rows_are_filtered(store: Store) {
     assert_eq!(starts(&store, &instant).await, [60]);
     let late = HistoryQuery { started_from: Some(at(3)), ..HistoryQuery::default() };
     assert_eq!(starts(&store, &late).await, [60, 10, 3]);
+    let span = |from, before| HistoryQuery {
+        started_from: Some(at(from)),
+        started_before: Some(at(before)),
+        ..HistoryQuery::default()
+    };
+    assert_eq!(starts(&store, &span(2, 10)).await, [3, 2], "the end is not part of it");
+    assert_eq!(starts(&store, &HistoryQuery { started_from: None, ..span(2, 3) }).await, [2, 1]);
+    assert_eq!(starts(&store, &span(10, 2)).await, [0; 0]);
+    let on_node = HistoryQuery { node: Some("n".to_owned()), ..HistoryQuery::default() };
+    assert_eq!(starts(&store, &on_node).await, [60, 10, 3, 1]);
+    let part = HistoryQuery { node: Some("n".to_owned()), paging: Paging::first(1), ..span(2, 11) };
+    let part = store.history(&part).await.unwrap();
+    assert_eq!((part.rows[0].started_at, part.total), (at(10), 2));
+    let nowhere = HistoryQuery { node: Some("N".to_owned()), ..HistoryQuery::default() };
+    assert_eq!(starts(&store, &nowhere).await, [0; 0], "by the whole name, in this case");
     let rows = store.history(&late).await.unwrap().rows;
     let terms: Vec<_> = rows.iter().map(|row| row.term).collect();
     assert_eq!(terms, [Some(node.term), Some(node.term), None], "only runs of jobs have a term");

@@ -68,6 +68,8 @@ fn expected(rows: &[TaskHistory], query: &HistoryQuery) -> (Vec<i64>, u64) {
             && query.job.as_ref().is_none_or(|job| row.job.as_ref() == Some(job))
             && query.trigger.as_ref().is_none_or(|trigger| row.trigger.as_ref() == Some(trigger))
             && query.started_from.is_none_or(|from| row.started_at >= from)
+            && query.started_before.is_none_or(|before| row.started_at < before)
+            && query.node.as_ref().is_none_or(|node| *node == row.node)
             && query.scheduled_from.is_none_or(|from| row.scheduled_at.is_some_and(|at| at >= from))
             && query.scheduled_to.is_none_or(|to| row.scheduled_at.is_some_and(|at| at <= to))
             && query.origin.is_none_or(|origin| row.origin == origin)
@@ -115,12 +117,21 @@ async fn check_pages(store: &Store, dice: &mut Dice, pages: u64) {
     for _ in 0..pages {
         let task = dice.of(&[None, None, Some("a"), Some("t1"), Some("job"), Some("nothing")]);
         let statuses = TaskStatus::ALL.map(Some);
+        let started_from = some_row(dice).map(|row| row.started_at);
+        let started_before = match dice.roll(4) {
+            0 => some_row(dice).map(|row| plus_millis(row.started_at, dice.of(&[0, 1]))),
+            // A few rows of many.
+            1 => started_from.map(|from| plus_millis(from, dice.of(&[1, 5_000]))),
+            _ => None,
+        };
         let query = HistoryQuery {
             task: task.map(str::to_owned),
             status: dice.of(&[&[None, None, None], &statuses[..]].concat()),
             job: dice.of(&[None, None, None, Some(JobKey::new("job"))]),
             trigger: dice.of(&[None, None, None, None, Some(TriggerKey::new("t1"))]),
-            started_from: some_row(dice).map(|row| row.started_at),
+            started_from,
+            started_before,
+            node: if dice.roll(9) == 0 { some_row(dice).map(|row| row.node) } else { None },
             scheduled_from: some_instant(dice),
             scheduled_to: some_instant(dice),
             origin: if dice.roll(9) == 0 {

@@ -296,6 +296,7 @@ pub async fn runs_are_filtered_sorted_and_cut(store: Store) {
     let mut alert = sync_of(4, 40, &node);
     (alert.run_type, alert.entity.entity_type) = ("alert".to_owned(), "card".to_owned());
     alert.entity.name = None;
+    alert.node = "elsewhere".to_owned();
     let alert = store.open_run(&alert).await.unwrap();
     store.close_run(at(41), alert).await.unwrap();
     let all = TaskRunQuery::default();
@@ -309,6 +310,8 @@ pub async fn runs_are_filtered_sorted_and_cut(store: Store) {
     assert_eq!(ids(&store, &failed).await, [4]);
     let within = TaskRunQuery { started_from: Some(at(20)), started_before: Some(at(40)), ..all.clone() };
     assert_eq!(ids(&store, &within).await, [3, 2], "the end is not part of it");
+    let on_node = TaskRunQuery { node: Some("n".to_owned()), ..all.clone() };
+    assert_eq!(ids(&store, &on_node).await, [3, 2, 1]);
     let numbers = store.run_ids(&all).await.unwrap();
     let some = vec![numbers[3], numbers[1], TaskRunId(i64::MAX)];
     let some = TaskRunQuery { ids: Some(some), ..all.clone() };

@@ -40,6 +40,7 @@ async fn run_some(store: &Store, dice: &mut Dice, name: &str, now: i64) {
 fn query(dice: &mut Dice, rows: &[TaskHistory]) -> HistoryQuery {
     let statuses = TaskStatus::ALL.map(Some);
     let some_start = (!rows.is_empty() && dice.roll(2) == 0).then(|| dice.of(rows).started_at);
+    let some_end = (!rows.is_empty() && dice.roll(3) == 0).then(|| dice.of(rows).started_at);
     let job = dice.of(&[None, None, None, Some("job"), Some("other")]);
     let sort = dice.of(&HistorySort::ALL);
     // A page near the front is looked for in other ways than one far from it.
@@ -55,6 +56,7 @@ fn query(dice: &mut Dice, rows: &[TaskHistory]) -> HistoryQuery {
         job: job.map(JobKey::new),
         status: dice.of(&[&[None, None, None], &statuses[..]].concat()),
         started_from: some_start,
+        started_before: some_end,
         sort,
         descending: dice.roll(2) == 0,
         after,

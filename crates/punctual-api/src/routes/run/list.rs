@@ -32,6 +32,8 @@ const SORTS: [(&str, HistorySort); 3] = [
         ("trigger" = Option<String>, Query, description = "Only of this trigger (`GROUP.NAME`)"),
         ("trigger_group" = Option<String>, Query, description = "The group of `trigger`, where that has dots"),
         ("from" = Option<String>, Query, description = "Only those that started at this instant or later"),
+        ("to" = Option<String>, Query, description = "Only those that started before this instant"),
+        ("node" = Option<String>, Query, description = "Only what ran on the node of this name"),
         ("origin" = Option<i64>, Query, minimum = 0, description = "Only attempts of this run"),
         ("parent" = Option<i64>, Query, minimum = 0, description = "Only what is part of this run"),
         ("task_run" = Option<i64>, Query, minimum = 0, description = "Only rows of this task run"),
@@ -47,12 +49,15 @@ pub(crate) async fn handler(
     let (limit, after) = params.cut(Cursor::place);
     let statuses = TaskStatus::ALL.map(|status| (status.as_str(), status));
     let sort = params.word("sort", &SORTS).unwrap_or_default();
+    let (from, to) = params.span();
     let query = HistoryQuery {
         status: params.word("status", &statuses),
         task: params.text("task"),
         job: params.job(),
         trigger: params.trigger(),
-        started_from: params.instant("from"),
+        started_from: from,
+        started_before: to,
+        node: params.text("node"),
         origin: params.id("origin").map(FireId),
         parent: params.id("parent").map(FireId),
         run: params.id("task_run").map(TaskRunId),

@@ -138,7 +138,7 @@ impl Model {
         let fits = |run: &Run| {
             status.is_none_or(|status| status == run.status)
                 && wants(run.series)
-                && query.bound().is_none_or(|bound| run.place >= bound)
+                && query.starts_within(run.place.value)
         };
         let of_trigger = |id: &&i64| self.rows.get(*id).is_some_and(|row| row.1);
         let looked = counting.looked.iter().filter(of_trigger).count() as u64;
@@ -151,20 +151,20 @@ impl Model {
             }
         }
         let by_fences = counting.total(looked, spans, counting.open(open, in_index));
-        let open = open
-            .iter()
-            .filter(|place| query.wants_open() && query.bound().is_none_or(|bound| **place >= bound));
+        let open = open.iter().filter(|place| query.wants_open() && query.starts_within(place.value));
         let ended = self.in_index(Place::FIRST, Place::END).iter().filter(|run| fits(run)).count();
         (by_fences, (ended + open.count()) as u64)
     }
 }
 
-fn query(task: Option<i64>, status: Option<TaskStatus>, from: Option<i64>) -> HistoryQuery {
+fn query(task: Option<i64>, status: Option<TaskStatus>, [from, before]: [Option<i64>; 2]) -> HistoryQuery {
+    let instant = |ms| Timestamp::from_millisecond(ms).unwrap();
     HistoryQuery {
         trigger: Some(trigger(true)),
         task: task.map(|task| format!("task{task}")),
         status,
-        started_from: from.map(|ms| Timestamp::from_millisecond(ms).unwrap()),
+        started_from: from.map(instant),
+        started_before: before.map(instant),
         ..HistoryQuery::default()
     }
 }
@@ -192,7 +192,9 @@ proptest! {
             }
             let statuses = [None, Some(TaskStatus::Started), Some(TaskStatus::Success), Some(TaskStatus::Failed)];
             let task = [None, None, Some(1), Some(2)][number % 4];
-            let query = query(task, statuses[(value % 4) as usize], (value % 3 > 0).then_some(value * 3));
+            let from = (value % 3 > 0).then_some(value * 3);
+            let before = (number % 3 > 0).then_some(i64::try_from(number).unwrap() * 6);
+            let query = query(task, statuses[(value % 4) as usize], [from, before]);
             for in_index in [false, true] {
                 let (found, expected) = model.totals(&query, in_index);
                 prop_assert_eq!(found, expected, "{:?}", query);
@@ -219,13 +221,18 @@ fn what_is_arranged_is_not_looked_for_in_the_index() {
     assert_eq!(fences[0].first, Place::FIRST);
     let fences = Fences { upto: model.upto, fences };
     let counting =
-        Counting::new(&query(None, None, None), |_| true, &fences, (&[], &Deleted::new()), SPACING);
+        Counting::new(&query(None, None, [None; 2]), |_| true, &fences, (&[], &Deleted::new()), SPACING);
     assert!(counting.spans.is_empty() && counting.looked.is_empty(), "{counting:?}");
     // Of a window, only what lies before its first fence.
-    let bounded = query(None, None, Some(100));
+    let bounded = query(None, None, [Some(100), None]);
     let counting = Counting::new(&bounded, |_| true, &fences, (&[], &Deleted::new()), SPACING);
     let [(from, to)] = counting.spans[..] else { panic!("{counting:?}") };
     assert!(from.value == 100 && to.value < 107, "{counting:?}");
+    // And what comes after its last one.
+    let bounded = query(None, None, [None, Some(100)]);
+    let counting = Counting::new(&bounded, |_| true, &fences, (&[], &Deleted::new()), SPACING);
+    let [(from, to)] = counting.spans[..] else { panic!("{counting:?}") };
+    assert!(from.value > 93 && (to.value, to.id) == (100, i64::MIN), "{counting:?}");
 }
 
 #[test]
@@ -235,8 +242,13 @@ fn what_is_not_built_yet_is_counted_in_the_index_alone() {
     let row = |id| noted(&Run { place: Place { value: 5, id }, series: 1, status: 1 }, false);
     let fences = Fences { upto, fences: vec![fence] };
     let rows = [row(2), row(3)];
-    let counting =
-        Counting::new(&query(None, None, None), |_| true, &fences, (&rows, &Deleted::new()), Spacing::WIDE);
+    let counting = Counting::new(
+        &query(None, None, [None; 2]),
+        |_| true,
+        &fences,
+        (&rows, &Deleted::new()),
+        Spacing::WIDE,
+    );
     assert_eq!((&counting.looked[..], &counting.spans[..]), (&[2][..], &[(upto, Place::END)][..]));
     assert_eq!(counting.total(1, 20, 0), 28);
 }

@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::events::Runs;
 use super::jobs::{Data, stored};
 use crate::client::{
-    Call, Column, Extent, Format, Note, Remote, Request, Section, Step, Style, When, column, plain,
+    Call, Column, Extent, Format, Note, Remote, Request, Section, Started, Step, Style, column, plain,
 };
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List runs, those that started last first.
-    List(List),
+    List(Box<List>),
     /// Show one run, with its attempts and child tasks.
     Show {
         /// The number of the run.
@@ -66,9 +66,11 @@ pub(crate) struct List {
     /// Only of this trigger: GROUP.NAME, or the name of one in the group DEFAULT.
     #[arg(long, value_name = "KEY")]
     trigger: Option<String>,
-    /// Only those that started from here on: an instant, or how long ago, such as 2h.
-    #[arg(long, value_name = "WHEN")]
-    since: Option<When>,
+    #[command(flatten)]
+    started: Started,
+    /// Only what ran on this node: the whole name.
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
     /// Only child tasks of this run.
     #[arg(long, value_name = "ID")]
     parent: Option<i64>,
@@ -93,6 +95,9 @@ pub(crate) struct TaskRuns {
     /// Only those that started then: a date filter of the API, such as past7days~ or 2026-01-01~2026-01-31.
     #[arg(long, value_name = "DATES")]
     started: Option<String>,
+    /// Only of this node: the whole name.
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
     #[command(flatten)]
     extent: Extent,
 }
@@ -162,13 +167,15 @@ fn belonging(parameter: &'static str, id: Option<&Value>) -> Request {
 
 impl List {
     fn call(&self, now: Timestamp, style: &Style) -> anyhow::Result<Call> {
-        let since = self.since.as_ref().map(|when| when.resolve(now, style.zone())).transpose()?;
+        let [since, until] = self.started.resolve(now, style.zone())?;
         let request = Request::get("/api/v1/runs")
             .query("task", self.task.as_ref())
             .query("status", self.status.as_ref())
             .query("job", self.job.as_ref())
             .query("trigger", self.trigger.as_ref())
             .query("from", since)
+            .query("to", until)
+            .query("node", self.node.as_ref())
             .query("parent", self.parent)
             .query("sort", self.sort.as_ref())
             .query("order", self.asc.then_some("asc"));
@@ -196,6 +203,7 @@ impl Remote for Command {
                 .query("run-type", runs.run_type.as_ref())
                 .query("status", runs.status.as_ref())
                 .query("started-at", runs.started.as_ref())
+                .query("node", runs.node.as_ref())
                 .rows(RUNS, &runs.extent),
             Self::Run { id } => Request::get("/api/task/runs/{id}").at("id", id).record(RUNS),
             Self::Tasks => Request::get("/api/task/unique-tasks").words(names),
