@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use punctual_schedule::Calendar;
 
-use crate::{AuditEntry, Data, Expected, JobDetail, JobKey, JobKind, Trigger, TriggerKey};
+use crate::{AuditEntry, Data, Declaration, Expected, JobDetail, JobKey, JobKind, Trigger, TriggerKey};
 
 /// One edit. A store applies a list of them in one transaction: all or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub enum Change {
         /// All its triggers.
         triggers: Vec<Trigger>,
     },
+    /// An edit of a file or of code, which is logged if it changes something.
+    Declare(Declaration),
     /// Stores a job, replacing one of the same key if it differs. It must be durable or have triggers.
     PutJob(JobDetail),
     /// Lets a job run other code from now on, if it runs `from`; otherwise changes nothing. Its triggers go on where they are.

@@ -13,6 +13,7 @@ use crate::{
 
 mod asked;
 mod calendars;
+mod declared;
 mod events;
 mod expect;
 mod import;
@@ -106,7 +107,8 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
     let now = whole_millis(now);
     match change {
         Change::Expect(expected) => expect::expect(tx, expected),
-        Change::Schedule { job, triggers } => jobs::schedule(tx, now, job, triggers),
+        Change::Schedule { job, triggers } => Ok(jobs::schedule(tx, now, job, triggers)?.0),
+        Change::Declare(declaration) => declared::declare(tx, now, declaration),
         Change::PutJob(job) => {
             let job = jobs::remembering(tx, job)?;
             jobs::put_job(tx, now, &job, false)
@@ -143,15 +145,7 @@ pub fn apply<T: DefinitionTx>(tx: &mut T, now: Timestamp, change: &Change) -> Re
                 Ok(applied)
             }
         },
-        Change::DeleteJob(key) => match tx.job(key)? {
-            None => Ok(Applied::default()),
-            Some(job) => {
-                let mut applied = triggers::delete_triggers_of(tx, now, &job)?;
-                tx.delete_job(job.id)?;
-                applied.deleted += 1;
-                Ok(applied)
-            }
-        },
+        Change::DeleteJob(key) => jobs::delete(tx, now, key),
         Change::PauseTrigger(key) => each(tx, now, one(key), states::pause),
         Change::ResumeTrigger(key) => each(tx, now, one(key), states::resume),
         Change::PauseJob(key) => each(tx, now, of_job(key), states::pause),

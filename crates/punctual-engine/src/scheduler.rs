@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use punctual_core::time::plus_millis;
 use punctual_core::{
-    CancelledFire, Change, Clock, Event, Fire, JobStore, NodeState, StoreError, StoredJob, Term, Trigger,
+    CancelledFire, Change, Clock, Declared, Event, Fire, JobStore, NodeState, StoreError, StoredJob, Term,
+    Trigger,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -266,7 +267,8 @@ impl Scheduler {
     pub(crate) async fn register_entries(&self) -> Result<InitReport, StoreError> {
         let mut report = InitReport::default();
         for (name, calendar) in &self.inner.contents.calendars {
-            let change = Change::PutCalendar { name: name.clone(), calendar: calendar.clone() };
+            let declared = Declared::Calendar { name: name.clone(), calendar: calendar.clone() };
+            let change = declared.by(&self.inner.node.name, Some(REGISTERED.to_owned()));
             match self.inner.node.store.apply(self.now(), &[change]).await {
                 Ok(_) => {}
                 Err(StoreError::Change(problem)) => {
@@ -282,13 +284,19 @@ impl Scheduler {
                 Err(problem) => report.failed.push((entry.name.clone(), problem)),
             }
         }
-        let changes: Vec<Change> = good.iter().map(|entry| entry.change()).collect();
+        let changes: Vec<Change> = good.iter().map(|entry| entry.change(&self.inner.node.name)).collect();
         // All at once is quick; only when something is wrong are they tried one by one, to find which.
         match self.inner.node.store.apply(self.now(), &changes).await {
             Ok(_) => report.registered = good.len(),
             Err(StoreError::Change(_)) => {
                 for entry in good {
-                    match self.inner.node.store.apply(self.now(), &[entry.change()]).await {
+                    match self
+                        .inner
+                        .node
+                        .store
+                        .apply(self.now(), &[entry.change(&self.inner.node.name)])
+                        .await
+                    {
                         Ok(_) => report.registered += 1,
                         Err(StoreError::Change(problem)) => {
                             report.failed.push((entry.name.clone(), problem.to_string()));
@@ -395,9 +403,13 @@ impl Inner {
     }
 }
 
+/// Why a definition changed, for the log of changes.
+const REGISTERED: &str = "registered at the start";
+
 impl Entry {
-    fn change(&self) -> Change {
-        Change::Schedule { job: self.job.clone(), triggers: self.triggers.clone() }
+    fn change(&self, node: &str) -> Change {
+        Declared::Job { job: self.job.clone(), triggers: self.triggers.clone() }
+            .by(node, Some(REGISTERED.to_owned()))
     }
 }
 

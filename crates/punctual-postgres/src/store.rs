@@ -6,11 +6,11 @@ use punctual_core::definition::{self, Expired, Expiry, Repair};
 use punctual_core::time::to_millis;
 use punctual_core::{
     Applied, CarriedOut, CarryOut, Change, Claim, Claimed, ClusterStore, ClusterView, Completed, Completion,
-    DefinitionStore, DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock, HistoryQuery, HistoryStore,
-    Insight, InsightsQuery, JobKey, JobKind, JobQuery, LockAnswer, LockRequest, NewTaskRun, Node, Page,
-    PoolStatus, Progress, Recovery, Retention, SkippedQuery, SkippedRange, StateCounts, StoreError,
-    StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity,
-    TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery, lock,
+    Declaration, Declared, DefinitionStore, DueKind, Fire, FireId, FiringStore, Heartbeat, HeldLock,
+    HistoryQuery, HistoryStore, Insight, InsightsQuery, JobKey, JobKind, JobQuery, LockAnswer, LockRequest,
+    NewTaskRun, Node, Page, PoolStatus, Progress, Recovery, Retention, SkippedQuery, SkippedRange,
+    StateCounts, StoreError, StoredCalendar, StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord,
+    TaskRun, TaskRunEntity, TaskRunId, TaskRunQuery, TaskRunStatus, Term, TriggerKey, TriggerQuery, lock,
 };
 
 use crate::PostgresStore;
@@ -91,7 +91,10 @@ pub(crate) fn apply_all(
 /// The triggers that a change names by key.
 fn named_triggers(change: &Change) -> Vec<&TriggerKey> {
     match change {
-        Change::Schedule { triggers, .. } => triggers.iter().map(|trigger| &trigger.key).collect(),
+        Change::Schedule { triggers, .. }
+        | Change::Declare(Declaration { what: Declared::Job { triggers, .. }, .. }) => {
+            triggers.iter().map(|trigger| &trigger.key).collect()
+        }
         Change::Import { triggers, .. } => triggers.iter().map(|arrival| &arrival.trigger.key).collect(),
         Change::PutTrigger(trigger) | Change::AddTrigger(trigger) => vec![&trigger.key],
         _ => Vec::new(),

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use punctual_core::pending::is_own_group;
 use punctual_core::schedule::{Occurrences, Schedule, Window};
 use punctual_core::{
-    Calendar, Change, JobDetail, JobKey, StoredCalendar, StoredJob, StoredTrigger, Timestamp, Trigger,
-    TriggerState, definition, time,
+    Calendar, Change, Declared, JobDetail, JobKey, StoredCalendar, StoredJob, StoredTrigger, Timestamp,
+    Trigger, TriggerState, definition, time,
 };
 use punctual_engine::Entry;
 use serde::Serialize;
@@ -29,7 +29,7 @@ const SHOWN: usize = 3;
 
 /// What a file declares.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Declared<'a> {
+pub(crate) struct FileContents<'a> {
     pub(crate) calendars: &'a BTreeMap<String, Calendar>,
     pub(crate) entries: &'a [Entry],
 }
@@ -137,7 +137,7 @@ impl Plan {
 }
 
 /// Finds the difference at `now`.
-pub(crate) fn plan(declared: Declared<'_>, stored: &Stored, prune: bool, now: Timestamp) -> Plan {
+pub(crate) fn plan(declared: FileContents<'_>, stored: &Stored, prune: bool, now: Timestamp) -> Plan {
     let mut plan = Planner::new(declared, stored, prune, now);
     plan.jobs_that_go();
     plan.calendars();
@@ -149,7 +149,7 @@ pub(crate) fn plan(declared: Declared<'_>, stored: &Stored, prune: bool, now: Ti
 }
 
 struct Planner<'a> {
-    declared: Declared<'a>,
+    declared: FileContents<'a>,
     stored: &'a Stored,
     prune: bool,
     now: Timestamp,
@@ -162,7 +162,7 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(declared: Declared<'a>, stored: &'a Stored, prune: bool, now: Timestamp) -> Self {
+    fn new(declared: FileContents<'a>, stored: &'a Stored, prune: bool, now: Timestamp) -> Self {
         let (items, problems) = (Vec::new(), Vec::new());
         Self { declared, stored, prune, now, items, problems, first: vec![], then: vec![], last: vec![] }
     }
@@ -225,7 +225,7 @@ impl<'a> Planner<'a> {
             for trigger in self.triggers_of(key) {
                 self.deleted_trigger(trigger);
             }
-            self.first.push(Change::DeleteJob(key.clone()));
+            self.first.push(logged(Declared::NoJob(key.clone())));
         }
     }
 
@@ -254,7 +254,8 @@ impl<'a> Planner<'a> {
                 }
                 None => drop(self.item(Object::Calendar, name, Action::Create)),
             }
-            self.then.push(Change::PutCalendar { name: name.clone(), calendar: calendar.clone() });
+            let wanted = Declared::Calendar { name: name.clone(), calendar: calendar.clone() };
+            self.then.push(logged(wanted));
         }
     }
 
@@ -295,7 +296,8 @@ impl<'a> Planner<'a> {
             }
         }
         if differs {
-            self.then.push(Change::Schedule { job: entry.job.clone(), triggers: entry.triggers.clone() });
+            let wanted = Declared::Job { job: entry.job.clone(), triggers: entry.triggers.clone() };
+            self.then.push(logged(wanted));
         }
     }
 
@@ -431,12 +433,17 @@ impl<'a> Planner<'a> {
             }
             if self.prune && !used.contains(name) {
                 self.item(Object::Calendar, name, Action::Delete);
-                self.last.push(Change::DeleteCalendar(name.to_owned()));
+                self.last.push(logged(Declared::NoCalendar(name.to_owned())));
             } else {
                 self.item(Object::Calendar, name, Action::Keep);
             }
         }
     }
+}
+
+/// An edit as the log of changes tells of it.
+fn logged(wanted: Declared) -> Change {
+    wanted.by("command line", Some("applied from a file".to_owned()))
 }
 
 /// Whether a job is one of the server's own, which no file declares.

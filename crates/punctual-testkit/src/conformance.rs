@@ -50,6 +50,7 @@ macro_rules! conformance_cases {
             a_claimed_single_instant_can_be_replaced_by_others,
         );
         $crate::conformance_cases!(@area $make, editing:
+            what_is_declared_is_logged_where_it_changes_something,
             lists_go_on_after_a_key,
             lists_are_searched_and_filtered_by_kind,
             paused_groups_are_listed,

@@ -66,6 +66,7 @@ fn of_job(key: &punctual_core::JobKey, action: &'static str) -> Happening {
 
 fn edited(change: &Change) -> Vec<Happening> {
     let one = match change {
+        Change::Declare(declaration) => return edited(&declaration.what.edit()),
         Change::Schedule { job, triggers } => {
             let triggers = triggers.iter().map(|trigger| of_trigger(&trigger.key, "stored"));
             return std::iter::once(of_job(&job.key, "stored")).chain(triggers).collect();

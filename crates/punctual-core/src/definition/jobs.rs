@@ -4,16 +4,25 @@ use jiff::Timestamp;
 use punctual_schedule::{Occurrences, Schedule, Window};
 
 use super::DefinitionTx;
-use super::triggers::{delete_trigger, lane_of, put_trigger};
+use super::triggers::{delete_trigger, delete_triggers_of, lane_of, put_trigger};
 use crate::time::whole_millis;
-use crate::{Applied, Bounded, ChangeError, JobDetail, StoredJob, Trigger, TriggerKey};
+use crate::{
+    Applied, Bounded, ChangeError, JobDetail, JobKey, StoredJob, StoredTrigger, Trigger, TriggerKey,
+};
 
+/// A job with its triggers, pending runs included, as it was before an edit.
+pub(super) struct Before {
+    pub(super) job: StoredJob,
+    pub(super) triggers: Vec<StoredTrigger>,
+}
+
+/// Also returns what was there before.
 pub(super) fn schedule<T: DefinitionTx>(
     tx: &mut T,
     now: Timestamp,
     job: &JobDetail,
     triggers: &[Trigger],
-) -> Result<Applied, T::Error> {
+) -> Result<(Applied, Option<Before>), T::Error> {
     if let Some(stray) = triggers.iter().find(|trigger| trigger.job != job.key) {
         return Err(ChangeError::InvalidTrigger(
             stray.key.clone(),
@@ -39,6 +48,15 @@ pub(super) fn schedule<T: DefinitionTx>(
             applied.merge(&delete_trigger(tx, now, gone)?);
         }
     }
+    Ok((applied, old.map(|job| Before { job, triggers: stored })))
+}
+
+/// Deletes a job with its triggers, if it is stored.
+pub(super) fn delete<T: DefinitionTx>(tx: &mut T, now: Timestamp, key: &JobKey) -> Result<Applied, T::Error> {
+    let Some(job) = tx.job(key)? else { return Ok(Applied::default()) };
+    let mut applied = delete_triggers_of(tx, now, &job)?;
+    tx.delete_job(job.id)?;
+    applied.deleted += 1;
     Ok(applied)
 }
 

@@ -11,7 +11,7 @@ use punctual_engine::{Entry, SystemClock};
 use crate::config::Config;
 use crate::database::Place;
 use crate::output;
-use crate::plan::{self, Declared, Plan, Stored};
+use crate::plan::{self, FileContents, Plan, Stored};
 
 /// What both commands take.
 #[derive(Debug, clap::Args)]
@@ -87,7 +87,7 @@ impl Args {
     }
 
     fn plan(&self, config: &Config, entries: &[Entry], stored: &Stored, now: Timestamp) -> Plan {
-        let declared = Declared { calendars: config.calendars(), entries };
+        let declared = FileContents { calendars: config.calendars(), entries };
         plan::plan(declared, stored, self.prune, now)
     }
 

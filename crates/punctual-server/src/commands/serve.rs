@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use punctual_api::{ApiOptions, ApiState, Live, router};
 use punctual_core::schedule::{CronSchedule, Schedule};
-use punctual_core::{Change, Clock, JobQuery};
+use punctual_core::{Change, Clock, Declared, JobQuery};
 use punctual_engine::{
     Entry, JobRegistry, Scheduler, SchedulerBuilder, Settings, SystemClock, disabled_by_env,
 };
@@ -134,7 +134,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     let builder = Scheduler::builder(store)
         .clock(clock)
         .settings(settings)
-        .node_name(node_name)
+        .node_name(&node_name)
         .registry(registry)
         .listener(listener_metrics)
         .listener(listener_live)
@@ -165,7 +165,7 @@ async fn serve(config: Config, mut entries: Vec<Entry>, args: &Args) -> anyhow::
     if let Some((name, problem)) = report.failed.first() {
         warn!("job {name} is not scheduled: {problem}");
     }
-    forget_removed(&scheduler, &entries).await?;
+    forget_removed(&scheduler, &entries, &node_name).await?;
     let tls = config.server.tls.as_ref();
     info!(%address, "listening on http{}://{address}", if tls.is_some() { "s" } else { "" });
     let stop = CancellationToken::new();
@@ -394,19 +394,18 @@ fn shown(config: &Config, place: &Place, settings: &Settings, node_name: &str) -
 }
 
 /// Deletes jobs that an earlier version of the file declared and this one does not.
-async fn forget_removed(scheduler: &Scheduler, entries: &[Entry]) -> anyhow::Result<()> {
+async fn forget_removed(scheduler: &Scheduler, entries: &[Entry], node: &str) -> anyhow::Result<()> {
     let query = JobQuery { group: Some(FILE_GROUP.to_owned()), ..JobQuery::default() };
     let stored = scheduler.store().jobs(&query).await?.rows;
     let gone: Vec<Change> = stored
         .iter()
         .filter(|job| !entries.iter().any(|entry| entry.job.key == job.detail.key))
-        .map(|job| Change::DeleteJob(job.detail.key.clone()))
-        .collect();
-    for change in &gone {
-        if let Change::DeleteJob(key) = change {
+        .map(|job| {
+            let key = job.detail.key.clone();
             info!(job.key = %key, "job {key} is no longer in the configuration and is deleted");
-        }
-    }
+            Declared::NoJob(key).by(node, Some("no longer in the configuration".to_owned()))
+        })
+        .collect();
     if !gone.is_empty() {
         scheduler.apply(&gone).await?;
     }

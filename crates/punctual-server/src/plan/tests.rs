@@ -5,7 +5,7 @@ use punctual_core::{
 };
 use punctual_memory::MemoryStore;
 
-use super::{Action, Declared, Item, Object, Plan, Stored, plan, show};
+use super::{Action, FileContents, Item, Object, Plan, Stored, plan, show};
 use crate::config::{Config, FILE_GROUP};
 
 const NOW: &str = "2026-03-02T10:30:00Z";
@@ -44,7 +44,7 @@ impl World {
     fn plan(&self, file: &str, prune: bool, now: &str) -> Plan {
         let config = config(file);
         let entries = config.entries().unwrap();
-        let declared = Declared { calendars: config.calendars(), entries: &entries };
+        let declared = FileContents { calendars: config.calendars(), entries: &entries };
         plan(declared, &self.stored(), prune, at(now))
     }
 

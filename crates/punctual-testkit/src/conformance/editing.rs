@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use punctual_core::schedule::{Weekday, zone};
 use punctual_core::{
-    Cause, Change, ChangeError, Expected, Fingerprint, JobKey, JobQuery, JobStore, MisfirePolicy, Paging,
-    SkippedQuery, StoreError, Timestamp, Trigger, TriggerKey, TriggerQuery,
+    AuditEntry, AuditQuery, Calendar, Cause, Change, ChangeError, Declared, Expected, Fingerprint, JobKey,
+    JobQuery, JobStore, MisfirePolicy, Paging, SkippedQuery, StoreError, Timestamp, Trigger, TriggerKey,
+    TriggerQuery,
 };
 use serde_json::json;
 
@@ -204,4 +206,56 @@ pub async fn skipped_ranges_of_a_window_are_listed(store: Store) {
     assert_eq!(total(None, Some(range.first)).await, 1);
     assert_eq!(total(None, Some(at(-1))).await, 0);
     assert_eq!(total(Some(at(120)), Some(at(180))).await, 1, "within the range");
+}
+
+pub async fn what_is_declared_is_logged_where_it_changes_something(store: Store) {
+    let log = async || {
+        let query = AuditQuery { limit: 9, ..AuditQuery::default() };
+        store.audit_log(&query).await.unwrap().into_iter().map(|row| row.entry).collect::<Vec<_>>()
+    };
+    let declare = async |second, what: Declared| {
+        let change = what.by("node", Some("at the start".to_owned()));
+        store.apply(at(second), &[change]).await.map(|applied| applied[0].clone())
+    };
+    let trigger = |name: &str, seconds| Trigger::new(name, JobKey::new("job"), every(seconds));
+    let wanted = |triggers: Vec<Trigger>| Declared::Job { job: job("job"), triggers };
+    let calendar = Calendar::weekly([Weekday::Sunday], zone("Europe/Berlin").unwrap());
+    let calendar = || Declared::Calendar { name: "days".to_owned(), calendar: calendar.clone() };
+    assert_eq!(declare(0, wanted(vec![trigger("a", 60)])).await.unwrap().created, 2);
+    // Nothing is different, and a pending run of the job is no part of it.
+    store
+        .apply(at(1), &[Change::TriggerNow { job: JobKey::new("job"), data: data(json!({})) }])
+        .await
+        .unwrap();
+    assert!(declare(1, wanted(vec![trigger("a", 60)])).await.unwrap().was_so());
+    declare(2, wanted(vec![trigger("b", 30)])).await.unwrap();
+    declare(3, calendar()).await.unwrap();
+    assert!(declare(3, calendar()).await.unwrap().was_so());
+    // What is refused leaves nothing behind.
+    assert!(declare(4, wanted(vec![trigger("c", 10).calendar("none")])).await.is_err());
+    declare(5, Declared::NoJob(JobKey::new("job"))).await.unwrap();
+    declare(6, Declared::NoCalendar("days".to_owned())).await.unwrap();
+    assert!(!declare(7, Declared::NoJob(JobKey::new("job"))).await.unwrap().found());
+
+    let mut entries = log().await;
+    entries.reverse();
+    let what = |entry: &AuditEntry| format!("{} {}", entry.action(), entry.subject());
+    let told: Vec<String> = entries.iter().map(what).collect();
+    let expected = [
+        "job.put DEFAULT.job",
+        "job.put DEFAULT.job",
+        "calendar.put days",
+        "job.delete DEFAULT.job",
+        "calendar.delete days",
+    ];
+    assert_eq!(told, expected);
+    let names = |side: Option<&serde_json::Value>| {
+        side.map(|side| side["triggers"].as_array().unwrap().iter().map(|one| one["key"].clone()).collect())
+    };
+    let key = |name: &str| Some(vec![json!(TriggerKey::new(name))]);
+    let sides: Vec<[Option<Vec<_>>; 2]> = [0, 1, 3]
+        .map(|place: usize| [names(entries[place].before_value()), names(entries[place].after_value())])
+        .into();
+    assert_eq!(sides, [[None, key("a")], [key("a"), key("b")], [key("b"), None]]);
+    assert!(entries.iter().all(|entry| entry.actor() == "node" && entry.note_text() == Some("at the start")));
 }
