@@ -58,6 +58,8 @@ pub struct Heartbeat {
     pub state: NodeState,
     /// The kinds it can run.
     pub kinds: Vec<JobKind>,
+    /// How many runs it has slots for.
+    pub slots: u64,
     /// The present instant.
     pub now: Timestamp,
     /// How long the lease lasts from `now`, in milliseconds.
@@ -82,6 +84,8 @@ pub struct Node {
     pub state: NodeState,
     /// The kinds it can run.
     pub kinds: Vec<JobKind>,
+    /// How many runs it has slots for; `None` for a node of an older version, which does not say.
+    pub slots: Option<u64>,
     /// When it registered.
     pub started_at: Timestamp,
     /// Its last heartbeat.

@@ -195,6 +195,9 @@ pub trait ClusterStore: Send + Sync {
     /// recovery removes them.
     async fn nodes(&self) -> Result<Vec<Node>, StoreError>;
 
+    /// How many fires are open under each term that has any, whether its node lives or not; in the order of the terms.
+    async fn open_by_term(&self) -> Result<Vec<(Term, u64)>, StoreError>;
+
     /// Ends a term: the node is gone, and nothing of it is open.
     async fn retire(&self, now: Timestamp, term: Term) -> Result<(), StoreError>;
 

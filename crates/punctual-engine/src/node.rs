@@ -374,6 +374,7 @@ impl Node {
             version: self.version.clone(),
             state,
             kinds: self.registry.kinds(),
+            slots: self.settings.slots as u64,
             now,
             lease_ms: self.settings.lease_ms,
             clock_offset_ms: quality.offset_ms,

@@ -82,6 +82,7 @@ async fn beat(store: &Arc<dyn JobStore>, term: Option<Term>, now: Timestamp) -> 
         state: NodeState::Running,
         kinds: vec![JobKind::new("test")],
         now,
+        slots: 4,
         lease_ms: 60_000,
         clock_offset_ms: 0,
         clock_uncertainty_ms: 0,

@@ -121,6 +121,7 @@ fn beat(term: Option<Term>, now: Timestamp) -> Heartbeat {
         state: NodeState::Running,
         kinds: Vec::new(),
         now,
+        slots: 4,
         lease_ms: 30_000,
         clock_offset_ms: 0,
         clock_uncertainty_ms: 0,

@@ -248,6 +248,7 @@ impl ClusterStore for MemoryStore {
             version: beat.version.clone(),
             state: beat.state,
             kinds: beat.kinds.clone(),
+            slots: Some(beat.slots),
             started_at,
             seen_at: now,
             lease_until: whole_millis(lease_until),
@@ -263,6 +264,10 @@ impl ClusterStore for MemoryStore {
 
     async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
         Ok(self.state().nodes.values().cloned().collect())
+    }
+
+    async fn open_by_term(&self) -> Result<Vec<(Term, u64)>, StoreError> {
+        Ok(self.state().open_by_term())
     }
 
     async fn retire(&self, _now: Timestamp, term: Term) -> Result<(), StoreError> {

@@ -222,6 +222,15 @@ impl State {
         cancelled.map(|(id, reason)| CancelledFire { id: *id, term, reason: reason.clone() }).collect()
     }
 
+    /// How many fires are open under each term.
+    pub(crate) fn open_by_term(&self) -> Vec<(Term, u64)> {
+        let mut counts = BTreeMap::new();
+        for row in self.open.values().flatten().filter_map(|id| self.history.get(id)) {
+            *counts.entry(row.term).or_default() += 1;
+        }
+        counts.into_iter().collect()
+    }
+
     pub(crate) fn open_fire(&mut self, row: Row) {
         let (job_id, id, lane) = (row.job_id, row.entry.id, row.lane);
         self.open.entry(job_id).or_default().insert(id);

@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0017_rows_of_notes.sql"),
     include_str!("../migrations/0018_running_batches.sql"),
     include_str!("../migrations/0019_triggers_to_mend.sql"),
+    include_str!("../migrations/0020_slots_of_nodes.sql"),
 ];
 
 /// The oldest server that has what the statements use.

@@ -24,6 +24,7 @@ struct Beat<'a> {
     state: &'static str,
     offset: i64,
     uncertainty: i64,
+    slots: i64,
 }
 
 /// What is read of the cluster.
@@ -49,6 +50,7 @@ pub(crate) async fn heartbeat(
         state: beat.state.as_str(),
         offset: beat.clock_offset_ms,
         uncertainty: integer(beat.clock_uncertainty_ms),
+        slots: integer(beat.slots),
     };
     // Prepared beforehand, so that what is sent together arrives in its order.
     for text in [sql::NODE_RENEW, sql::NODES, sql::CANCELLED_OF, sql::NODES_LOST, sql::STORE_NOW] {
@@ -74,7 +76,7 @@ pub(crate) async fn heartbeat(
 
 impl Beat<'_> {
     /// In the order in which both statements name them.
-    fn columns<'a>(&'a self, term: &'a i64) -> [&'a (dyn ToSql + Sync); 9] {
+    fn columns<'a>(&'a self, term: &'a i64) -> [&'a (dyn ToSql + Sync); 10] {
         [
             term,
             &self.beat.name,
@@ -85,6 +87,7 @@ impl Beat<'_> {
             &self.lease_until,
             &self.offset,
             &self.uncertainty,
+            &self.slots,
         ]
     }
 

@@ -304,5 +304,6 @@ pub(crate) fn node(row: &Row) -> Node {
         lease_until: instant(row.get(7)),
         clock_offset_ms: row.get(8),
         clock_uncertainty_ms: count(row.get(9)),
+        slots: row.get::<_, Option<i64>>(10).map(count),
     }
 }

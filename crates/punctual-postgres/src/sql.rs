@@ -113,6 +113,7 @@ statements! {
     NOTED_DELETE = "noted_delete",
     NOTED_FIRST = "noted_first",
     NOTED_INSERT = "noted_insert",
+    OPEN_BY_TERM = "open_by_term",
     OPEN_PLACES = "open_places",
     PLACES = "places",
     PLACES_COUNT = "places_count",

@@ -293,6 +293,10 @@ impl ClusterStore for PostgresStore {
         self.all(sql::NODES, &[], rows::node).await
     }
 
+    async fn open_by_term(&self) -> Result<Vec<(Term, u64)>, StoreError> {
+        self.all(sql::OPEN_BY_TERM, &[], |row| (Term(row.get(0)), rows::count(row.get(1)))).await
+    }
+
     async fn store_now(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.one(sql::STORE_NOW, &[], |row| row.get(0)).await?.and_then(nodes::micros))
     }

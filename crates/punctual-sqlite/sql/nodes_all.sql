@@ -1,3 +1,3 @@
-SELECT term, name, version, state, kinds, started_at, seen_at, lease_until, clock_offset_ms, clock_uncertainty_ms
+SELECT term, name, version, state, kinds, started_at, seen_at, lease_until, clock_offset_ms, clock_uncertainty_ms, slots
 FROM nodes
 ORDER BY term

@@ -455,6 +455,17 @@ impl ClusterStore for SqliteStore {
         .await
     }
 
+    async fn open_by_term(&self) -> Result<Vec<(Term, u64)>, StoreError> {
+        self.read(|connection| {
+            let read = |row: &rusqlite::Row<'_>| Ok((Term(row.get(0)?), rows::count(row.get(1)?)));
+            connection
+                .prepare_cached(sql::OPEN_BY_TERM)
+                .and_then(|mut statement| statement.query_map([], read)?.collect())
+                .sql()
+        })
+        .await
+    }
+
     async fn retire(&self, _now: Timestamp, term: Term) -> Result<(), StoreError> {
         self.write(move |writer| writer.run(sql::NODE_DELETE, [term.0]).map(drop)).await
     }
@@ -516,10 +527,21 @@ fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, Store
     }
     let state = beat.state.as_str();
     let (offset, uncertainty) = (beat.clock_offset_ms, integer(beat.clock_uncertainty_ms));
+    let slots = integer(beat.slots);
     let renewed = match beat.term {
         Some(term) => {
-            let params =
-                (term.0, &beat.name, &beat.version, state, &kinds, now, lease_until, offset, uncertainty);
+            let params = (
+                term.0,
+                &beat.name,
+                &beat.version,
+                state,
+                &kinds,
+                now,
+                lease_until,
+                offset,
+                uncertainty,
+                slots,
+            );
             writer.run(sql::NODE_RENEW, params)? > 0
         }
         None => false,
@@ -528,7 +550,8 @@ fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, Store
         Term(own)
     } else {
         let term = writer.next_id()?;
-        let params = (term, &beat.name, &beat.version, state, &kinds, now, lease_until, offset, uncertainty);
+        let params =
+            (term, &beat.name, &beat.version, state, &kinds, now, lease_until, offset, uncertainty, slots);
         writer.run(sql::NODE_INSERT, params)?;
         Term(term)
     };

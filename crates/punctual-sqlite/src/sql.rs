@@ -106,6 +106,7 @@ statements! {
     NOTED_FIRST = "noted_first",
     NOTED_INSERT = "noted_insert",
     OPEN_FIRES_COUNT = "open_fires_count",
+    OPEN_BY_TERM = "open_by_term",
     OPEN_PLACES = "open_places",
     PLACES = "places",
     PLACES_COUNT = "places_count",

@@ -119,6 +119,7 @@ pub fn beat(name: &str, term: Option<Term>, now: Timestamp) -> Heartbeat {
         version: "1".to_owned(),
         state: NodeState::Running,
         kinds: vec![JobKind::new("test")],
+        slots: 8,
         now,
         lease_ms: 60_000,
         clock_offset_ms: 0,

@@ -343,6 +343,10 @@ impl ClusterStore for FaultyStore {
         self.pass().await?.nodes().await
     }
 
+    async fn open_by_term(&self) -> Result<Vec<(Term, u64)>, StoreError> {
+        self.pass().await?.open_by_term().await
+    }
+
     async fn retire(&self, now: Timestamp, term: Term) -> Result<(), StoreError> {
         self.pass().await?.retire(now, term).await
     }

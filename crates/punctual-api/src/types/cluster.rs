@@ -19,6 +19,11 @@ pub(crate) struct Node {
     live: bool,
     /// The kinds that it can run.
     kinds: Vec<String>,
+    /// How many runs it has slots for; absent for a node of an older version, which does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slots: Option<u64>,
+    /// How many runs of jobs are open on it, by the store; those of a lost node until they are taken up.
+    running: u64,
     started_at: Instant,
     /// Its last heartbeat.
     seen_at: Instant,
@@ -30,7 +35,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn at(now: Timestamp, node: CoreNode) -> Self {
+    pub(crate) fn at(now: Timestamp, node: CoreNode, running: u64) -> Self {
         Self {
             name: node.name,
             term: node.term.0,
@@ -38,6 +43,8 @@ impl Node {
             state: node.state.as_str(),
             live: node.lease_until > now,
             kinds: node.kinds.iter().map(ToString::to_string).collect(),
+            slots: node.slots,
+            running,
             started_at: node.started_at.into(),
             seen_at: node.seen_at.into(),
             lease_until: node.lease_until.into(),

@@ -19,6 +19,8 @@ async fn nodes_are_listed_with_their_lease_and_clock() {
     );
     assert_eq!(node["kinds"], json!(["test", "typed"]));
     assert_eq!((&node["clock_offset_ms"], &node["clock_uncertainty_ms"]), (&json!(0), &json!(0)));
+    let slots = world.manual.scheduler().status().slots;
+    assert_eq!((&node["slots"], &node["running"]), (&json!(slots), &json!(0)));
     world.manual.clock().advance(Duration::from_secs(3600));
     assert_eq!(world.json("/api/v1/nodes").await["data"][0]["live"], false);
 }

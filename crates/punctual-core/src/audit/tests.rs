@@ -387,6 +387,7 @@ fn an_open_row_needs_a_live_node_of_its_term() {
         version: "1".to_owned(),
         state: NodeState::Running,
         kinds: Vec::new(),
+        slots: None,
         started_at: at(0),
         seen_at: at(0),
         lease_until: at(lease),

@@ -158,6 +158,7 @@ const WHOLE: &[(&str, &[&str])] = &[
     ("job_kinds", &["jobs"]),
     ("noted_all", &["history_noted"]),
     ("noted_first", &["history_noted"]),
+    ("open_by_term", &["running"]),
     ("running_count", &["running"]),
     ("series_all", &["history_series"]),
     ("state_counts", &["due", "triggers"]),

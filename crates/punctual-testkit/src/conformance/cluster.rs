@@ -93,6 +93,30 @@ pub async fn nodes_are_listed_until_a_recovery_removes_them(store: Store) {
     assert!(store.nodes().await.unwrap().is_empty());
 }
 
+pub async fn nodes_are_listed_with_their_slots_and_open_fires(store: Store) {
+    let first = Hand::register(&store, "first", at(0)).await;
+    let mut second = beat("second", None, at(0));
+    second.slots = 3;
+    let view = store.heartbeat(&second).await.unwrap();
+    assert_eq!(view.nodes.iter().map(|node| node.slots).collect::<Vec<_>>(), [Some(8), Some(3)]);
+    (second.term, second.slots) = (Some(view.term), 5);
+    store.heartbeat(&second).await.unwrap();
+    assert_eq!(store.nodes().await.unwrap()[1].slots, Some(5), "as it said last");
+    assert_eq!(store.open_by_term().await.unwrap(), []);
+    let triggers = (0..5).map(|n| Trigger::new(format!("t{n}").as_str(), "job", every(60))).collect();
+    schedule(&store, at(0), job("job"), triggers).await;
+    let fires = first.claim(at(0), 3).await.fires;
+    let second = Hand { store: Arc::clone(&store), term: view.term, name: "second".to_owned() };
+    second.claim(at(0), 8).await;
+    assert_eq!(store.open_by_term().await.unwrap(), [(first.term, 3), (second.term, 2)]);
+    first.succeed(&fires[0], at(1)).await;
+    store.request_cancel(fires[1].id, "enough").await.unwrap();
+    assert_eq!(store.open_by_term().await.unwrap(), [(first.term, 2), (second.term, 2)]);
+    second.renew(at(50)).await;
+    store.recover(at(70)).await.unwrap();
+    assert_eq!(store.open_by_term().await.unwrap(), [(second.term, 2)]);
+}
+
 async fn claim_refused(store: &Store, term: Term, seconds: i64) -> bool {
     let kinds = [KindSlots { kind: JobKind::new("test"), free: 5 }];
     let claim = Claim { term, now: at(seconds), limit: 5, kinds: &kinds };

@@ -1,7 +1,10 @@
 //! `GET /api/v1/nodes`: all registered nodes, lost ones included until their work is taken up.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
+use punctual_core::Term;
 
 use crate::ApiState;
 use crate::error::ApiError;
@@ -23,6 +26,12 @@ pub(crate) async fn handler(
 ) -> Result<Json<List<Node>>, ApiError> {
     params.finish()?;
     let now = state.scheduler.clock().now();
-    let nodes = state.scheduler.store().nodes().await?;
-    Ok(Json(List::whole(nodes.into_iter().map(|node| Node::at(now, node)).collect())))
+    let store = state.scheduler.store();
+    let (nodes, open) = (store.nodes().await?, store.open_by_term().await?);
+    let open: HashMap<Term, u64> = open.into_iter().collect();
+    let node = |node: punctual_core::Node| {
+        let running = open.get(&node.term).copied().unwrap_or_default();
+        Node::at(now, node, running)
+    };
+    Ok(Json(List::whole(nodes.into_iter().map(node).collect())))
 }

@@ -17,6 +17,8 @@ const NODES: &[Column] = &[
     column("NAME", "/name", Format::Text),
     column("STATE", "/state", Format::State),
     column("LIVE", "/live", Format::Text),
+    column("RUNNING", "/running", Format::Text),
+    column("SLOTS", "/slots", Format::Text),
     column("VERSION", "/version", Format::Text),
     column("STARTED", "/started_at", Format::Instant),
     column("SEEN", "/seen_at", Format::Instant),

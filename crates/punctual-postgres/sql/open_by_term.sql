@@ -1,0 +1,1 @@
+SELECT term, count(*) FROM running_all GROUP BY term ORDER BY term
