@@ -162,7 +162,7 @@ CREATE TABLE nodes (
     started_at  INTEGER NOT NULL,
     seen_at     INTEGER NOT NULL,
     lease_until INTEGER NOT NULL
-, clock_offset_ms INTEGER NOT NULL DEFAULT 0, clock_uncertainty_ms INTEGER NOT NULL DEFAULT 0, slots INTEGER);
+, clock_offset_ms INTEGER NOT NULL DEFAULT 0, clock_uncertainty_ms INTEGER NOT NULL DEFAULT 0, slots INTEGER, draining INTEGER NOT NULL DEFAULT 0);
 
 CREATE TABLE paused_groups (name TEXT PRIMARY KEY) WITHOUT ROWID;
 

@@ -26,7 +26,7 @@ pub enum Access {
     SignedIn,
     /// Reading everything about jobs, triggers, runs and nodes.
     Monitoring,
-    /// Pause, resume, run now, cancel, run again, emit events.
+    /// Pause, resume, run now, cancel, run again, emit events, drain nodes.
     Operate,
     /// Create, change and delete definitions.
     Edit,
@@ -85,6 +85,8 @@ pub const ROUTES: &[(Method, &str, Access)] = &[
     (Method::DELETE, "/api/v1/me/sessions", Access::SignedIn),
     (Method::DELETE, "/api/v1/me/sessions/{id}", Access::SignedIn),
     (Method::GET, "/api/v1/nodes", Access::Monitoring),
+    (Method::POST, "/api/v1/nodes/{name}/drain", Access::Operate),
+    (Method::POST, "/api/v1/nodes/{name}/resume", Access::Operate),
     (Method::GET, "/api/v1/occurrences", Access::Monitoring),
     (Method::GET, "/api/v1/openapi.json", Access::Monitoring),
     (Method::GET, "/api/v1/paused-groups", Access::Monitoring),

@@ -94,6 +94,8 @@ pub(crate) fn all() -> Routes {
         .add(routes!(group::resume::handler))
         .add(routes!(group::paused::handler))
         .add(routes!(node::list::handler))
+        .add(routes!(node::drain::handler))
+        .add(routes!(node::resume::handler))
         .add(routes!(lock::list::handler))
         .add(routes!(unassigned::list::handler))
 }

@@ -60,6 +60,9 @@ pub struct Heartbeat {
     pub kinds: Vec<JobKind>,
     /// How many runs it has slots for.
     pub slots: u64,
+    /// Whether it drains because it was asked to. A node that gets a new term goes on with that; of others, the store knows
+    /// it better.
+    pub draining: bool,
     /// The present instant.
     pub now: Timestamp,
     /// How long the lease lasts from `now`, in milliseconds.
@@ -86,6 +89,8 @@ pub struct Node {
     pub kinds: Vec<JobKind>,
     /// How many runs it has slots for; `None` for a node of an older version, which does not say.
     pub slots: Option<u64>,
+    /// Whether it was asked to drain ([`crate::ClusterStore::drain`]), whether it has heard of it or not.
+    pub draining: bool,
     /// When it registered.
     pub started_at: Timestamp,
     /// Its last heartbeat.
@@ -96,6 +101,16 @@ pub struct Node {
     pub clock_offset_ms: i64,
     /// As in its last [`Heartbeat`].
     pub clock_uncertainty_ms: u64,
+}
+
+impl Node {
+    /// What it is doing, where one that was asked to drain counts as draining.
+    pub fn present_state(&self) -> NodeState {
+        match self.state {
+            NodeState::Running if self.draining => NodeState::Draining,
+            state => state,
+        }
+    }
 }
 
 /// The answer to a heartbeat.

@@ -195,6 +195,11 @@ pub trait ClusterStore: Send + Sync {
     /// recovery removes them.
     async fn nodes(&self) -> Result<Vec<Node>, StoreError>;
 
+    /// Asks the node of a term to drain (it claims nothing more, and what runs goes on), or to claim again. It hears of it at
+    /// its next heartbeat, from its own row in [`ClusterView::nodes`]. It lasts as long as the term, and as the terms that
+    /// the same process gets after it has heard ([`Heartbeat::draining`]). Whether the term was live at `now`.
+    async fn drain(&self, now: Timestamp, term: Term, draining: bool) -> Result<bool, StoreError>;
+
     /// How many fires are open under each term that has any, whether its node lives or not; in the order of the terms.
     async fn open_by_term(&self) -> Result<Vec<(Term, u64)>, StoreError>;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use punctual_core::time::{plus_millis, to_millis};
-use punctual_core::{Claimed, Event, Fire, KindSlots, NodeState, StoreError, Term};
+use punctual_core::{Claimed, Event, Fire, KindSlots, StoreError, Term};
 
 use crate::execute::{Cancel, Ended, execute};
 use crate::kinds;
@@ -43,7 +43,7 @@ pub(crate) async fn claim_loop(inner: Arc<Inner>) {
     let mut backoff = Backoff::new(&settings);
     let mut recovered = false;
     while !inner.stop.is_cancelled() && !inner.draining() {
-        if inner.node.phase() != NodeState::Running {
+        if !inner.node.takes_work() {
             inner.wake.notified().await;
             continue;
         }
@@ -408,7 +408,7 @@ async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, 
         inner.node.expire(inner.node.clock.now()).await?;
     }
     let repaired = nets && !inner.node.repair(inner.node.clock.now()).await?.is_empty();
-    Ok(!trusted || beat.lost_lease || beat.clock_changed || recovered || repaired)
+    Ok(!trusted || beat.lost_lease || beat.resumed || beat.clock_changed || recovered || repaired)
 }
 
 /// Takes up the work of lost nodes. Returns whether there was some.

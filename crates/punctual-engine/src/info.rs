@@ -139,6 +139,9 @@ impl Scheduler {
         });
         lines.push(match status.state {
             NodeState::Running => "Not in standby mode.".to_owned(),
+            NodeState::Draining if status.drained => {
+                "Drained: claims nothing until it is resumed.".to_owned()
+            }
             NodeState::Draining => "Currently shutting down.".to_owned(),
             NodeState::Starting | NodeState::Standby => "Currently in standby mode.".to_owned(),
         });

@@ -95,6 +95,9 @@ impl ManualScheduler {
                 node.carry_out(now, None, usize::MAX).await?;
             }
             node.recover(now).await?;
+            if !node.takes_work() {
+                return Ok(runs);
+            }
             let slots = node.settings.slots;
             let (term, claimed) = node.claim(now, slots, &node.registry.free(slots)).await?;
             if claimed.fires.is_empty() && claimed.skipped.is_empty() && claimed.errors.is_empty() {

@@ -35,6 +35,7 @@ use crate::recorder::Outbox;
 use crate::recording::Recorder;
 use crate::registry::JobRegistry;
 use crate::settings::Settings;
+use tracing::info;
 
 /// One node over one store.
 pub struct Node {
@@ -58,6 +59,8 @@ pub struct Node {
 #[derive(Clone, Debug)]
 struct Standing {
     phase: NodeState,
+    /// Whether the node was asked to drain.
+    drained: bool,
     term: Option<Term>,
     trusted_until: Option<Timestamp>,
     last_heartbeat: Option<Timestamp>,
@@ -88,6 +91,8 @@ pub struct Beat {
     /// When the leases of the other nodes have surely ended unless they are renewed, whatever the clocks' errors; in
     /// ascending order.
     pub leases: Vec<Timestamp>,
+    /// Whether the node was drained and may claim again.
+    pub resumed: bool,
     /// Whether the node's clock was moved, or may be relied on again, so that due work may wait.
     pub clock_changed: bool,
 }
@@ -107,6 +112,8 @@ pub struct Status {
     pub version: String,
     /// What it is doing.
     pub state: NodeState,
+    /// Whether it runs, and claims nothing because it was asked to drain.
+    pub drained: bool,
     /// Its term, once it has registered.
     pub term: Option<Term>,
     /// Runs under way.
@@ -148,6 +155,7 @@ impl Node {
     ) -> Self {
         let standing = Standing {
             phase: NodeState::Starting,
+            drained: false,
             term: None,
             trusted_until: None,
             last_heartbeat: None,
@@ -206,6 +214,33 @@ impl Node {
         self.clock_quality().uncertainty_ms <= self.settings.clock_limit_ms()
     }
 
+    /// Whether the node takes work on: it runs, and was not asked to drain.
+    pub(crate) fn takes_work(&self) -> bool {
+        let standing = self.standing();
+        standing.phase == NodeState::Running && !standing.drained
+    }
+
+    /// Notes whether the node is asked to drain; returns whether it is not any more.
+    fn set_drained(&self, drained: bool) -> bool {
+        let mut standing = self.standing();
+        let before = std::mem::replace(&mut standing.drained, drained);
+        let runs = standing.phase == NodeState::Running;
+        drop(standing);
+        if before == drained {
+            return false;
+        }
+        let name = self.name.clone();
+        match drained {
+            true => info!(node.name = %name, "node {name} was asked to drain: it claims nothing more"),
+            false => info!(node.name = %name, "node {name} was resumed: it claims again"),
+        }
+        if runs {
+            let state = if drained { NodeState::Draining } else { NodeState::Running };
+            self.listeners.emit_with(|| Event::NodeStateChanged { name, state });
+        }
+        before
+    }
+
     /// What the node is doing.
     pub fn phase(&self) -> NodeState {
         self.standing().phase
@@ -251,10 +286,12 @@ impl Node {
 
     pub(crate) fn status(&self, now: Timestamp, running: usize) -> Status {
         let standing = self.standing().clone();
+        let drained = standing.drained && standing.phase == NodeState::Running;
         Status {
             name: self.name.clone(),
             version: self.version.clone(),
-            state: standing.phase,
+            state: if drained { NodeState::Draining } else { standing.phase },
+            drained,
             term: standing.term,
             running,
             slots: self.settings.slots,
@@ -354,9 +391,9 @@ impl Node {
     /// Registers the node, or renews its lease. A node that registers asks the store for its time first, and goes by
     /// that rather than by `now`.
     pub async fn heartbeat(&self, mut now: Timestamp) -> Result<Beat, StoreError> {
-        let (term, state) = {
+        let (term, state, draining) = {
             let standing = self.standing();
-            (standing.term, standing.phase)
+            (standing.term, standing.phase, standing.drained)
         };
         if term.is_none() {
             let asked = self.clock.monotonic();
@@ -375,6 +412,7 @@ impl Node {
             state,
             kinds: self.registry.kinds(),
             slots: self.settings.slots as u64,
+            draining,
             now,
             lease_ms: self.settings.lease_ms,
             clock_offset_ms: quality.offset_ms,
@@ -400,8 +438,10 @@ impl Node {
             Some(old) if old != view.term => self.listeners.emit(&Event::LeaseLost { old, new: view.term }),
             Some(_) => {}
         }
+        let drained = view.nodes.iter().any(|node| node.term == view.term && node.draining);
         Ok(Beat {
             term: view.term,
+            resumed: self.set_drained(drained),
             lost_lease: term.is_some_and(|old| old != view.term),
             clock_changed: self.judge_clock() || moved,
             leases: leases_of_others(&view, uncertainty_ms),

@@ -1,8 +1,8 @@
 //! What an application may ask of its scheduler.
 
 use punctual_core::{
-    Applied, CancelledFire, Change, ChangeError, Data, Event, FireId, JobDetail, JobKey, StoreError, Trigger,
-    TriggerKey,
+    Applied, CancelledFire, Change, ChangeError, Data, Event, FireId, JobDetail, JobKey, StoreError, Term,
+    Trigger, TriggerKey,
 };
 
 use crate::scheduler::Scheduler;
@@ -51,6 +51,12 @@ impl Scheduler {
             self.inner.cancel_runs(term, &[CancelledFire { id: run, term, reason }]);
         }
         Ok(open)
+    }
+
+    /// Asks the node of a term to drain, or to claim again ([`punctual_core::ClusterStore::drain`]); it hears of it at its next
+    /// heartbeat. Whether the term is live.
+    pub async fn drain(&self, term: Term, draining: bool) -> Result<bool> {
+        Ok(self.inner.node.note(self.store().drain(self.now(), term, draining).await)?)
     }
 
     async fn apply_one(&self, change: Change) -> Result<Applied> {

@@ -83,6 +83,7 @@ async fn beat(store: &Arc<dyn JobStore>, term: Option<Term>, now: Timestamp) -> 
         kinds: vec![JobKind::new("test")],
         now,
         slots: 4,
+        draining: false,
         lease_ms: 60_000,
         clock_offset_ms: 0,
         clock_uncertainty_ms: 0,

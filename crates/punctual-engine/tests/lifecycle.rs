@@ -81,6 +81,43 @@ async fn standby_claims_nothing_and_start_goes_on() {
     world.finished().await;
 }
 
+/// Lets a heartbeat pass.
+async fn beat_passes(world: &World, drained: bool) {
+    while world.scheduler.status().drained != drained {
+        if let Some(at) = world.clock.next_wake() {
+            world.advance_to(at);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_drained_node_finishes_what_runs_and_claims_again_when_it_is_resumed() {
+    let gate = Arc::new(Semaphore::new(0));
+    let mut world = World::new(|builder| builder.job(Held { gate: Arc::clone(&gate) }));
+    world.scheduler.start().await.unwrap();
+    let job = JobDetail::new("held", "held").durable();
+    world.scheduler.add_job(job).await.unwrap();
+    world.scheduler.trigger_now(&JobKey::new("held"), Data::empty()).await.unwrap();
+    world.until(|event| matches!(event, Event::JobStarted { .. }).then_some(())).await;
+    let term = world.scheduler.status().term.unwrap();
+    assert!(world.scheduler.drain(term, true).await.unwrap());
+    beat_passes(&world, true).await;
+    let status = world.scheduler.status();
+    assert_eq!((status.state, status.running, status.lease_valid), (NodeState::Draining, 1, true));
+    world.scheduler.trigger_now(&JobKey::new("held"), Data::empty()).await.unwrap();
+    gate.add_permits(2);
+    world.finished().await;
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.closed_history().await.len(), 1, "what ran has ended, and nothing else was claimed");
+    assert!(world.scheduler.drain(term, false).await.unwrap());
+    beat_passes(&world, false).await;
+    world.finished().await;
+    assert_eq!(world.scheduler.status().state, NodeState::Running);
+}
+
 #[tokio::test]
 async fn shutdown_waits_for_runs_then_cancels_them_and_stores_how_they_ended() {
     let gate = Arc::new(Semaphore::new(0));
@@ -122,6 +159,7 @@ fn beat(term: Option<Term>, now: Timestamp) -> Heartbeat {
         kinds: Vec::new(),
         now,
         slots: 4,
+        draining: false,
         lease_ms: 30_000,
         clock_offset_ms: 0,
         clock_uncertainty_ms: 0,

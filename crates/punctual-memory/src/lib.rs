@@ -241,7 +241,8 @@ impl ClusterStore for MemoryStore {
         }
         let term = renewed.unwrap_or_else(|| state.next_term());
         let now = whole_millis(beat.now);
-        let started_at = state.nodes.get(&term).map_or(now, |node| node.started_at);
+        let known = state.nodes.get(&term).map(|node| (node.started_at, node.draining));
+        let (started_at, draining) = known.unwrap_or((now, beat.draining));
         let node = Node {
             name: beat.name.clone(),
             term,
@@ -249,6 +250,7 @@ impl ClusterStore for MemoryStore {
             state: beat.state,
             kinds: beat.kinds.clone(),
             slots: Some(beat.slots),
+            draining,
             started_at,
             seen_at: now,
             lease_until: whole_millis(lease_until),
@@ -264,6 +266,12 @@ impl ClusterStore for MemoryStore {
 
     async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
         Ok(self.state().nodes.values().cloned().collect())
+    }
+
+    async fn drain(&self, now: Timestamp, term: Term, draining: bool) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let node = state.nodes.get_mut(&term).filter(|node| node.lease_until > now);
+        Ok(node.map(|node| node.draining = draining).is_some())
     }
 
     async fn open_by_term(&self) -> Result<Vec<(Term, u64)>, StoreError> {

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0018_running_batches.sql"),
     include_str!("../migrations/0019_triggers_to_mend.sql"),
     include_str!("../migrations/0020_slots_of_nodes.sql"),
+    include_str!("../migrations/0021_draining_nodes.sql"),
 ];
 
 /// The oldest server that has what the statements use.

@@ -75,7 +75,7 @@ pub(crate) async fn heartbeat(
 }
 
 impl Beat<'_> {
-    /// In the order in which both statements name them.
+    /// In the order in which both statements name them; the one that registers has one more.
     fn columns<'a>(&'a self, term: &'a i64) -> [&'a (dyn ToSql + Sync); 10] {
         [
             term,
@@ -106,7 +106,9 @@ impl Beat<'_> {
         }
         let term = shared.ids(client, 1).await?[0];
         let statement = client.prepare_cached(sql::NODE_INSERT).await.sql()?;
-        client.execute(&statement, &self.columns(&term)).await.sql()?;
+        let mut columns = self.columns(&term).to_vec();
+        columns.push(&self.beat.draining);
+        client.execute(&statement, &columns).await.sql()?;
         Ok(Term(term))
     }
 

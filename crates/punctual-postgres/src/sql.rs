@@ -106,6 +106,7 @@ statements! {
     NODES_LOST = "nodes_lost",
     NODE_BY_TERM = "node_by_term",
     NODE_DELETE = "node_delete",
+    NODE_DRAIN = "node_drain",
     NODE_INSERT = "node_insert",
     NODE_NAME_TAKEN = "node_name_taken",
     NODE_RENEW = "node_renew",

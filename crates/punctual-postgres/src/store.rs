@@ -293,6 +293,10 @@ impl ClusterStore for PostgresStore {
         self.all(sql::NODES, &[], rows::node).await
     }
 
+    async fn drain(&self, now: Timestamp, term: Term, draining: bool) -> Result<bool, StoreError> {
+        Ok(self.execute(sql::NODE_DRAIN, &[&term.0, &draining, &to_millis(now)]).await? > 0)
+    }
+
     async fn open_by_term(&self) -> Result<Vec<(Term, u64)>, StoreError> {
         self.all(sql::OPEN_BY_TERM, &[], |row| (Term(row.get(0)), rows::count(row.get(1)))).await
     }

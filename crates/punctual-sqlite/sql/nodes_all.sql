@@ -1,3 +1,3 @@
-SELECT term, name, version, state, kinds, started_at, seen_at, lease_until, clock_offset_ms, clock_uncertainty_ms, slots
+SELECT term, name, version, state, kinds, started_at, seen_at, lease_until, clock_offset_ms, clock_uncertainty_ms, slots, draining
 FROM nodes
 ORDER BY term

@@ -455,6 +455,11 @@ impl ClusterStore for SqliteStore {
         .await
     }
 
+    async fn drain(&self, now: Timestamp, term: Term, draining: bool) -> Result<bool, StoreError> {
+        let params = (term.0, draining, to_millis(now));
+        self.write(move |writer| Ok(writer.run(sql::NODE_DRAIN, params)? > 0)).await
+    }
+
     async fn open_by_term(&self) -> Result<Vec<(Term, u64)>, StoreError> {
         self.read(|connection| {
             let read = |row: &rusqlite::Row<'_>| Ok((Term(row.get(0)?), rows::count(row.get(1)?)));
@@ -550,8 +555,19 @@ fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, Store
         Term(own)
     } else {
         let term = writer.next_id()?;
-        let params =
-            (term, &beat.name, &beat.version, state, &kinds, now, lease_until, offset, uncertainty, slots);
+        let params = (
+            term,
+            &beat.name,
+            &beat.version,
+            state,
+            &kinds,
+            now,
+            lease_until,
+            offset,
+            uncertainty,
+            slots,
+            beat.draining,
+        );
         writer.run(sql::NODE_INSERT, params)?;
         Term(term)
     };

@@ -51,6 +51,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0015_fences_of_triggers.sql"),
     include_str!("../migrations/0016_triggers_to_mend.sql"),
     include_str!("../migrations/0017_slots_of_nodes.sql"),
+    include_str!("../migrations/0018_draining_nodes.sql"),
 ];
 
 /// The version of the schema that this program writes.

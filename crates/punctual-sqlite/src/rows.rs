@@ -236,5 +236,6 @@ pub(crate) fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
         clock_offset_ms: row.get(8)?,
         clock_uncertainty_ms: count(row.get(9)?),
         slots: row.get::<_, Option<i64>>(10)?.map(count),
+        draining: row.get(11)?,
     })
 }

@@ -199,6 +199,7 @@ macro_rules! conformance_cases {
             a_lapsed_lease_gets_a_new_term,
             nodes_are_listed_until_a_recovery_removes_them,
             nodes_are_listed_with_their_slots_and_open_fires,
+            a_node_is_asked_to_drain_and_to_claim_again,
             a_lapsed_or_retired_term_cannot_claim,
             recovery_closes_what_a_lost_node_ran,
             recovery_runs_again_what_asks_for_it,

@@ -120,6 +120,7 @@ pub fn beat(name: &str, term: Option<Term>, now: Timestamp) -> Heartbeat {
         state: NodeState::Running,
         kinds: vec![JobKind::new("test")],
         slots: 8,
+        draining: false,
         now,
         lease_ms: 60_000,
         clock_offset_ms: 0,

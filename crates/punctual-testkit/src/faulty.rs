@@ -343,6 +343,10 @@ impl ClusterStore for FaultyStore {
         self.pass().await?.nodes().await
     }
 
+    async fn drain(&self, now: Timestamp, term: Term, draining: bool) -> Result<bool, StoreError> {
+        self.pass().await?.drain(now, term, draining).await
+    }
+
     async fn open_by_term(&self) -> Result<Vec<(Term, u64)>, StoreError> {
         self.pass().await?.open_by_term().await
     }

@@ -200,7 +200,7 @@ impl Watch {
     fn news_of_nodes(&mut self, nodes: &[Node], now: Timestamp) -> Vec<Happening> {
         let seen = |node: &Node| Seen {
             name: node.name.clone(),
-            state: if node.lease_until <= now { LOST } else { node.state.as_str() },
+            state: if node.lease_until <= now { LOST } else { node.present_state().as_str() },
             lease_until: node.lease_until,
         };
         let present = nodes.iter().map(|node| (node.term, seen(node))).collect();

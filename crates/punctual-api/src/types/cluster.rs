@@ -13,8 +13,10 @@ pub(crate) struct Node {
     /// The number of this life of the node.
     term: i64,
     version: String,
-    /// `starting`, `running`, `standby` or `draining`.
+    /// `starting`, `running`, `standby` or `draining`: it stops, or was asked to drain.
     state: &'static str,
+    /// Whether it was asked to drain: from its next heartbeat on it claims nothing, until it is resumed.
+    drained: bool,
     /// Whether its lease is good; one whose lease has run out is lost, and its work is taken up by others.
     live: bool,
     /// The kinds that it can run.
@@ -36,11 +38,13 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn at(now: Timestamp, node: CoreNode, running: u64) -> Self {
+        let state = node.present_state().as_str();
         Self {
             name: node.name,
             term: node.term.0,
             version: node.version,
-            state: node.state.as_str(),
+            state,
+            drained: node.draining,
             live: node.lease_until > now,
             kinds: node.kinds.iter().map(ToString::to_string).collect(),
             slots: node.slots,
@@ -52,6 +56,20 @@ impl Node {
             clock_uncertainty_ms: node.clock_uncertainty_ms,
         }
     }
+}
+
+/// What became of a node that was asked to drain, or to claim again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Drained {
+    pub(crate) name: String,
+    /// The life of the node that was asked.
+    pub(crate) term: i64,
+    /// Whether it is asked to drain now.
+    pub(crate) drained: bool,
+    /// 1, or 0 where it was so already.
+    pub(crate) updated: u64,
+    /// How many runs of jobs are open on it.
+    pub(crate) running: u64,
 }
 
 /// A lock that somebody holds.

@@ -47,7 +47,7 @@ impl From<Status> for Health {
         Self {
             status: match (problems.is_empty(), status.state) {
                 (true, _) => "ok",
-                (false, NodeState::Draining) => "stopping",
+                (false, NodeState::Draining) if !status.drained => "stopping",
                 (false, _) => "degraded",
             },
             node: status.name,
@@ -85,15 +85,15 @@ fn problems(status: &Status) -> Vec<String> {
     let mut problems = Vec::new();
     match status.state {
         NodeState::Starting => problems.push("the node has not registered yet".to_owned()),
-        NodeState::Draining => problems.push("the node is shutting down".to_owned()),
-        NodeState::Running | NodeState::Standby if status.store_gone.is_some() => {
+        NodeState::Draining if !status.drained => problems.push("the node is shutting down".to_owned()),
+        _ if status.store_gone.is_some() => {
             problems
                 .extend(status.store_gone.iter().map(|why| format!("this node runs nothing more: {why}")));
         }
-        NodeState::Running | NodeState::Standby if !status.lease_valid => problems.push(
+        _ if !status.lease_valid => problems.push(
             "the node's lease has run out: it claims nothing until the store answers a heartbeat".to_owned(),
         ),
-        NodeState::Running | NodeState::Standby => {}
+        NodeState::Running | NodeState::Standby | NodeState::Draining => {}
     }
     if !status.clock_certain {
         problems.push(format!(

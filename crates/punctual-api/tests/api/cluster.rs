@@ -26,6 +26,44 @@ async fn nodes_are_listed_with_their_lease_and_clock() {
 }
 
 #[tokio::test]
+async fn a_node_is_drained_and_resumed() {
+    let world = World::new().await;
+    world.schedule(JobDetail::new("job", "test"), Trigger::new("t", "job", every(60))).await;
+    world.tick(0).await;
+    let post = async |path: &str| world.call("POST", path, &json!({"note": "upgrade"})).await;
+    let runs = async || world.json("/api/v1/runs").await["total"].clone();
+    let node = async || world.json("/api/v1/nodes").await["data"][0].clone();
+    let before = runs().await;
+    let asked = post("/api/v1/nodes/north/drain").await.json();
+    let (name, term) = (json!("north"), node().await["term"].clone());
+    assert_eq!(asked, json!({"name": name, "term": &term, "drained": true, "updated": 1, "running": 0}));
+    assert_eq!((&node().await["state"], &node().await["drained"]), (&json!("draining"), &json!(true)));
+    world.tick(1).await;
+    // By then its lease has run out: it goes on under a new term.
+    world.tick(3_600).await;
+    assert_eq!(runs().await, before, "it claims nothing");
+    assert_ne!(node().await["term"], term);
+    assert_eq!(post("/api/v1/nodes/north/drain").await.json()["updated"], 0);
+    let health = world.get("/health").await;
+    assert_eq!(health.status, 200, "it is not broken");
+    assert_eq!(health.json()["state"], "draining");
+    assert_eq!(post("/api/v1/nodes/north/resume").await.json()["updated"], 1);
+    world.tick(1).await;
+    world.tick(60).await;
+    assert!(runs().await.as_u64() > before.as_u64());
+    assert_eq!(node().await["state"], "running");
+    assert_eq!(post("/api/v1/nodes/north/resume").await.json()["updated"], 0);
+    let unknown = post("/api/v1/nodes/south/drain").await;
+    let problem = unknown.json();
+    assert_eq!((unknown.status.as_u16(), &problem["code"]), (404, &json!("no-such-node")));
+    assert_eq!(problem["detail"], "there is no live node south; live are north");
+    let entries = world.json("/api/v1/audit?subject=north").await["data"].clone();
+    let told = entries.as_array().unwrap().iter().map(|row| (row["action"].clone(), row["note"].clone()));
+    let wanted = ["node.resume", "node.drain"].map(|action| (json!(action), json!("upgrade")));
+    assert_eq!(told.collect::<Vec<_>>(), wanted);
+}
+
+#[tokio::test]
 async fn held_locks_tell_by_whom_and_how_long() {
     let world = World::new().await;
     let locks = LockSet::try_new([("ledger", LockMode::Exclusive)]).unwrap();

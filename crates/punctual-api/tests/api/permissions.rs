@@ -61,6 +61,8 @@ const EXPECTED: &[(&str, &str, Least)] = &[
     ("DELETE", "/api/v1/me/sessions", AnySession),
     ("DELETE", "/api/v1/me/sessions/{id}", AnySession),
     ("GET", "/api/v1/nodes", Monitoring),
+    ("POST", "/api/v1/nodes/{name}/drain", Operate),
+    ("POST", "/api/v1/nodes/{name}/resume", Operate),
     ("GET", "/api/v1/occurrences", Monitoring),
     ("GET", "/api/v1/openapi.json", Monitoring),
     ("GET", "/api/v1/paused-groups", Monitoring),

@@ -388,6 +388,7 @@ fn an_open_row_needs_a_live_node_of_its_term() {
         state: NodeState::Running,
         kinds: Vec::new(),
         slots: None,
+        draining: false,
         started_at: at(0),
         seen_at: at(0),
         lease_until: at(lease),

@@ -117,6 +117,33 @@ pub async fn nodes_are_listed_with_their_slots_and_open_fires(store: Store) {
     assert_eq!(store.open_by_term().await.unwrap(), [(second.term, 2)]);
 }
 
+pub async fn a_node_is_asked_to_drain_and_to_claim_again(store: Store) {
+    let node = Hand::register(&store, "n", at(0)).await;
+    let other = Hand::register(&store, "other", at(0)).await;
+    let drained = async |now| {
+        let view = node.renew(at(now)).await;
+        view.nodes.iter().map(|node| node.draining).collect::<Vec<_>>()
+    };
+    assert_eq!(drained(1).await, [false, false]);
+    assert!(store.drain(at(2), node.term, true).await.unwrap());
+    assert_eq!(drained(3).await, [true, false], "whatever its heartbeat says");
+    let listed = store.nodes().await.unwrap();
+    let states = listed.iter().map(|node| (node.state, node.present_state()));
+    let (runs, drains) = (NodeState::Running, NodeState::Draining);
+    assert_eq!(states.collect::<Vec<_>>(), [(runs, drains), (runs, runs)]);
+    assert!(store.drain(at(4), node.term, false).await.unwrap());
+    assert_eq!(drained(5).await, [false, false]);
+    assert!(!store.drain(at(6), Term(1 << 40), true).await.unwrap(), "nobody has the term");
+    assert!(!store.drain(at(60), other.term, true).await.unwrap(), "its lease has run out");
+    // A new term begins as the heartbeat says.
+    let mut again = beat("n", Some(node.term), at(65));
+    again.draining = true;
+    let view = store.heartbeat(&again).await.unwrap();
+    assert!(view.term > node.term && view.nodes[0].draining);
+    store.retire(at(66), view.term).await.unwrap();
+    assert!(!store.heartbeat(&beat("n", None, at(67))).await.unwrap().nodes[0].draining, "another process");
+}
+
 async fn claim_refused(store: &Store, term: Term, seconds: i64) -> bool {
     let kinds = [KindSlots { kind: JobKind::new("test"), free: 5 }];
     let claim = Claim { term, now: at(seconds), limit: 5, kinds: &kinds };

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use crate::client::{Column, Format, Lines, Remote, Request, Step, Style, column};
+use crate::client::{Column, Format, Lines, Note, Remote, Request, Step, Style, column};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Nodes {
@@ -11,6 +11,20 @@ pub(crate) enum Nodes {
     List(Lines),
     /// List due work of kinds that no live node can run.
     Unassigned(Lines),
+    /// Ask a node to claim nothing more: what runs on it goes on, and it idles until it is resumed or stopped.
+    Drain {
+        /// The name of a live node.
+        name: String,
+        #[command(flatten)]
+        note: Note,
+    },
+    /// Ask a drained node to claim again.
+    Resume {
+        /// The name of a live node.
+        name: String,
+        #[command(flatten)]
+        note: Note,
+    },
 }
 
 const NODES: &[Column] = &[
@@ -38,6 +52,18 @@ impl Remote for Nodes {
         let call = match self {
             Self::List(lines) => Request::get("/api/v1/nodes").whole(NODES, lines),
             Self::Unassigned(lines) => Request::get("/api/v1/unassigned").whole(UNASSIGNED, lines),
+            Self::Drain { name, note } => {
+                let request = Request::post("/api/v1/nodes/{name}/drain").at("name", name).note(note);
+                let said = format!(
+                    "Node {name} claims nothing more from its next heartbeat on; what runs there goes on."
+                );
+                request.done_or(said, format!("Node {name} was asked to drain before."))
+            }
+            Self::Resume { name, note } => {
+                let request = Request::post("/api/v1/nodes/{name}/resume").at("name", name).note(note);
+                let said = format!("Node {name} claims again from its next heartbeat on.");
+                request.done_or(said, format!("Node {name} was not drained: nothing was resumed."))
+            }
         };
         Ok(call.into())
     }

@@ -43,6 +43,8 @@ const EXAMPLES: &[&str] = &[
     "events follow --types run.ended,trigger.changed",
     "nodes list --no-header",
     "nodes unassigned",
+    "nodes drain a --note upgrade",
+    "nodes resume a",
     "locks list",
     "settings show",
     "users list --all",
