@@ -20,7 +20,16 @@ pub enum Event {
         /// Its term.
         term: Term,
     },
-    /// The node's lease had run out; it goes on under a new term.
+    /// The node's lease had run out, and was renewed before anybody took up its work: it goes on under the same term.
+    LeaseResumed {
+        /// The term.
+        term: Term,
+        /// For how long it had run out, in milliseconds.
+        lapsed_ms: u64,
+        /// For how long the node leaves the work of others alone now, so that they can renew theirs, in milliseconds.
+        grace_ms: u64,
+    },
+    /// The node's lease had run out and it was taken for lost: its work was taken up, and it goes on under a new term.
     LeaseLost {
         /// The term that ended.
         old: Term,

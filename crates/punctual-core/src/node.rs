@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CancelledFire, JobKind};
 
-/// One life of a node, numbered by the store: a node that restarts, or whose lease ran out, gets a new term.
+/// One life of a node, numbered by the store: a node that restarts, or that a recovery took for lost, gets a new term.
 /// Claims and completions carry it, so that a node cannot change what recovery decided about its earlier life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -116,8 +116,8 @@ impl Node {
 /// The answer to a heartbeat.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClusterView {
-    /// The node's term. It differs from the one sent when that had run out and was taken away: everything
-    /// claimed under the old one belongs to recovery now.
+    /// The node's term. It differs from the one sent when a recovery has taken that away, after its lease had run out:
+    /// everything claimed under the old one belongs to recovery.
     pub term: Term,
     /// All nodes with a live lease, this one included.
     pub nodes: Vec<Node>,

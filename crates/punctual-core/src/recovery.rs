@@ -1,9 +1,10 @@
-//! The recovery decision: what becomes of a run whose node is gone.
+//! The recovery decisions: which node may take up the work of others, and what becomes of a run whose node is gone.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::pending::OpenFire;
+use crate::time::{millis_between, plus_millis};
 use crate::{FireId, JobKey, StoredJob, Term, TriggerKey};
 
 /// An open fire whose owner is no longer live.
@@ -66,6 +67,53 @@ pub fn plan(orphan: &Orphan, now: Timestamp) -> RecoveryPlan {
             "recovered_at": now.to_string(),
         }),
     }
+}
+
+/// A node's own lease, by which it decides whether it may take up the work of others.
+///
+/// A lease that has run out can be renewed as long as nobody has taken the node for lost. Whatever kept one node from
+/// renewing its lease in time (a database that was away, a host that stood still) mostly kept the others from it, too, and
+/// they come back within moments of one another. So a node whose lease has run out renews it before it looks at others, and
+/// then gives them as long as a lease lasts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnLease {
+    /// When it ends; `None` while the node has none.
+    until: Option<Timestamp>,
+    /// When it was renewed after it had run out, and how long others have since then, in milliseconds.
+    resumed: Option<(Timestamp, u64)>,
+}
+
+impl OwnLease {
+    /// The lease of a node that registers at `now`, for `lease_ms`. Whatever it was before, it owes the others nothing.
+    pub fn begun(now: Timestamp, lease_ms: u64) -> Self {
+        Self { until: Some(end(now, lease_ms)), resumed: None }
+    }
+
+    /// The store has renewed it at `now` for `lease_ms`. For how long it had run out, in milliseconds, if it had.
+    pub fn renew(&mut self, now: Timestamp, lease_ms: u64) -> Option<u64> {
+        let ended = self.until.replace(end(now, lease_ms)).filter(|until| *until <= now);
+        let lapsed = ended.and_then(|until| u64::try_from(millis_between(until, now)).ok());
+        if lapsed.is_some() {
+            self.resumed = Some((now, lease_ms));
+        }
+        lapsed
+    }
+
+    /// Whether the node may take up the work of others at `now`.
+    pub fn may_recover(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until) && self.grace_until(now).is_none()
+    }
+
+    /// Until when the others have time to renew theirs, if that is not over at `now`. A clock that was set back by more than
+    /// they have ends it as well.
+    pub fn grace_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let (since, grace_ms) = self.resumed?;
+        (millis_between(since, now).unsigned_abs() < grace_ms).then(|| end(since, grace_ms))
+    }
+}
+
+fn end(now: Timestamp, lease_ms: u64) -> Timestamp {
+    plus_millis(now, i64::try_from(lease_ms).unwrap_or(i64::MAX))
 }
 
 /// What a recovery did ([`crate::ClusterStore::recover`]).
@@ -132,6 +180,66 @@ mod tests {
         assert!(plan(&orphan(1, true), now).refire);
         assert!(!plan(&orphan(1, false), now).refire);
         assert!(!plan(&orphan(MAX_RECOVERY_ATTEMPTS, true), now).refire);
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn a_node_whose_lease_never_ran_out_recovers_at_once() {
+        let mut lease = OwnLease::begun(at(0), 10_000);
+        assert!(lease.may_recover(at(0)));
+        assert_eq!(lease.renew(at(9), 10_000), None);
+        assert!(lease.may_recover(at(9)) && lease.may_recover(at(18)));
+        assert_eq!(lease.grace_until(at(9)), None);
+        assert!(
+            OwnLease::default().may_recover(at(0)),
+            "it has given its lease up and takes up what it left"
+        );
+    }
+
+    #[test]
+    fn a_node_whose_lease_has_run_out_renews_it_first() {
+        let lease = OwnLease::begun(at(0), 10_000);
+        assert!(lease.may_recover(at(9)));
+        assert!(!lease.may_recover(at(10)) && !lease.may_recover(at(1_000)));
+    }
+
+    #[test]
+    fn a_node_that_renews_a_lease_that_had_run_out_gives_the_others_as_long() {
+        let mut lease = OwnLease::begun(at(0), 10_000);
+        assert_eq!(lease.renew(at(17), 10_000), Some(7_000));
+        // Heartbeats in between change nothing.
+        assert_eq!(lease.renew(at(22), 10_000), None);
+        assert_eq!(lease.grace_until(at(22)), Some(at(27)));
+        assert!(!lease.may_recover(at(17)) && !lease.may_recover(at(26)));
+        assert!(lease.may_recover(at(27)));
+        assert_eq!(lease.grace_until(at(27)), None);
+        // Once more, and at the very moment at which it ends.
+        assert_eq!(lease.renew(at(32), 10_000), Some(0));
+        assert!(!lease.may_recover(at(41)));
+        // Nobody has recovered it in vain.
+        assert!(OwnLease::begun(at(33), 10_000).may_recover(at(33)));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_neither_ends_the_grace_too_early_nor_makes_it_endless() {
+        let mut lease = OwnLease::begun(at(0), 10_000);
+        lease.renew(at(17), 10_000);
+        // A correction by a little, back to before the renewal.
+        assert!(!lease.may_recover(at(16)));
+        // Back by hours, where the lease seems to last for long.
+        assert!(lease.may_recover(at(-7_200)));
+        // Forward: the lease has run out again and is renewed first.
+        assert!(!lease.may_recover(at(7_200)));
+        assert_eq!(lease.renew(at(7_200), 10_000), Some(7_173_000));
+        assert!(!lease.may_recover(at(7_209)) && lease.grace_until(at(7_209)) == Some(at(7_210)));
+        // The ends of time.
+        let mut lease = OwnLease::begun(Timestamp::MAX, u64::MAX);
+        assert!(!lease.may_recover(Timestamp::MAX));
+        assert_eq!(lease.renew(Timestamp::MAX, u64::MAX), Some(0));
+        assert!(!lease.may_recover(Timestamp::MAX));
     }
 
     #[test]

@@ -184,6 +184,10 @@ pub trait HistoryStore: Send + Sync {
 pub trait ClusterStore: Send + Sync {
     /// Registers a node or renews its lease.
     ///
+    /// A lease that has run out is renewed like any other, under the same term, unless [`Self::recover`] has removed the
+    /// node: then it registers anew. The two exclude each other: after a renewal and a recovery at the same moment either
+    /// the node is there with all its work, or neither is.
+    ///
     /// A registration takes over the name of a node whose lease has run out, or at once where the store knows
     /// that only one process can be at work (an embedded database).
     ///
@@ -208,7 +212,9 @@ pub trait ClusterStore: Send + Sync {
 
     /// Closes the open fires of nodes whose lease has run out at `now`, stores the re-runs that
     /// [`crate::recovery::plan`] asks for, and removes those nodes. Recorded work of such nodes becomes `unknown`, and their task runs become
-    /// `abandoned`; those are not in the answer.
+    /// `abandoned`; those are not in the answer. Which nodes those are is settled before their work is looked at, so that
+    /// none of them can renew its lease in between (see [`Self::heartbeat`]). Whether it is time for it, the caller decides
+    /// ([`crate::recovery::OwnLease`]).
     async fn recover(&self, now: Timestamp) -> Result<Recovery, StoreError>;
 
     /// What the store's own clock shows; `None` where it has none (a store inside the process), as by default. A node

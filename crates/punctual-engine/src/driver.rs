@@ -89,7 +89,7 @@ async fn claim(
     kinds: &[KindSlots],
     recovered: &mut bool,
 ) -> Result<(Term, Claimed), StoreError> {
-    if !*recovered {
+    if !*recovered && inner.node.may_recover(now) {
         recover(inner, now).await?;
         inner.node.repair(now).await?;
         *recovered = true;
@@ -304,8 +304,10 @@ pub(crate) async fn heartbeat_loop(inner: Arc<Inner>) {
         match result {
             Ok(wake) => {
                 backoff.reset();
-                // A heartbeat takes up what is left, too.
-                inner.node.tell_works(TAKE_UP);
+                // A heartbeat takes up what is left, too, unless it has to wait.
+                if inner.node.may_recover(inner.node.clock.now()) {
+                    inner.node.tell_works(TAKE_UP);
+                }
                 if is_beat {
                     inner.node.tell_works(RENEW);
                     // The beat may have moved the clock; the next one does not wait for longer because of that.
@@ -401,7 +403,12 @@ async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, 
         // A net: the store has told of them, unless that was missed.
         inner.asked.notify_one();
     }
-    let nets = pulse.beats.is_multiple_of(NETS_EVERY);
+    let mut nets = pulse.beats.is_multiple_of(NETS_EVERY);
+    if nets && !inner.node.may_recover(inner.node.clock.now()) {
+        // With the next one: these, too, look at which nodes are live.
+        pulse.beats -= 1;
+        nets = false;
+    }
     let recovered = (beat.lost || nets) && recover(inner, inner.node.clock.now()).await?;
     if nets {
         kinds::settle(inner).await?;
@@ -411,8 +418,11 @@ async fn beat(inner: &Inner, now: Timestamp, pulse: &mut Pulse) -> Result<bool, 
     Ok(!trusted || beat.lost_lease || beat.resumed || beat.clock_changed || recovered || repaired)
 }
 
-/// Takes up the work of lost nodes. Returns whether there was some.
+/// Takes up the work of lost nodes, if this node may. Returns whether there was some.
 async fn recover(inner: &Inner, now: Timestamp) -> Result<bool, StoreError> {
+    if !inner.node.may_recover(now) {
+        return Ok(false);
+    }
     Ok(!inner.node.recover(now).await?.is_empty())
 }
 

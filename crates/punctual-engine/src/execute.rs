@@ -185,7 +185,7 @@ async fn watch(
     // A run that somebody asked to stop is not tried again; one whose node stops may be.
     let asked = cancel.requests.reason(run.fire.id);
     let (retryable, reason) =
-        (asked.is_none(), asked.as_deref().unwrap_or("its node stops or lost its lease"));
+        (asked.is_none(), asked.as_deref().unwrap_or("its node stops, or could not renew its lease in time"));
     match (stop, ended) {
         (Stop::Cancelled, Some(Ok(()))) => Ok(()),
         (Stop::Cancelled, ended) => {
@@ -284,7 +284,7 @@ fn jitter(fire: &Fire) -> f64 {
     ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// What the store is told about a run; `cut_off` if it was cancelled because its node lost its lease, or soon may.
+/// What the store is told about a run; `cut_off` if it was cancelled because its node lost its lease, or may soon.
 pub(crate) fn conclude(
     fire: Arc<Fire>,
     term: Term,

@@ -55,10 +55,17 @@ impl Listener for LogListener {
             Event::NodeStarted { name, term } => {
                 info!(node.name = %name, node.term = term.0, "node {name} is ready")
             }
+            Event::LeaseResumed { term, lapsed_ms, grace_ms } => warn!(
+                node.term = term.0,
+                lapsed_ms,
+                grace_ms,
+                "this node's lease had run out {lapsed_ms} ms ago, and was renewed before anybody took up its work: what \
+                 it still runs goes on. Other nodes have {grace_ms} ms to renew theirs before it takes up their work"
+            ),
             Event::LeaseLost { old, new } => warn!(
                 node.old_term = old.0,
                 node.term = new.0,
-                "this node's lease had run out; it goes on under a new term"
+                "this node's lease had run out and it was taken for lost; it goes on under a new term"
             ),
             Event::ClockUncertain { uncertainty_ms, limit_ms } => warn!(
                 uncertainty_ms,

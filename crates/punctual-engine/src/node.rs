@@ -8,6 +8,10 @@
 //! others do, and sooner by as much as its clock may be off. Local time is only ever used to stop sooner; the store
 //! decides.
 //!
+//! A lease that has run out is renewed like any other as long as no other node has taken this one for lost: then the node
+//! keeps its term and its runs. Until it has done so it claims nothing and recovers nobody, and afterwards it gives the
+//! others time to do the same ([`OwnLease`]).
+//!
 //! # Time
 //!
 //! The node's clock follows the store's ([`StoreClock`]): before it registers and with each heartbeat it is measured.
@@ -19,6 +23,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use punctual_core::definition::{Expiry, Repair};
+use punctual_core::recovery::OwnLease;
 use punctual_core::time::plus_millis;
 use punctual_core::{
     CancelledFire, Claim, Claimed, Clock, ClusterView, Completed, Completion, DueKind, Event, Fire,
@@ -63,6 +68,7 @@ struct Standing {
     drained: bool,
     term: Option<Term>,
     trusted_until: Option<Timestamp>,
+    lease: OwnLease,
     last_heartbeat: Option<Timestamp>,
     last_error: Option<String>,
     started_at: Option<Timestamp>,
@@ -80,7 +86,7 @@ const NOTABLE_MOVE_MS: i64 = 100;
 pub struct Beat {
     /// The node's term.
     pub term: Term,
-    /// Whether an earlier term had run out: what was claimed under it belongs to recovery.
+    /// Whether an earlier term was taken away after its lease had run out: what was claimed under it belongs to recovery.
     pub lost_lease: bool,
     /// Runs of this term that were asked to stop.
     pub cancelled: Vec<CancelledFire>,
@@ -88,8 +94,8 @@ pub struct Beat {
     pub lost: bool,
     /// Whether requests of applications wait to be carried out.
     pub requests: bool,
-    /// When the leases of the other nodes have surely ended unless they are renewed, whatever the clocks' errors; in
-    /// ascending order.
+    /// When there may be something to recover: when the leases of the other nodes have surely ended unless they are renewed,
+    /// whatever the clocks' errors, and when the time is over that this node gives the others; in ascending order.
     pub leases: Vec<Timestamp>,
     /// Whether the node was drained and may claim again.
     pub resumed: bool,
@@ -158,6 +164,7 @@ impl Node {
             drained: false,
             term: None,
             trusted_until: None,
+            lease: OwnLease::default(),
             last_heartbeat: None,
             last_error: None,
             started_at: None,
@@ -277,6 +284,12 @@ impl Node {
     /// Until when it does; `None` before the first heartbeat was answered, and when the store is gone.
     pub(crate) fn trusted_until(&self) -> Option<Timestamp> {
         self.standing().trusted_until
+    }
+
+    /// Whether the node may take others for lost at `now`, and decide about what they had to do: not while it has to renew its
+    /// own lease first, or has just done so after it had run out (see the module's text).
+    pub fn may_recover(&self, now: Timestamp) -> bool {
+        self.standing().lease.may_recover(now)
     }
 
     /// How many runs it has ended.
@@ -426,25 +439,41 @@ impl Node {
         let uncertainty_ms = self.clock_quality().uncertainty_ms;
         let lease_ms = self.settings.lease_ms;
         let trust = (lease_ms - lease_ms / 10).saturating_sub(uncertainty_ms);
-        {
+        let kept = term == Some(view.term);
+        let (lapsed, grace_until) = {
             let mut standing = self.standing();
+            let lapsed = if kept {
+                standing.lease.renew(now, lease_ms)
+            } else {
+                standing.lease = OwnLease::begun(now, lease_ms);
+                None
+            };
             standing.term = Some(view.term);
             standing.trusted_until = Some(plus_millis(now, i64::try_from(trust).unwrap_or(i64::MAX)));
             standing.last_heartbeat = Some(now);
             standing.requests_since = view.requests_since;
-        }
-        match term {
-            None => self.listeners.emit(&Event::NodeStarted { name: self.name.clone(), term: view.term }),
-            Some(old) if old != view.term => self.listeners.emit(&Event::LeaseLost { old, new: view.term }),
-            Some(_) => {}
+            (lapsed, standing.lease.grace_until(now))
+        };
+        match (term, lapsed) {
+            (None, _) => {
+                self.listeners.emit(&Event::NodeStarted { name: self.name.clone(), term: view.term })
+            }
+            (Some(old), _) if !kept => self.listeners.emit(&Event::LeaseLost { old, new: view.term }),
+            (Some(term), Some(lapsed_ms)) => {
+                self.listeners.emit(&Event::LeaseResumed { term, lapsed_ms, grace_ms: lease_ms });
+            }
+            _ => {}
         }
         let drained = view.nodes.iter().any(|node| node.term == view.term && node.draining);
+        let mut leases = leases_of_others(&view, uncertainty_ms);
+        leases.extend(grace_until);
+        leases.sort_unstable();
         Ok(Beat {
             term: view.term,
             resumed: self.set_drained(drained),
-            lost_lease: term.is_some_and(|old| old != view.term),
+            lost_lease: term.is_some() && !kept,
             clock_changed: self.judge_clock() || moved,
-            leases: leases_of_others(&view, uncertainty_ms),
+            leases,
             cancelled: view.cancelled,
             lost: view.lost,
             requests: view.requests_since.is_some(),
@@ -509,7 +538,7 @@ impl Node {
         self.note(self.answered(self.store.release(now, term, fires)).await)
     }
 
-    /// Takes up the work of lost nodes, and tells of each of them.
+    /// Takes up the work of lost nodes, and tells of each of them. Ask [`Self::may_recover`] first.
     pub async fn recover(&self, now: Timestamp) -> Result<Vec<Recovered>, StoreError> {
         let recovered = self.note(self.answered(self.store.recover(now)).await)?;
         for work in &recovered.runs {
@@ -586,6 +615,7 @@ impl Node {
         let term = {
             let mut standing = self.standing();
             standing.trusted_until = None;
+            standing.lease = OwnLease::default();
             standing.term.take()
         };
         match term {
@@ -610,15 +640,12 @@ fn stored(ended: &Ended) -> Event {
 
 fn leases_of_others(view: &ClusterView, own_uncertainty_ms: u64) -> Vec<Timestamp> {
     let others = view.nodes.iter().filter(|node| node.term != view.term);
-    let mut ends: Vec<Timestamp> = others
-        .map(|node| {
-            let errors = own_uncertainty_ms.saturating_add(node.clock_uncertainty_ms);
-            let margin = errors.saturating_add(LEASE_MARGIN_MS);
-            plus_millis(node.lease_until, i64::try_from(margin).unwrap_or(i64::MAX))
-        })
-        .collect();
-    ends.sort_unstable();
-    ends
+    let ends = others.map(|node| {
+        let errors = own_uncertainty_ms.saturating_add(node.clock_uncertainty_ms);
+        let margin = errors.saturating_add(LEASE_MARGIN_MS);
+        plus_millis(node.lease_until, i64::try_from(margin).unwrap_or(i64::MAX))
+    });
+    ends.collect()
 }
 
 impl std::fmt::Debug for Node {

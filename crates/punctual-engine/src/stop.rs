@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use punctual_core::{Event, NodeState};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::scheduler::{Lifecycle, Scheduler, ShutdownReport, lock};
 
@@ -105,8 +105,13 @@ impl Scheduler {
     /// is taken up now: there may be no other node to do it.
     async fn give_up_lease(&self) {
         let node = &self.inner.node;
+        let may_recover = node.may_recover(self.now());
         if let Err(error) = node.retire(self.now()).await {
             warn!(%error, "the node's lease could not be given up: {error}; it ends by itself");
+        } else if !may_recover {
+            info!(
+                "what this node may have left open waits for another node: some may yet have to renew their leases"
+            );
         } else if let Err(error) = node.recover(self.now()).await {
             warn!(%error, "what this node may have left open waits for another node: {error}");
         }

@@ -165,7 +165,22 @@ async fn a_store_that_is_away_is_told_of_with_growing_gaps() {
 #[test]
 fn a_lost_lease_says_nothing_of_runs() {
     let lines = logged([&Event::LeaseLost { old: Term(1), new: Term(2) }]);
-    assert_eq!(lines, ["WARN this node's lease had run out; it goes on under a new term"]);
+    assert_eq!(
+        lines,
+        ["WARN this node's lease had run out and it was taken for lost; it goes on under a new term"]
+    );
+}
+
+#[test]
+fn a_lease_that_is_renewed_after_its_end_says_for_how_long_it_had_run_out() {
+    let lines = logged([&Event::LeaseResumed { term: Term(1), lapsed_ms: 5_500, grace_ms: 4_500 }]);
+    assert_eq!(
+        lines,
+        [
+            "WARN this node's lease had run out 5500 ms ago, and was renewed before anybody took up its work: what it \
+          still runs goes on. Other nodes have 4500 ms to renew theirs before it takes up their work"
+        ]
+    );
 }
 
 /// A node one run of which has ended and cannot be stored.

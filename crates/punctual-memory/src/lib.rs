@@ -233,7 +233,8 @@ impl ClusterStore for MemoryStore {
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
         let mut state = self.state();
         let lease_until = plus_millis(beat.now, i64::try_from(beat.lease_ms).unwrap_or(i64::MAX));
-        let renewed = beat.term.filter(|term| state.live_node(*term, beat.now).is_some());
+        // Also when it has run out: a recovery would have removed it.
+        let renewed = beat.term.filter(|term| state.nodes.contains_key(term));
         let taken =
             |node: &Node| node.name == beat.name && node.lease_until > beat.now && Some(node.term) != renewed;
         if state.nodes.values().any(taken) {

@@ -53,6 +53,8 @@ fn each_mistake_of_a_store_is_found() {
         (Mistake::ForgetsRenames, "was handed out as"),
         (Mistake::KeepsJobs, "nothing was emitted for"),
         (Mistake::KeepsReleased, "fires were handed back"),
+        (Mistake::RefusesLapsed, "recovered before it had time to come back"),
+        (Mistake::RecoversAtOnce, "lost its term in an outage"),
     ] {
         let found = found(mistake).unwrap_or_else(|| panic!("{mistake:?} was not found"));
         assert!(found.contains(says), "{mistake:?}: {found}");

@@ -79,7 +79,7 @@ mod entries {
     pub(crate) const REPAIRS: Entry = entry("punctual_repairs", Counter, &[("what", "understood, awaited, hidden")], "Broken invariants that this node found and mended");
     pub(crate) const RECOVERED: Entry = entry("punctual_fires_recovered", Counter, &[("refired", "true, false")], "Runs of lost nodes that this node closed, by whether they run again");
     pub(crate) const SUPERSEDED: Entry = entry("punctual_completions_superseded", Counter, &[], "Runs that ended here after recovery had taken them away");
-    pub(crate) const LEASES_LOST: Entry = entry("punctual_leases_lost", Counter, &[], "Times that this node found its lease run out");
+    pub(crate) const LEASES_LOST: Entry = entry("punctual_leases_lost", Counter, &[], "Times that this node lost its lease: it had run out, and another node took up its work");
     pub(crate) const PRUNED: Entry = entry("punctual_history_rows_pruned", Counter, &[], "Rows of the task history that this node deleted as too old");
     pub(crate) const SLOTS: Entry = entry("punctual_slots", Gauge, &[], "Runs that this node may have under way");
     pub(crate) const RUNNING: Entry = entry("punctual_running", Gauge, &[], "Runs that this node has under way");

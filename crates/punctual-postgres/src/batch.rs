@@ -133,9 +133,9 @@ pub(crate) fn unpack_of(edit: &Edit, fires: &[i64]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The same for all fires of nodes that are gone.
-pub(crate) fn unpack_lost(edit: &Edit, now: i64) -> Result<(), StoreError> {
-    unpack_found(edit, sql::BATCHES_LOST, &[&now])
+/// The same for all fires of nodes that are gone, or have one of these terms.
+pub(crate) fn unpack_lost(edit: &Edit, terms: &[i64]) -> Result<(), StoreError> {
+    unpack_found(edit, sql::BATCHES_LOST, &[&terms])
 }
 
 fn unpack_found(edit: &Edit, text: &str, params: Params<'_>) -> Result<(), StoreError> {

@@ -256,8 +256,13 @@ pub(crate) fn release(
 pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Recovery, StoreError> {
     let now = whole_millis(now);
     let mut runs = Vec::new();
-    batch::unpack_lost(edit, to_millis(now))?;
-    let lost: Vec<Open> = edit.query(sql::RUNNING_LOST, &[&to_millis(now)])?.iter().map(read_open).collect();
+    // First of all, so that none of them renews its lease while its work is taken up. What follows goes by these terms
+    // rather than by the time, so that it means the same nodes whatever others commit in between.
+    let nodes: Vec<LostNode> =
+        edit.query(sql::NODES_EXPIRED_LOCK, &[&to_millis(now)])?.iter().map(read_lost).collect();
+    let terms: Vec<i64> = nodes.iter().map(|node| node.term.0).collect();
+    batch::unpack_lost(edit, &terms)?;
+    let lost: Vec<Open> = edit.query(sql::RUNNING_LOST, &[&terms])?.iter().map(read_open).collect();
     edit.wake = !lost.is_empty();
     for open in lost {
         let job = edit.job_by_id(open.job_id)?;
@@ -282,8 +287,10 @@ pub(crate) fn recover(edit: &mut Edit, now: Timestamp) -> Result<Recovery, Store
             refired,
         });
     }
-    records::close_lost(edit, now)?;
-    let nodes = edit.query(sql::NODES_EXPIRED_DELETE, &[&to_millis(now)])?.iter().map(read_lost).collect();
+    records::close_lost(edit, now, &terms)?;
+    if !terms.is_empty() {
+        edit.run_statement(sql::NODES_LOST_DELETE, &[&terms])?;
+    }
     Ok(Recovery { runs, nodes })
 }
 

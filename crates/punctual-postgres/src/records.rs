@@ -179,10 +179,10 @@ pub(crate) async fn close_run(
 }
 
 /// Closes recorded work and task runs whose node is gone.
-pub(crate) fn close_lost(edit: &Edit, now: Timestamp) -> Result<(), StoreError> {
-    let lost = edit.query(sql::TASKS_LOST, &[&to_millis(now)])?;
+pub(crate) fn close_lost(edit: &Edit, now: Timestamp, terms: &[i64]) -> Result<(), StoreError> {
+    let lost = edit.query(sql::TASKS_LOST, &[&to_millis(now), &terms])?;
     edit.note_rows(&lost)?;
-    edit.run_statement(sql::RUNS_LOST, &[&to_millis(now)])?;
+    edit.run_statement(sql::RUNS_LOST, &[&to_millis(now), &terms])?;
     Ok(())
 }
 

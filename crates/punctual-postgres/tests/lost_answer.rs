@@ -170,6 +170,17 @@ async fn a_node_that_lost_its_lease_leaves_them_to_recovery() {
     assert_eq!(names, ["b"], "the first became unknown");
 }
 
+/// An outage that began with that commit, and that the node's term outlived.
+#[tokio::test]
+async fn fires_whose_commit_had_no_answer_reach_their_node_after_a_long_outage() {
+    let (store, node) = claimed_in_vain(Next::HasNoAnswer).await;
+    node.renew(at(1_000)).await;
+    let claimed = node.claim(at(1_000), 9).await;
+    assert_eq!(claimed.fires.len(), 1, "{claimed:?}");
+    assert_eq!(node.succeed(&claimed.fires[0], at(1_001)).await, Completed::Closed);
+    assert_eq!(open(&store).await, 0);
+}
+
 #[tokio::test]
 async fn a_batch_whose_commit_had_no_answer_reaches_its_node() {
     let (store, node) = claimed_of(job("job"), Next::HasNoAnswer).await;

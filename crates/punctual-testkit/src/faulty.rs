@@ -333,7 +333,11 @@ impl HistoryStore for FaultyStore {
 #[async_trait]
 impl ClusterStore for FaultyStore {
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<ClusterView, StoreError> {
-        let mut view = self.pass().await?.heartbeat(beat).await?;
+        let inner = self.pass().await?;
+        let mut view = match self.mistake {
+            Some(mistake) => mistake.heartbeat(inner, beat).await?,
+            None => inner.heartbeat(beat).await?,
+        };
         view.store_now = self.time(view.store_now);
         view.requests_since = view.requests_since.or(self.request_since);
         Ok(view)

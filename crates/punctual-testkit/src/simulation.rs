@@ -1,6 +1,6 @@
-//! A seeded simulation of a cluster: several nodes over one store, in virtual time, with crashes, lost leases, leaps of
-//! time, wrong, jumping and drifting clocks, lost answers to completions, nodes of different kinds that join and leave,
-//! events, and edits in between.
+//! A seeded simulation of a cluster: several nodes over one store, in virtual time, with crashes, lost leases, outages of the
+//! store that outlast leases, leaps of time, wrong, jumping and drifting clocks, lost answers to completions, nodes of
+//! different kinds that join and leave, events, and edits in between.
 //!
 //! It calls the engine's own steps ([`punctual_engine::Node`]) in an order that depends on the seed alone. At every
 //! step and at the end it checks
@@ -8,6 +8,8 @@
 //! * that no fire runs twice: a first attempt of an instant is handed out once, and a further attempt exists only after
 //!   a failure, or where the job requests recovery;
 //! * that no more runs than a lane allows overlap on nodes that hold their lease;
+//! * that nodes keep their terms and their runs through an outage of the store, and that those that died in it are recovered
+//!   when the others have had time to come back, and not before;
 //! * that a node is handed only kinds that it can run;
 //! * that every instant is accounted for ([`crate::account`]);
 //! * that an event that was emitted has led to exactly one run of each trigger that waited for it, with its payload, or
@@ -24,6 +26,7 @@ mod checks;
 mod definitions;
 mod emits;
 mod kinds;
+mod outage;
 mod process;
 mod random;
 mod time;
@@ -130,7 +133,8 @@ impl World {
             43..57 => self.report(which),
             57..72 => self.heartbeat(which),
             72..85 => self.time.advance_ms(100 + self.random.below(12_000)),
-            85..87 => self.time.advance_ms(self.random.below(600_000)),
+            85 => self.time.advance_ms(self.random.below(600_000)),
+            86 => self.outage(),
             87 => self.processes[which].machine.jump(&mut self.random),
             88..90 => self.crash(which),
             90 => self.leave(which),
@@ -148,7 +152,7 @@ impl World {
     /// Lets everything come to an end: no more crashes, no more edits, and a node that can run everything.
     fn settle(&mut self) {
         self.start_process_of(&kinds::ALL);
-        for _ in 0..400 {
+        for _ in 0..1_000 {
             for which in 0..self.processes.len() {
                 self.heartbeat(which);
                 self.claim(which);

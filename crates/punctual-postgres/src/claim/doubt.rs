@@ -58,7 +58,8 @@ pub(super) async fn resolved(
 ) -> Result<Option<Claimed>, StoreError> {
     let ids: Vec<i64> = {
         let mut doubts = lock(&shared.doubts);
-        doubts.retain(|doubt| claim.now <= doubt.until);
+        // An own one is looked up once more, however late: the node may have kept its term through a long outage.
+        doubts.retain(|doubt| doubt.term == claim.term || claim.now <= doubt.until);
         let own = doubts.iter().filter(|doubt| doubt.term == claim.term);
         own.flat_map(|doubt| &doubt.claimed.fires).map(|fire| fire.id.0).collect()
     };
@@ -70,7 +71,10 @@ pub(super) async fn resolved(
     let open: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
     let mut doubts = lock(&shared.doubts);
     let is_open = |doubt: &Doubt| doubt.claimed.fires.iter().any(|fire| open.contains(&fire.id.0));
-    let Some(place) = doubts.iter().position(is_open) else { return Ok(None) };
+    let Some(place) = doubts.iter().position(is_open) else {
+        doubts.retain(|doubt| claim.now <= doubt.until);
+        return Ok(None);
+    };
     let mut doubt = doubts.swap_remove(place);
     doubt.owners.retain(|(id, _)| open.contains(id));
     let mut claimed = doubt.end(shared);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use punctual_core::definition::{Expired, Expiry};
 use punctual_core::{
     Cause, Change, Claim, Completed, Concurrency, Data, HistoryQuery, JobDetail, JobKey, JobKind, JobStore,
-    KindSlots, LostNode, NodeState, Skip, SkipReason, SkippedQuery, StoreError, TaskStatus, Term, Trigger,
-    TriggerKey, TriggerQuery, UnknownKind,
+    KindSlots, LostNode, NodeState, Recovery, Skip, SkipReason, SkippedQuery, StoreError, TaskStatus, Term,
+    Trigger, TriggerKey, TriggerQuery, UnknownKind,
 };
 use serde_json::json;
 
@@ -65,10 +65,44 @@ pub async fn two_live_nodes_cannot_share_a_name(store: Store) {
     assert!(store.heartbeat(&beat("n", None, at(60))).await.is_ok(), "the lease has run out");
 }
 
-pub async fn a_lapsed_lease_gets_a_new_term(store: Store) {
-    let first = store.heartbeat(&beat("n", None, at(0))).await.unwrap().term;
-    let second = store.heartbeat(&beat("n", Some(first), at(60))).await.unwrap().term;
-    assert!(second > first);
+pub async fn a_lapsed_lease_is_renewed_unless_the_node_was_recovered(store: Store) {
+    let (node, fire) = lost_fire(&store, job("job").requests_recovery()).await;
+    // Nobody has taken the node for lost: not even a moment after the end, and long after it.
+    for seconds in [60, 5_000] {
+        assert!(claim_refused(&store, node.term, seconds).await, "not before it is renewed");
+        let view = store.heartbeat(&beat("lost", Some(node.term), at(seconds))).await.unwrap();
+        assert_eq!((view.term, view.lost, view.nodes.len()), (node.term, false, 1));
+        assert_eq!((view.nodes[0].started_at, view.nodes[0].seen_at), (at(0), at(seconds)));
+        assert_eq!(view.nodes[0].lease_until, at(seconds + 60));
+        assert_eq!(store.recover(at(seconds + 59)).await.unwrap(), Recovery::default());
+        assert!(!claim_refused(&store, node.term, seconds + 59).await);
+    }
+    assert_eq!(store.nodes().await.unwrap().len(), 1);
+    assert_eq!(node.succeed(&fire, at(5_001)).await, Completed::Closed);
+}
+
+pub async fn a_lapsed_lease_of_a_recovered_node_gets_a_new_term(store: Store) {
+    let (node, fire) = lost_fire(&store, job("job")).await;
+    assert_eq!(store.recover(at(60)).await.unwrap().runs.len(), 1);
+    let again = store.heartbeat(&beat("lost", Some(node.term), at(60))).await.unwrap();
+    assert!(again.term > node.term);
+    assert_eq!((again.nodes.len(), again.nodes[0].started_at), (1, at(60)), "the old term is over");
+    assert!(claim_refused(&store, node.term, 61).await);
+    assert_eq!(node.succeed(&fire, at(61)).await, Completed::Superseded);
+    // The same where it had nothing to be taken up.
+    assert_eq!(store.recover(at(120)).await.unwrap().nodes.len(), 1);
+    let third = store.heartbeat(&beat("lost", Some(again.term), at(121))).await.unwrap();
+    assert!(third.term > again.term);
+}
+
+pub async fn a_lapsed_lease_is_not_renewed_once_a_live_node_has_the_name(store: Store) {
+    let first = Hand::register(&store, "n", at(0)).await;
+    let second = Hand::register(&store, "n", at(60)).await;
+    let error = store.heartbeat(&beat("n", Some(first.term), at(61))).await.unwrap_err();
+    assert!(matches!(&error, StoreError::NameTaken(name) if name == "n"), "{error}");
+    // The other one is gone again, and nobody has recovered the first.
+    store.retire(at(62), second.term).await.unwrap();
+    assert_eq!(first.renew(at(63)).await.nodes.len(), 1);
 }
 
 pub async fn nodes_are_listed_until_a_recovery_removes_them(store: Store) {

@@ -288,6 +288,21 @@ async fn ids(store: &Store, query: &TaskRunQuery) -> Vec<i64> {
     runs.iter().map(|run| run.entity.entity_id).collect()
 }
 
+pub async fn a_lapsed_lease_that_is_renewed_keeps_records_and_runs(store: Store) {
+    let node = Hand::register(&store, "n", at(0)).await;
+    let run = run_with(&store, &node, &[TaskStatus::Success]).await;
+    let id = one(&store, open("sync", 1, &node)).await;
+    node.renew(at(90)).await;
+    let status = async || {
+        let (row, run) = (store.history_entry(id).await.unwrap(), store.run(run).await.unwrap());
+        (row.unwrap().status, run.unwrap().status)
+    };
+    store.recover(at(149)).await.unwrap();
+    assert_eq!(status().await, (TaskStatus::Started, TaskRunStatus::Started));
+    store.recover(at(150)).await.unwrap();
+    assert_eq!(status().await, (TaskStatus::Unknown, TaskRunStatus::Abandoned));
+}
+
 pub async fn runs_are_filtered_sorted_and_cut(store: Store) {
     let node = Hand::register(&store, "n", at(0)).await;
     for n in 1..=3 {

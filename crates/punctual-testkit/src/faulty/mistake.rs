@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use punctual_core::definition::{Expired, Expiry};
 use punctual_core::pending::EVENT_GROUP;
 use punctual_core::{
-    Applied, Change, Claim, Claimed, Data, JobKind, JobStore, KindSlots, SkipReason, SkippedRange,
-    StoreError, TriggerKey, TriggerQuery, TriggerState, UnknownKind,
+    Applied, Change, Claim, Claimed, ClusterView, Data, Heartbeat, JobKind, JobStore, KindSlots, Node,
+    SkipReason, SkippedRange, StoreError, TriggerKey, TriggerQuery, TriggerState, UnknownKind,
 };
 
 /// What a store does wrong.
@@ -43,6 +43,10 @@ pub enum Mistake {
     KeepsJobs,
     /// Fires that a node hands back stay where they are.
     KeepsReleased,
+    /// A node whose lease has run out gets a new term, though nobody has recovered it.
+    RefusesLapsed,
+    /// A node that renews a lease that had run out takes up the work of the others at the same moment.
+    RecoversAtOnce,
 }
 
 impl Mistake {
@@ -118,6 +122,24 @@ impl Mistake {
                 store.expire(later, expiry).await
             }
             _ => store.expire(now, expiry).await,
+        }
+    }
+
+    pub(super) async fn heartbeat(
+        self,
+        store: &dyn JobStore,
+        beat: &Heartbeat,
+    ) -> Result<ClusterView, StoreError> {
+        let over = |node: &Node| Some(node.term) == beat.term && node.lease_until <= beat.now;
+        let lapsed = store.nodes().await?.iter().any(over);
+        match self {
+            Self::RefusesLapsed if lapsed => store.heartbeat(&Heartbeat { term: None, ..beat.clone() }).await,
+            Self::RecoversAtOnce if lapsed => {
+                let view = store.heartbeat(beat).await?;
+                store.recover(beat.now).await?;
+                Ok(view)
+            }
+            _ => store.heartbeat(beat).await,
         }
     }
 

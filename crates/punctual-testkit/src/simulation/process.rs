@@ -10,6 +10,8 @@ use punctual_engine::{Ended, Node, Settings};
 use super::time::MachineClock;
 use super::{World, block_on, kinds};
 
+/// How long a lease lasts.
+pub(super) const LEASE_MS: u64 = 15_000;
 /// More do not join.
 const MOST_PROCESSES: usize = 6;
 
@@ -39,7 +41,7 @@ impl World {
         self.lives += 1;
         let settings = Settings {
             heartbeat_ms: 5_000,
-            lease_ms: 15_000,
+            lease_ms: LEASE_MS,
             unknown_kind: self.unknown_kind,
             ..Settings::default()
         };
@@ -220,20 +222,27 @@ impl World {
             // The engine cancels what ran under the lost term; here it just stops.
             self.processes[which].running.retain(|running| running.term == beat.term);
         }
-        let recovered = match block_on(self.processes[which].node.recover(now)) {
-            Ok(recovered) => recovered,
-            Err(error) => self.fail(&format!("recovery failed: {error}")),
-        };
-        if !beat.lost && !recovered.is_empty() {
-            self.fail("a heartbeat said that nothing was lost, and something was");
-        }
-        if self.random.chance(30) {
-            self.expire(which);
+        if self.processes[which].node.may_recover(now) {
+            self.recover(which, now, beat.lost);
         }
         match block_on(self.processes[which].node.repair(now)) {
             Ok(repairs) if repairs.is_empty() => {}
             Ok(repairs) => self.fail(&format!("an invariant was broken: {repairs:?}")),
             Err(error) => self.fail(&format!("a repair failed: {error}")),
+        }
+    }
+
+    /// A node takes up what lost nodes left, as the engine's loops do where it may.
+    fn recover(&mut self, which: usize, now: Timestamp, lost: bool) {
+        let recovered = match block_on(self.processes[which].node.recover(now)) {
+            Ok(recovered) => recovered,
+            Err(error) => self.fail(&format!("recovery failed: {error}")),
+        };
+        if !lost && !recovered.is_empty() {
+            self.fail("a heartbeat said that nothing was lost, and something was");
+        }
+        if self.random.chance(30) {
+            self.expire(which);
         }
     }
 

@@ -1,2 +1,0 @@
-DELETE FROM nodes WHERE lease_until <= $1
-RETURNING name, term, lease_until

@@ -1,0 +1,1 @@
+DELETE FROM nodes WHERE term = ANY($1::bigint[])
