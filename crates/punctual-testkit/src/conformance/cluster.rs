@@ -169,13 +169,17 @@ pub async fn a_node_is_asked_to_drain_and_to_claim_again(store: Store) {
     assert_eq!(drained(5).await, [false, false]);
     assert!(!store.drain(at(6), Term(1 << 40), true).await.unwrap(), "nobody has the term");
     assert!(!store.drain(at(60), other.term, true).await.unwrap(), "its lease has run out");
-    // A new term begins as the heartbeat says.
+    // A lease that has run out is renewed as it was, and a new term begins as the heartbeat says.
     let mut again = beat("n", Some(node.term), at(65));
     again.draining = true;
     let view = store.heartbeat(&again).await.unwrap();
+    assert!(view.term == node.term && !view.nodes[0].draining);
+    store.recover(at(125)).await.unwrap();
+    again.now = at(125);
+    let view = store.heartbeat(&again).await.unwrap();
     assert!(view.term > node.term && view.nodes[0].draining);
-    store.retire(at(66), view.term).await.unwrap();
-    assert!(!store.heartbeat(&beat("n", None, at(67))).await.unwrap().nodes[0].draining, "another process");
+    store.retire(at(126), view.term).await.unwrap();
+    assert!(!store.heartbeat(&beat("n", None, at(127))).await.unwrap().nodes[0].draining, "another process");
 }
 
 async fn claim_refused(store: &Store, term: Term, seconds: i64) -> bool {
