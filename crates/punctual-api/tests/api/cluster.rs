@@ -39,7 +39,8 @@ async fn a_node_is_drained_and_resumed() {
     assert_eq!(asked, json!({"name": name, "term": &term, "drained": true, "updated": 1, "running": 0}));
     assert_eq!((&node().await["state"], &node().await["drained"]), (&json!("draining"), &json!(true)));
     world.tick(1).await;
-    // By then its lease has run out: it goes on under a new term.
+    // By then its lease has run out, and another node has taken it for lost: it goes on under a new term.
+    world.store.recover(at(3_600)).await.unwrap();
     world.tick(3_600).await;
     assert_eq!(runs().await, before, "it claims nothing");
     assert_ne!(node().await["term"], term);
