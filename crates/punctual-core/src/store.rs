@@ -246,6 +246,12 @@ pub trait ClusterStore: Send + Sync {
         false
     }
 
+    /// Whether [`Self::changed`] has told, since this was asked last, that a heartbeat would bring what need not wait for the
+    /// next one: that a run is asked to stop, or a node to drain. By default it never does.
+    fn heartbeat_told(&self) -> bool {
+        false
+    }
+
     /// The store's connections; `None` where it has none (a store inside the process), as by default.
     fn pool_status(&self) -> Option<PoolStatus> {
         None

@@ -50,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) wake: Notify,
     /// Wakes the loop that carries out what applications asked for.
     pub(crate) asked: Notify,
+    /// Wakes the heartbeat loop before its time.
+    pub(crate) beat: Notify,
     /// Wakes the completion loop.
     pub(crate) ended: Notify,
     /// Wakes those who wait for a cluster lock: this process gave one up.
@@ -128,6 +130,7 @@ impl Scheduler {
             kinds,
             wake: Notify::new(),
             asked: Notify::new(),
+            beat: Notify::new(),
             ended: Notify::new(),
             unlocked: Notify::new(),
             queue: Mutex::default(),

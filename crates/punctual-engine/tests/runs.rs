@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use punctual_core::schedule::{EventSchedule, FixedDelay, Repeat};
 use punctual_core::{
-    Cause, Event, JobDetail, JobKey, Overlap, RetryPolicy, Schedule, SkipReason, SkippedQuery, TaskStatus,
-    Trigger,
+    Cause, Clock, Event, FiringStore, JobDetail, JobKey, Overlap, RetryPolicy, Schedule, SkipReason,
+    SkippedQuery, TaskStatus, Trigger,
 };
-use punctual_engine::{Job, JobContext, JobResult};
+use punctual_engine::{Job, JobContext, JobResult, Settings};
+use punctual_memory::MemoryStore;
+use punctual_testkit::faulty::FaultyStore;
 use serde_json::json;
 use support::{Failing, Held, Quick, World, after, data, every, start};
 use tokio::sync::Semaphore;
@@ -363,4 +365,28 @@ async fn data_that_an_event_brings_is_not_asked_for_before() {
     world.scheduler.emit("ready", data(json!({}))).await.unwrap();
     let (_, error) = world.finished().await;
     assert!(error.is_some_and(|error| error.contains("batch")));
+}
+
+#[tokio::test]
+async fn what_another_node_asks_for_comes_with_a_heartbeat_before_its_time() {
+    let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
+    let held = Held { gate: Arc::new(Semaphore::new(0)) };
+    let mut world = World::over(store.clone(), |builder| builder.job(held).settings(Settings::clustered()));
+    world.scheduler.start().await.unwrap();
+    let job = JobDetail::new("polite", "held").data(data(json!({ "polite": true })));
+    world.scheduler.schedule(job, vec![Trigger::once("t", "polite", start())]).await.unwrap();
+    let id =
+        world.until(|event| if let Event::JobStarted { fire } = event { Some(fire.id) } else { None }).await;
+
+    assert!(store.request_cancel(id, "by another node").await.unwrap());
+    let soon = Duration::from_millis(Settings::clustered().heartbeat_ms / 2);
+    world.clock.advance(soon);
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.scheduler.status().running, 1, "nobody has told the node of it");
+    store.change_for_heartbeat();
+    let (_, error) = world.finished().await;
+    assert_eq!(error.as_deref(), Some("the run was cancelled (by another node): stopped when asked"));
+    assert!(world.clock.now() < after(2), "no heartbeat was due");
 }

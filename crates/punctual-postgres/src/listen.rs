@@ -25,10 +25,14 @@ struct Ears {
     hearing: AtomicBool,
     /// Whether requests of applications may wait, and nobody was told yet.
     requests: AtomicBool,
+    /// Whether a heartbeat is worth while, and nobody was told yet.
+    heartbeat: AtomicBool,
 }
 
 /// What the nodes are told of requests, before the name of the schema. Of other changes they are told the name alone.
 const REQUESTS: &str = "requests ";
+/// The same of what comes with a heartbeat. Nodes of an older version pass over it.
+pub(crate) const HEARTBEAT: &str = "heartbeat ";
 
 impl Ears {
     fn set(&self, hearing: bool) {
@@ -43,11 +47,14 @@ impl Ears {
     }
 
     fn told(&self, payload: &str, schema: &str) {
-        let requests = payload.strip_prefix(REQUESTS) == Some(schema);
-        if requests {
-            self.requests.store(true, Ordering::SeqCst);
+        let mut known = payload == schema;
+        for (what, told) in [(REQUESTS, &self.requests), (HEARTBEAT, &self.heartbeat)] {
+            if payload.strip_prefix(what) == Some(schema) {
+                told.store(true, Ordering::SeqCst);
+                known = true;
+            }
         }
-        if requests || payload == schema {
+        if known {
             self.changed.notify_one();
         }
     }
@@ -66,6 +73,7 @@ impl Listener {
             changed: Notify::new(),
             hearing: AtomicBool::new(true),
             requests: AtomicBool::new(false),
+            heartbeat: AtomicBool::new(false),
         });
         let told = Arc::clone(&ears);
         let task = tokio::spawn(async move { listen_for_ever(target, schema, told).await });
@@ -80,6 +88,11 @@ impl Listener {
     /// Whether requests were told of since this was asked last.
     pub(crate) fn requests_told(&self) -> bool {
         self.ears.requests.swap(false, Ordering::SeqCst)
+    }
+
+    /// The same of a heartbeat that is worth while.
+    pub(crate) fn heartbeat_told(&self) -> bool {
+        self.ears.heartbeat.swap(false, Ordering::SeqCst)
     }
 
     pub(crate) fn hears(&self) -> bool {

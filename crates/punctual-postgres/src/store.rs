@@ -164,6 +164,7 @@ impl FiringStore for PostgresStore {
             batch::unpack_of(edit, &[id.0])?;
             let rows = edit.query(sql::CANCEL_REQUEST, &[&id.0, &reason])?;
             edit.touch_lane(rows.first().and_then(|row| row.get(0)));
+            edit.heartbeat = !rows.is_empty();
             Ok(!rows.is_empty())
         })
         .await
@@ -311,6 +312,10 @@ impl ClusterStore for PostgresStore {
 
     fn hears_changes(&self) -> Option<bool> {
         Some(self.listener.hears())
+    }
+
+    fn heartbeat_told(&self) -> bool {
+        self.listener.heartbeat_told()
     }
 
     fn requests_told(&self) -> bool {

@@ -212,3 +212,29 @@ async fn what_a_claim_that_was_rolled_back_would_have_stored_is_stored_by_the_ne
     call(&store, term, 3).await.unwrap();
     assert_eq!(store.unique_tasks().await.unwrap(), ["job"]);
 }
+
+#[tokio::test]
+async fn nodes_are_told_of_what_comes_with_a_heartbeat() {
+    let server = server();
+    let (one, other) = (open(&server).await, open(&server).await);
+    let term = other.heartbeat(&beat("other", None, at(0))).await.unwrap().term;
+    until_it_hears(&other, true).await;
+    let change = Change::Schedule { job: job("job"), triggers: vec![Trigger::new("t", "job", every(1))] };
+    one.apply(at(0), &[change]).await.unwrap();
+    other.changed().await;
+    assert!(!other.heartbeat_told(), "only of something that may be due");
+    let kinds = [KindSlots { kind: JobKind::new("test"), free: 1 }];
+    let claim = Claim { term, now: at(1), limit: 1, kinds: &kinds };
+    let fire = other.claim_due(&claim).await.unwrap().fires.remove(0).id;
+
+    assert!(one.request_cancel(fire, "enough").await.unwrap());
+    while !other.heartbeat_told() {
+        other.changed().await;
+    }
+    assert!(!other.heartbeat_told(), "once");
+    assert!(one.drain(at(1), term, true).await.unwrap());
+    while !other.heartbeat_told() {
+        other.changed().await;
+    }
+    assert!(!one.drain(at(1), Term(term.0 + 1), true).await.unwrap());
+}

@@ -38,6 +38,7 @@ pub struct FaultyStore {
     /// Whether claims wait with their answers.
     holding: watch::Sender<bool>,
     changed: Notify,
+    heartbeat: AtomicBool,
     hearing: Mutex<Option<bool>>,
     pool: Option<PoolStatus>,
     request_since: Option<Timestamp>,
@@ -62,6 +63,7 @@ impl FaultyStore {
             time: None,
             holding: watch::Sender::new(false),
             changed: Notify::new(),
+            heartbeat: AtomicBool::new(false),
             hearing: Mutex::default(),
             pool: None,
             request_since: None,
@@ -111,6 +113,12 @@ impl FaultyStore {
     /// Lets [`ClusterStore::changed`] complete, as if another process had changed something.
     pub fn change(&self) {
         self.changed.notify_one();
+    }
+
+    /// The same, and says that a heartbeat is worth while.
+    pub fn change_for_heartbeat(&self) {
+        self.heartbeat.store(true, Ordering::SeqCst);
+        self.change();
     }
 
     /// Keeps the answers of claims back, or lets them go; the claims are carried out meanwhile.
@@ -382,6 +390,10 @@ impl ClusterStore for FaultyStore {
 
     fn requests_told(&self) -> bool {
         self.inner.requests_told()
+    }
+
+    fn heartbeat_told(&self) -> bool {
+        self.heartbeat.swap(false, Ordering::SeqCst) | self.inner.heartbeat_told()
     }
 
     fn pool_status(&self) -> Option<PoolStatus> {
