@@ -28,7 +28,6 @@ use tokio_postgres::Row;
 use crate::batch;
 use crate::insert;
 use crate::link::{Asking, Caller, Link, Params, Statements};
-use crate::listen::HEARTBEAT;
 use crate::pool::Loan;
 use crate::ranked;
 use crate::rows::{self, code};
@@ -59,8 +58,6 @@ pub(crate) struct Edit {
     locks: bool,
     /// Whether other nodes should look for due work.
     pub(crate) wake: bool,
-    /// Whether a heartbeat of another node would bring what need not wait.
-    pub(crate) heartbeat: bool,
 }
 
 impl Edit {
@@ -123,7 +120,6 @@ impl Edit {
             lane_ends: BTreeMap::new(),
             locks: true,
             wake: true,
-            heartbeat: false,
         }
     }
 
@@ -134,12 +130,8 @@ impl Edit {
         self.flush()?;
         self.refresh_gates()?;
         // The nodes hear of it when the transaction is committed.
-        let tell = |told: bool, what: &str| match told {
-            true => format!("SELECT pg_notify('punctual', '{what}' || current_schema());"),
-            false => String::new(),
-        };
-        let (wake, heartbeat) = (tell(self.wake, ""), tell(self.heartbeat, HEARTBEAT));
-        self.batch(&format!("{wake} {heartbeat} {end}"))?;
+        let notify = if self.wake { "SELECT pg_notify('punctual', current_schema());" } else { "" };
+        self.batch(&format!("{notify} {end}"))?;
         Ok(value)
     }
 

@@ -32,7 +32,7 @@ struct Ears {
 /// What the nodes are told of requests, before the name of the schema. Of other changes they are told the name alone.
 const REQUESTS: &str = "requests ";
 /// The same of what comes with a heartbeat. Nodes of an older version pass over it.
-pub(crate) const HEARTBEAT: &str = "heartbeat ";
+const HEARTBEAT: &str = "heartbeat ";
 
 impl Ears {
     fn set(&self, hearing: bool) {

@@ -164,7 +164,6 @@ impl FiringStore for PostgresStore {
             batch::unpack_of(edit, &[id.0])?;
             let rows = edit.query(sql::CANCEL_REQUEST, &[&id.0, &reason])?;
             edit.touch_lane(rows.first().and_then(|row| row.get(0)));
-            edit.heartbeat = !rows.is_empty();
             Ok(!rows.is_empty())
         })
         .await
