@@ -74,41 +74,69 @@ pub fn plan(orphan: &Orphan, now: Timestamp) -> RecoveryPlan {
 /// A lease that has run out can be renewed as long as nobody has taken the node for lost. Whatever kept one node from
 /// renewing its lease in time (a database that was away, a host that stood still) mostly kept the others from it, too, and
 /// they come back within moments of one another. So a node whose lease has run out renews it before it looks at others, and
-/// then gives them as long as a lease lasts.
+/// then gives them as long as a lease lasts. The same holds after a renewal that had no answer, though the lease has lasted:
+/// that of another node may have ended in the same outage.
+///
+/// Where this happens again before they had their time, they have it anew, but only a few times in a row: a database that
+/// is away every few seconds must not put a recovery off for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnLease {
-    /// When it ends; `None` while the node has none.
-    until: Option<Timestamp>,
-    /// When it was renewed after it had run out, and how long others have since then, in milliseconds.
-    resumed: Option<(Timestamp, u64)>,
+    /// When it was renewed, and when it ends; `None` while the node has none.
+    held: Option<(Timestamp, Timestamp)>,
+    /// Whether a renewal had no answer since then.
+    missed: bool,
+    /// The time that others have had last.
+    grace: Option<Grace>,
 }
+
+/// The time in which others can renew their leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Grace {
+    since: Timestamp,
+    millis: u64,
+    /// How many in a row, with this one.
+    turn: u32,
+}
+
+/// How often in a row others have time to renew their leases.
+const MOST_TURNS: u32 = 4;
 
 impl OwnLease {
     /// The lease of a node that registers at `now`, for `lease_ms`. Whatever it was before, it owes the others nothing.
     pub fn begun(now: Timestamp, lease_ms: u64) -> Self {
-        Self { until: Some(end(now, lease_ms)), resumed: None }
+        Self { held: Some((now, end(now, lease_ms))), ..Self::default() }
+    }
+
+    /// The store did not answer a renewal.
+    pub fn miss(&mut self) {
+        self.missed = self.held.is_some();
     }
 
     /// The store has renewed it at `now` for `lease_ms`. For how long it had run out, in milliseconds, if it had.
     pub fn renew(&mut self, now: Timestamp, lease_ms: u64) -> Option<u64> {
-        let ended = self.until.replace(end(now, lease_ms)).filter(|until| *until <= now);
+        let before = self.held.replace((now, end(now, lease_ms)));
+        let ended = before.map(|(_, until)| until).filter(|until| *until <= now);
         let lapsed = ended.and_then(|until| u64::try_from(millis_between(until, now)).ok());
-        if lapsed.is_some() {
-            self.resumed = Some((now, lease_ms));
+        if std::mem::take(&mut self.missed) || lapsed.is_some() {
+            // Over is what was followed by a renewal as usual.
+            let cut =
+                |grace: &Grace| before.is_none_or(|(renewed, _)| renewed < end(grace.since, grace.millis));
+            let turn = self.grace.filter(cut).map_or(1, |grace| grace.turn.saturating_add(1));
+            self.grace = Some(Grace { since: now, millis: lease_ms, turn });
         }
         lapsed
     }
 
     /// Whether the node may take up the work of others at `now`.
     pub fn may_recover(&self, now: Timestamp) -> bool {
-        self.until.is_none_or(|until| now < until) && self.grace_until(now).is_none()
+        !self.missed && self.held.is_none_or(|(_, until)| now < until) && self.grace_until(now).is_none()
     }
 
     /// Until when the others have time to renew theirs, if that is not over at `now`. A clock that was set back by more than
     /// they have ends it as well.
     pub fn grace_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let (since, grace_ms) = self.resumed?;
-        (millis_between(since, now).unsigned_abs() < grace_ms).then(|| end(since, grace_ms))
+        let Grace { since, millis, .. } = self.grace.filter(|grace| grace.turn <= MOST_TURNS)?;
+        (millis_between(since, now).unsigned_abs() < millis).then(|| end(since, millis))
     }
 }
 
@@ -221,6 +249,41 @@ mod tests {
         assert!(!lease.may_recover(at(41)));
         // Nobody has recovered it in vain.
         assert!(OwnLease::begun(at(33), 10_000).may_recover(at(33)));
+    }
+
+    #[test]
+    fn a_renewal_without_an_answer_gives_the_others_their_time_though_the_lease_has_lasted() {
+        let mut lease = OwnLease::begun(at(0), 10_000);
+        lease.miss();
+        assert!(!lease.may_recover(at(5)), "whether others reach the store is unknown");
+        assert_eq!(lease.grace_until(at(5)), None, "their time begins when it is back");
+        assert_eq!(lease.renew(at(7), 10_000), None);
+        assert_eq!(lease.grace_until(at(7)), Some(at(17)));
+        assert_eq!(lease.renew(at(12), 10_000), None);
+        assert!(!lease.may_recover(at(16)) && lease.may_recover(at(17)));
+        let mut none = OwnLease::default();
+        none.miss();
+        assert!(none.may_recover(at(0)), "it had none to renew");
+        lease.miss();
+        assert!(OwnLease::begun(at(18), 10_000).may_recover(at(18)));
+    }
+
+    #[test]
+    fn the_others_have_their_time_a_few_times_in_a_row_and_no_more() {
+        let mut lease = OwnLease::begun(at(0), 10_000);
+        // Up for 2 s and away for 11, so that nobody ever has a whole length of the lease.
+        let flap = |lease: &mut OwnLease, turn: i64| lease.renew(at(13 * turn), 10_000).is_some();
+        for turn in 1..=4 {
+            assert!(flap(&mut lease, turn) && !lease.may_recover(at(13 * turn)), "{turn}");
+        }
+        for turn in 5..100 {
+            assert!(flap(&mut lease, turn) && lease.may_recover(at(13 * turn)), "{turn}");
+        }
+        // It works for once, with a renewal after the length of a lease.
+        assert_eq!(lease.renew(at(13 * 99 + 9), 10_000), None);
+        assert_eq!(lease.renew(at(13 * 99 + 10), 10_000), None);
+        assert_eq!(lease.renew(at(2_000), 10_000), Some(693_000));
+        assert!(!lease.may_recover(at(2_000)));
     }
 
     #[test]

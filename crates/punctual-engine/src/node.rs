@@ -10,7 +10,7 @@
 //!
 //! A lease that has run out is renewed like any other as long as no other node has taken this one for lost: then the node
 //! keeps its term and its runs. Until it has done so it claims nothing and recovers nobody, and afterwards it gives the
-//! others time to do the same ([`OwnLease`]).
+//! others time to do the same ([`OwnLease`]), as after any heartbeat that had no answer.
 //!
 //! # Time
 //!
@@ -287,7 +287,7 @@ impl Node {
     }
 
     /// Whether the node may take others for lost at `now`, and decide about what they had to do: not while it has to renew its
-    /// own lease first, or has just done so after it had run out (see the module's text).
+    /// own lease first, or has just done so after it had run out or a heartbeat had no answer (see the module's text).
     pub fn may_recover(&self, now: Timestamp) -> bool {
         self.standing().lease.may_recover(now)
     }
@@ -434,7 +434,10 @@ impl Node {
         let asked = self.clock.monotonic();
         let view = self
             .note(self.answered_within(self.store.heartbeat(&beat), self.settings.heartbeat_ms / 2).await)
-            .inspect_err(|error| self.note_gone(error))?;
+            .inspect_err(|error| {
+                self.standing().lease.miss();
+                self.note_gone(error);
+            })?;
         let moved = self.measure(asked, view.store_now);
         let uncertainty_ms = self.clock_quality().uncertainty_ms;
         let lease_ms = self.settings.lease_ms;

@@ -12,9 +12,12 @@ impl World {
     /// their terms and their runs, in whatever order they come, as long as they all come within the length of a lease. What
     /// the dead ones have left is taken up after that, and not before.
     pub(super) fn outage(&mut self) {
-        for which in 0..self.processes.len() {
-            self.heartbeat(which);
+        // Before it all is well for a while: nodes wait for each other only a few times in a row.
+        for _ in 0..2 {
+            self.all_renew();
+            self.time.advance_ms(LEASE_MS / 2 + 500);
         }
+        self.all_renew();
         self.time.advance_ms(LEASE_MS + 1_000 + self.random.below(30_000));
         let mut dead = BTreeSet::new();
         while self.processes.len() > 1 && self.random.chance(30) {
@@ -27,9 +30,7 @@ impl World {
         // Two more heartbeats of each, and the time that they give each other is over.
         for _ in 0..2 {
             self.time.advance_ms(LEASE_MS / 2 + 500);
-            for which in 0..self.processes.len() {
-                self.heartbeat(which);
-            }
+            self.all_renew();
         }
         self.check_kept(&terms);
         if self.stored_terms().iter().any(|term| dead.contains(term)) {
@@ -58,6 +59,12 @@ impl World {
             if !away.is_empty() {
                 self.time.advance_ms(self.random.below(pause));
             }
+        }
+    }
+
+    fn all_renew(&mut self) {
+        for which in 0..self.processes.len() {
+            self.heartbeat(which);
         }
     }
 
