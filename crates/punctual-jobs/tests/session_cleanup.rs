@@ -60,7 +60,12 @@ async fn at_two_in_the_morning_what_has_ended_is_deleted() {
     assert_eq!(left.iter().map(|session| session.hash.as_str()).collect::<Vec<_>>(), ["fresh"]);
     assert!(store.tokens(None).await.unwrap().is_empty());
     let log = store.audit_log(&AuditQuery { limit: 9, ..AuditQuery::default() }).await.unwrap();
-    assert_eq!(log.iter().map(|row| row.at).collect::<Vec<_>>(), [start]);
+    let left = log.iter().map(|row| (row.at, row.entry.action()));
+    assert_eq!(
+        left.collect::<Vec<_>>(),
+        [(start, "user.create"), (start, "job.put")],
+        "the latter of the registration"
+    );
     let rows = store.history(&HistoryQuery::default()).await.unwrap().rows;
     let details = rows[0].details.as_ref().unwrap();
     assert_eq!((rows.len(), rows[0].status), (1, TaskStatus::Success));
