@@ -119,6 +119,28 @@ async fn a_drained_node_finishes_what_runs_and_claims_again_when_it_is_resumed()
 }
 
 #[tokio::test]
+async fn a_drained_node_that_was_taken_for_lost_goes_on_draining() {
+    let world = World::new(|builder| builder.job(Quick));
+    world.scheduler.start().await.unwrap();
+    let term = world.scheduler.status().term.unwrap();
+    assert!(world.scheduler.drain(term, true).await.unwrap());
+    beat_passes(&world, true).await;
+    // By another node, whose clock is hours ahead.
+    assert_eq!(world.store.recover(after(36_000)).await.unwrap().nodes.len(), 1);
+    while world.scheduler.status().term == Some(term) {
+        if let Some(at) = world.clock.next_wake() {
+            world.advance_to(at);
+        }
+        tokio::task::yield_now().await;
+    }
+    let status = world.scheduler.status();
+    assert_eq!((status.state, status.drained), (NodeState::Draining, true));
+    assert!(world.scheduler.drain(status.term.unwrap(), false).await.unwrap());
+    beat_passes(&world, false).await;
+    assert_eq!(world.scheduler.status().state, NodeState::Running);
+}
+
+#[tokio::test]
 async fn shutdown_waits_for_runs_then_cancels_them_and_stores_how_they_ended() {
     let gate = Arc::new(Semaphore::new(0));
     let mut world = World::new(|builder| builder.job(Held { gate: Arc::clone(&gate) }));
