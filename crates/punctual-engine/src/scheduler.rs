@@ -269,10 +269,11 @@ impl Scheduler {
 
     pub(crate) async fn register_entries(&self) -> Result<InitReport, StoreError> {
         let mut report = InitReport::default();
+        let node = &self.inner.node;
+        let declare = |what: Declared| what.by(&node.name, Some(REGISTERED.to_owned()));
         for (name, calendar) in &self.inner.contents.calendars {
             let declared = Declared::Calendar { name: name.clone(), calendar: calendar.clone() };
-            let change = declared.by(&self.inner.node.name, Some(REGISTERED.to_owned()));
-            match self.inner.node.store.apply(self.now(), &[change]).await {
+            match node.store.apply(self.now(), &[declare(declared)]).await {
                 Ok(_) => {}
                 Err(StoreError::Change(problem)) => {
                     report.failed.push((format!("calendar {name}"), problem.to_string()));
@@ -287,19 +288,13 @@ impl Scheduler {
                 Err(problem) => report.failed.push((entry.name.clone(), problem)),
             }
         }
-        let changes: Vec<Change> = good.iter().map(|entry| entry.change(&self.inner.node.name)).collect();
+        let changes: Vec<Change> = good.iter().map(|entry| declare(entry.declared())).collect();
         // All at once is quick; only when something is wrong are they tried one by one, to find which.
-        match self.inner.node.store.apply(self.now(), &changes).await {
+        match node.store.apply(self.now(), &changes).await {
             Ok(_) => report.registered = good.len(),
             Err(StoreError::Change(_)) => {
                 for entry in good {
-                    match self
-                        .inner
-                        .node
-                        .store
-                        .apply(self.now(), &[entry.change(&self.inner.node.name)])
-                        .await
-                    {
+                    match node.store.apply(self.now(), &[declare(entry.declared())]).await {
                         Ok(_) => report.registered += 1,
                         Err(StoreError::Change(problem)) => {
                             report.failed.push((entry.name.clone(), problem.to_string()));
@@ -410,9 +405,8 @@ impl Inner {
 const REGISTERED: &str = "registered at the start";
 
 impl Entry {
-    fn change(&self, node: &str) -> Change {
+    fn declared(&self) -> Declared {
         Declared::Job { job: self.job.clone(), triggers: self.triggers.clone() }
-            .by(node, Some(REGISTERED.to_owned()))
     }
 }
 

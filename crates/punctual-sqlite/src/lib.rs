@@ -49,7 +49,7 @@ use punctual_core::{
     StoredJob, StoredTrigger, TaskEnd, TaskHistory, TaskRecord, TaskRun, TaskRunEntity, TaskRunId,
     TaskRunQuery, TaskRunStatus, TaskStatus, Term, TriggerKey, TriggerQuery, definition, lock,
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use crate::actor::Actor;
 use crate::error::Sql;
@@ -533,44 +533,27 @@ fn heartbeat(writer: &mut Writer, beat: &Heartbeat) -> Result<ClusterView, Store
     let state = beat.state.as_str();
     let (offset, uncertainty) = (beat.clock_offset_ms, integer(beat.clock_uncertainty_ms));
     let slots = integer(beat.slots);
-    let renewed = match beat.term {
-        Some(term) => {
-            let params = (
-                term.0,
-                &beat.name,
-                &beat.version,
-                state,
-                &kinds,
-                now,
-                lease_until,
-                offset,
-                uncertainty,
-                slots,
-            );
-            writer.run(sql::NODE_RENEW, params)? > 0
-        }
-        None => false,
-    };
-    let term = if renewed {
-        Term(own)
-    } else {
-        let term = writer.next_id()?;
-        let params = (
-            term,
-            &beat.name,
-            &beat.version,
-            state,
-            &kinds,
-            now,
-            lease_until,
-            offset,
-            uncertainty,
-            slots,
-            beat.draining,
-        );
-        writer.run(sql::NODE_INSERT, params)?;
-        Term(term)
-    };
+    // In the order in which both statements name them; the one that registers has one more.
+    let mut columns: Vec<&dyn ToSql> = vec![
+        &own,
+        &beat.name,
+        &beat.version,
+        &state,
+        &kinds,
+        &now,
+        &lease_until,
+        &offset,
+        &uncertainty,
+        &slots,
+    ];
+    let renewed = beat.term.is_some() && writer.run(sql::NODE_RENEW, &*columns)? > 0;
+    let term = if renewed { own } else { writer.next_id()? };
+    if !renewed {
+        columns[0] = &term;
+        columns.push(&beat.draining);
+        writer.run(sql::NODE_INSERT, &*columns)?;
+    }
+    let term = Term(term);
     let nodes = writer.many(sql::NODES_LIVE, [now], rows::node)?;
     let cancelled = writer.many(sql::CANCELLED_OF, [term.0], |row| {
         Ok(CancelledFire { id: FireId(row.get(0)?), term, reason: row.get(1)? })

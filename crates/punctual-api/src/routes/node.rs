@@ -39,7 +39,7 @@ async fn ask(
         let action = if draining { "node.drain" } else { "node.resume" };
         edit::apply(state, [], author.entry(action, name, note)).await?;
         if !state.scheduler.drain(node.term, draining).await? {
-            return Err(live(name, &[], state.scheduler.now()).err().unwrap_or(ApiError::NotFound));
+            return Err(no_live(name, &[], state.scheduler.now()));
         }
     }
     let open = store.open_by_term().await?;
@@ -50,15 +50,17 @@ async fn ask(
 
 /// The live node of a name.
 fn live<'a>(name: &str, nodes: &'a [Node], now: Timestamp) -> Result<&'a Node, ApiError> {
-    let live = || nodes.iter().filter(|node| node.lease_until > now);
-    live().find(|node| node.name == name).ok_or_else(|| {
-        let names: Vec<&str> = live().map(|node| node.name.as_str()).collect();
-        let of_name = nodes.iter().find(|node| node.name == name);
-        let problem = match of_name {
-            Some(lost) => format!("node {name} is lost: its lease ended at {:.3}", lost.lease_until),
-            None => format!("there is no live node {name}"),
-        };
-        let known = if names.is_empty() { String::new() } else { format!("; live are {}", names.join(", ")) };
-        Problem::new(StatusCode::NOT_FOUND, "no-such-node", problem + &known).into()
-    })
+    let is_it = |node: &&Node| node.name == name && node.lease_until > now;
+    nodes.iter().find(is_it).ok_or_else(|| no_live(name, nodes, now))
+}
+
+fn no_live(name: &str, nodes: &[Node], now: Timestamp) -> ApiError {
+    let live = nodes.iter().filter(|node| node.lease_until > now);
+    let names: Vec<&str> = live.map(|node| node.name.as_str()).collect();
+    let problem = match nodes.iter().find(|node| node.name == name) {
+        Some(lost) => format!("node {name} is lost: its lease ended at {:.3}", lost.lease_until),
+        None => format!("there is no live node {name}"),
+    };
+    let known = if names.is_empty() { String::new() } else { format!("; live are {}", names.join(", ")) };
+    Problem::new(StatusCode::NOT_FOUND, "no-such-node", problem + &known).into()
 }
